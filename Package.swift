@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Rooms from the ground up; a target depends only on rooms above it (Docs/Architecture.md).
+let package = Package(
+    name: "VisionXL",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "visionxl", targets: ["VisionXLCommand"]),
+        .library(name: "VisionXL", targets: ["VisionXL"]),
+        .library(name: "InverseProblems", targets: ["InverseProblems"]),
+        .library(name: "LatentDiffusion", targets: ["LatentDiffusion"]),
+        .library(name: "TensorKit", targets: ["TensorKit", "Weights"]),
+        .library(name: "VideoIO", targets: ["VideoIO"]),
+        .library(name: "Metrics", targets: ["Metrics"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+    ],
+    targets: [
+        .target(name: "CLibTorch"),
+        .target(name: "TensorKit", dependencies: ["CLibTorch"]),
+        .target(name: "Weights", dependencies: ["TensorKit"]),
+        .target(name: "LatentDiffusion", dependencies: ["TensorKit", "Weights"]),
+        .target(name: "InverseProblems", dependencies: ["TensorKit"]),
+        .target(
+            name: "VideoIO",
+            dependencies: [
+                "TensorKit",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        .target(name: "Metrics", dependencies: ["TensorKit"]),
+        .target(
+            name: "VisionXL",
+            dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
+        .executableTarget(
+            name: "VisionXLCommand",
+            dependencies: [
+                "VisionXL", "VideoIO", "Metrics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        .target(name: "TestSupport", dependencies: ["TensorKit", "Weights"], path: "Tests/TestSupport"),
+        .testTarget(name: "TensorKitTests", dependencies: ["TensorKit", "TestSupport"]),
+        .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"]),
+        .testTarget(name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"]),
+        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
+        .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
+        .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"]),
+        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: [
+                "VisionXLCommand", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+int clibtorch_room(void);
