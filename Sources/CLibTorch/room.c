@@ -1,1 +1,0 @@
-int clibtorch_room(void) { return 0; }

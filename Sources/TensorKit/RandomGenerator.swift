@@ -1,0 +1,88 @@
+import Foundation
+
+/// Seeded random numbers that are the same on every device, with every version of PyTorch.
+///
+/// Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the seed is
+/// the key, the position the counter. Two generators of one seed and different streams are independent.
+public struct RandomGenerator: Sendable {
+    private let key: (UInt32, UInt32)
+    private let stream: UInt64
+    private var position: UInt64 = 0
+
+    public init(seed: UInt64, stream: UInt64 = 0) {
+        key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
+        self.stream = stream
+    }
+
+    /// Numbers of the standard normal distribution (Box-Muller). Cost: about 20 ns each on the CPU.
+    public mutating func normal(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+        let count = shape.reduce(1, *)
+        let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            var index = 0
+            while index < count {
+                let bits = nextBlock()
+                for pair in [(bits.0, bits.1), (bits.2, bits.3)] {
+                    // (0, 1] so that the logarithm is finite.
+                    let radius = (-2 * log((Double(pair.0) + 1) * 0x1p-32)).squareRoot()
+                    let angle = 2 * Double.pi * Double(pair.1) * 0x1p-32
+                    if index < count { buffer[index] = Float(radius * cos(angle)) }
+                    if index + 1 < count { buffer[index + 1] = Float(radius * sin(angle)) }
+                    index += 2
+                }
+            }
+            initialized = count
+        }
+        return try Tensor(values, shape: shape).to(dtype).to(device)
+    }
+
+    /// Numbers of the uniform distribution on [0, 1).
+    public mutating func uniform(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+        try Tensor(uniform(count: shape.reduce(1, *)), shape: shape).to(dtype).to(device)
+    }
+
+    /// The numbers 0 ..< count in random order (a Fisher-Yates shuffle).
+    public mutating func permutation(_ count: Int) -> [Int] {
+        var order = Array(0..<count)
+        let numbers = uniform(count: count)
+        for last in stride(from: count - 1, to: 0, by: -1) {
+            order.swapAt(last, Int(numbers[last] * Double(last + 1)))
+        }
+        return order
+    }
+
+    private mutating func uniform(count: Int) -> [Double] {
+        var values: [Double] = []
+        values.reserveCapacity(count)
+        while values.count < count {
+            let bits = nextBlock()
+            for word in [bits.0, bits.1, bits.2, bits.3] where values.count < count { values.append(Double(word) * 0x1p-32) }
+        }
+        return values
+    }
+
+    private mutating func nextBlock() -> (UInt32, UInt32, UInt32, UInt32) {
+        defer { position &+= 1 }
+        return Self.philox(
+            counter: (
+                UInt32(truncatingIfNeeded: position), UInt32(truncatingIfNeeded: position >> 32),
+                UInt32(truncatingIfNeeded: stream), UInt32(truncatingIfNeeded: stream >> 32)
+            ), key: key)
+    }
+
+    /// Ten rounds of Philox4x32.
+    static func philox(counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)) -> (UInt32, UInt32, UInt32, UInt32) {
+        var (c0, c1, c2, c3) = counter
+        var (k0, k1) = key
+        for _ in 0..<10 {
+            let first = UInt64(c0) &* 0xD251_1F53
+            let second = UInt64(c2) &* 0xCD9E_8D57
+            (c0, c1, c2, c3) = (
+                UInt32(truncatingIfNeeded: second >> 32) ^ c1 ^ k0, UInt32(truncatingIfNeeded: second),
+                UInt32(truncatingIfNeeded: first >> 32) ^ c3 ^ k1, UInt32(truncatingIfNeeded: first)
+            )
+            k0 &+= 0x9E37_79B9
+            k1 &+= 0xBB67_AE85
+        }
+        return (c0, c1, c2, c3)
+    }
+}

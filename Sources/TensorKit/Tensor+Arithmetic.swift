@@ -1,0 +1,144 @@
+import CLibTorch
+
+/// A right-hand side of an arithmetic operator: a tensor or a number.
+public protocol TensorOperand: Sendable {
+    func operand() throws(TensorError) -> Tensor
+}
+
+extension Tensor: TensorOperand { public func operand() -> Tensor { self } }
+extension Double: TensorOperand { public func operand() throws(TensorError) -> Tensor { try .scalar(self) } }
+extension Int: TensorOperand { public func operand() throws(TensorError) -> Tensor { try .scalar(Double(self)) } }
+
+// Shapes broadcast as in PyTorch and NumPy; types promote as in PyTorch, where a tensor without dimensions (a number) does not widen.
+extension Tensor {
+    /// self + factor * other, in one pass.
+    public func adding(_ other: Tensor, times factor: Double = 1) throws(TensorError) -> Tensor {
+        // The stable ABI's factor is a double, which integer tensors refuse: they go through float64, exact up to 2^53.
+        if dtype.isIntegral && other.dtype.isIntegral {
+            return try to(.float64).adding(other.to(.float64), times: factor).to(dtype)
+        }
+        var result: clibtorch_tensor?
+        guard clibtorch_tensor_subtract(handle, other.handle, -factor, &result) == 0, let result else {
+            throw Self.failure("add")
+        }
+        return Tensor(owning: result)
+    }
+
+    public static func + (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor { try a.adding(b.operand()) }
+    public static func - (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor {
+        try a.adding(b.operand(), times: -1)
+    }
+    public static func * (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor {
+        try dispatch("aten::mul", "Tensor", .tensor(a), .tensor(b.operand()))
+    }
+    public static func / (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor {
+        try dispatch("aten::div", "Tensor", .tensor(a), .tensor(b.operand()))
+    }
+    public static prefix func - (a: Tensor) throws(TensorError) -> Tensor { try dispatch("aten::neg", "", .tensor(a)) }
+
+    /// self to the power of `exponent`, element by element.
+    public func power(_ exponent: some TensorOperand) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::pow", "Tensor_Tensor", .tensor(self), .tensor(exponent.operand()))
+    }
+
+    public func squared() throws(TensorError) -> Tensor { try self * self }
+    public func squareRoot() throws(TensorError) -> Tensor { try Self.dispatch("aten::sqrt", "", .tensor(self)) }
+    public func absolute() throws(TensorError) -> Tensor { try Self.dispatch("aten::abs", "", .tensor(self)) }
+    public func exponential() throws(TensorError) -> Tensor { try Self.dispatch("aten::exp", "", .tensor(self)) }
+    public func logarithm() throws(TensorError) -> Tensor { try Self.dispatch("aten::log", "", .tensor(self)) }
+    public func sine() throws(TensorError) -> Tensor { try Self.dispatch("aten::sin", "", .tensor(self)) }
+    public func cosine() throws(TensorError) -> Tensor { try Self.dispatch("aten::cos", "", .tensor(self)) }
+    /// To the nearest integer, halves to even.
+    public func rounded() throws(TensorError) -> Tensor { try Self.dispatch("aten::round", "", .tensor(self)) }
+
+    /// Every element brought into `range`.
+    public func clamped(to range: ClosedRange<Double>) throws(TensorError) -> Tensor {
+        // Bounds of the tensor's own type: clamp promotes, unlike the arithmetic operators.
+        let low = try Tensor.scalar(range.lowerBound).to(dtype).to(device)
+        let high = try Tensor.scalar(range.upperBound).to(dtype).to(device)
+        return try Self.dispatch("aten::clamp", "Tensor", .tensor(self), .optional(low), .optional(high))
+    }
+
+    public func minimum(_ other: Tensor) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::minimum", "", .tensor(self), .tensor(other))
+    }
+    public func maximum(_ other: Tensor) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::maximum", "", .tensor(self), .tensor(other))
+    }
+
+    // MARK: Comparison, element by element
+
+    public func isLess(than other: some TensorOperand) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::lt", "Tensor", .tensor(self), .tensor(other.operand()))
+    }
+    public func isGreater(than other: some TensorOperand) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::gt", "Tensor", .tensor(self), .tensor(other.operand()))
+    }
+    public func isEqual(to other: some TensorOperand) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::eq", "Tensor", .tensor(self), .tensor(other.operand()))
+    }
+    /// Where the elements are neither NaN nor infinite.
+    public func isFinite() throws(TensorError) -> Tensor { try Self.dispatch("aten::isfinite", "", .tensor(self)) }
+    /// self where `condition` holds, `other` elsewhere.
+    public func selected(where condition: Tensor, otherwise other: Tensor) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::where", "self", .tensor(condition), .tensor(self), .tensor(other))
+    }
+
+    // MARK: In place
+
+    /// Runs `name` in place when nobody else sees the memory, and otherwise assigns the result of `copying`.
+    private mutating func modify(
+        _ inPlace: (Tensor) throws(TensorError) -> Void, orAssign copying: (Tensor) throws(TensorError) -> Tensor
+    ) throws(TensorError) {
+        if isKnownUniquelyReferenced(&reference), isKnownUniquelyReferenced(&reference.storage), !reference.storage.isReadOnly {
+            try inPlace(self)
+        } else {
+            self = try copying(self)
+        }
+    }
+
+    /// self *= factor. In place where the memory is not shared; `factor` must not have a wider type or a larger shape.
+    public mutating func multiply(by factor: some TensorOperand) throws(TensorError) {
+        let factor = try factor.operand()
+        try modify(
+            { (t) throws(TensorError) in try t.dispatchInPlace("aten::mul_", "Tensor", .tensor(factor)) },
+            orAssign: { (t) throws(TensorError) in try t * factor })
+    }
+
+    /// self /= divisor, under the same conditions.
+    public mutating func divide(by divisor: some TensorOperand) throws(TensorError) {
+        let divisor = try divisor.operand()
+        try modify(
+            { (t) throws(TensorError) in try t.dispatchInPlace("aten::div_", "Tensor", .tensor(divisor)) },
+            orAssign: { (t) throws(TensorError) in try t / divisor })
+    }
+
+    /// x * sigmoid(x), in place where the memory is not shared.
+    public mutating func formSilu() throws(TensorError) {
+        try modify(
+            { (t) throws(TensorError) in try t.dispatchInPlace("aten::silu_") },
+            orAssign: { (t) throws(TensorError) in try t.silu() })
+    }
+
+    /// max(x, 0), in place where the memory is not shared.
+    public mutating func formRelu() throws(TensorError) {
+        try modify(
+            { (t) throws(TensorError) in try t.dispatchInPlace("aten::relu_") },
+            orAssign: { (t) throws(TensorError) in try t.relu() })
+    }
+
+    /// Writes `other` over a range of one dimension; in place where the memory is not shared.
+    public mutating func replace(along dimension: Int, from start: Int, with other: Tensor) throws(TensorError) {
+        let length = other.size(dimension)
+        try modify(
+            { (t) throws(TensorError) in
+                try t.narrow(dimension, from: start, count: length).dispatchInPlace("aten::copy_", "", .tensor(other), .bool(false))
+            },
+            orAssign: { (t) throws(TensorError) in
+                let copy = try t.copied()
+                try copy.narrow(dimension, from: start, count: length)
+                    .dispatchInPlace("aten::copy_", "", .tensor(other), .bool(false))
+                return copy
+            })
+    }
+}

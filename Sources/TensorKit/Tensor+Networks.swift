@@ -1,0 +1,97 @@
+extension Tensor {
+    // MARK: Layers
+
+    /// Two-dimensional convolution (cross-correlation) of (N, C, H, W) with a weight (O, C/groups, kH, kW).
+    public func convolved(
+        _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1
+    ) throws(TensorError) -> Tensor {
+        try convolved(weight, bias: bias, stride: (stride, stride), padding: (padding, padding), groups: groups)
+    }
+
+    /// The same with different strides and paddings for rows and columns.
+    public func convolved(
+        _ weight: Tensor, bias: Tensor? = nil, stride: (Int, Int), padding: (Int, Int), groups: Int = 1
+    ) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::conv2d", "", .tensor(self), .tensor(weight), .optional(bias), .ints([stride.0, stride.1]),
+            .ints([padding.0, padding.1]), .ints([1, 1]), .int(groups))
+    }
+
+    /// The adjoint of `convolved` without padding: (N, O, H, W) with a weight (O, C, kH, kW).
+    public func transposeConvolved(_ weight: Tensor, bias: Tensor? = nil, stride: Int, groups: Int = 1) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::conv_transpose2d", "input", .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]),
+            .ints([0, 0]), .ints([0, 0]), .int(groups), .ints([1, 1]))
+    }
+
+    /// x W' + b along the last dimension; weight (O, I).
+    public func linear(_ weight: Tensor, bias: Tensor? = nil) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::linear", "", .tensor(self), .tensor(weight), .optional(bias))
+    }
+
+    /// Matrix product of the last two dimensions, batched over the others.
+    public func multiplied(by other: Tensor) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::matmul", "", .tensor(self), .tensor(other))
+    }
+
+    /// Group normalisation of (N, C, ...) (Wu & He 2018).
+    public func groupNormalized(
+        groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double
+    ) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::group_norm", "", .tensor(self), .int(groups), .optional(weight), .optional(bias), .double(epsilon), .bool(true))
+    }
+
+    /// Layer normalisation over the last dimension.
+    public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::layer_norm", "", .tensor(self), .ints([size(-1)]), .optional(weight), .optional(bias), .double(epsilon),
+            .bool(true))
+    }
+
+    /// softmax(Q K' / sqrt(d)) V; self is Q, all of the shape (batch, heads, tokens, d).
+    public func attention(keys: Tensor, values: Tensor) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::scaled_dot_product_attention", "", .tensor(self), .tensor(keys), .tensor(values), .none, .double(0),
+            .bool(false), .none, .bool(false))
+    }
+
+    // MARK: Activations
+
+    /// x * sigmoid(x).
+    public func silu() throws(TensorError) -> Tensor { try Self.dispatch("aten::silu", "", .tensor(self)) }
+    /// The exact (erf) GELU.
+    public func gelu() throws(TensorError) -> Tensor { try Self.dispatch("aten::gelu", "", .tensor(self), .string("none")) }
+    public func relu() throws(TensorError) -> Tensor { try Self.dispatch("aten::relu", "", .tensor(self)) }
+    public func tanh() throws(TensorError) -> Tensor { try Self.dispatch("aten::tanh", "", .tensor(self)) }
+    public func sigmoid() throws(TensorError) -> Tensor { try Self.dispatch("aten::sigmoid", "", .tensor(self)) }
+    public func softmax(along dimension: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::softmax", "int", .tensor(self), .int(dimension), .none)
+    }
+
+    // MARK: Resampling of (N, C, H, W)
+
+    /// Every pixel repeated: nearest-neighbour upsampling to a size.
+    public func upsampledNearest(height: Int, width: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::upsample_nearest2d", "", .tensor(self), .ints([height, width]), .none, .none)
+    }
+
+    /// Bicubic interpolation (a = -0.75, half-pixel centres) to a size.
+    public func resizedBicubic(height: Int, width: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::upsample_bicubic2d", "", .tensor(self), .ints([height, width]), .bool(false), .none, .none)
+    }
+
+    /// Means of `factor` x `factor` blocks.
+    public func averagePooled(_ factor: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::avg_pool2d", "", .tensor(self), .ints([factor, factor]), .ints([factor, factor]), .ints([0, 0]), .bool(false),
+            .bool(true), .none)
+    }
+
+    /// Maxima of `size` x `size` windows.
+    public func maxPooled(_ size: Int, stride: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::max_pool2d", "", .tensor(self), .ints([size, size]), .ints([stride, stride]), .ints([0, 0]), .ints([1, 1]),
+            .bool(false))
+    }
+}
