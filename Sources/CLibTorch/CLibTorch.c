@@ -130,7 +130,7 @@ bool clibtorch_can_borrow(void) { return p_torch_from_blob != NULL; }
 
 int32_t clibtorch_tensor_borrow(void *data, int64_t dim, const int64_t *sizes, const int64_t *strides, int32_t dtype,
                                 clibtorch_deleter deleter, void *context, clibtorch_tensor *r) {
-    return p_torch_from_blob(data, dim, sizes, strides, 0, dtype, clibtorch_device_code("cpu"), 0, r,
+    return p_torch_from_blob(data, dim, sizes, strides, 0, dtype, clibtorch_device_code("cpu"), -1, r,
                              p_aoti_torch_layout_strided(), NULL, 0, deleter, context);
 }
 
