@@ -1,0 +1,85 @@
+import Foundation
+import TensorKit
+import Weights
+
+/// An autoencoder of any of the classes that a model folder's `vae/config.json` can name.
+public enum Autoencoder: Sendable {
+    case kl(AutoencoderKL)
+    case tiny(AutoencoderTiny)
+    case linear(AutoencoderLinear)
+
+    /// Opens a diffusers component folder (`config.json` and safetensors weights).
+    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu) throws {
+        let json = try ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json"))
+        let name = try json.string("_class_name")
+        func build<Network>(_ body: (WeightScope) throws -> Network) throws -> Network {
+            try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, body)
+        }
+        switch name {
+        case "AutoencoderKL":
+            let configuration = try AutoencoderKL.Configuration(json)
+            self = .kl(try build { try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device), configuration) })
+        case "AutoencoderTiny":
+            let configuration = try AutoencoderTiny.Configuration(json)
+            self = .tiny(try build { try AutoencoderTiny($0, configuration) })
+        case "AutoencoderLinear":
+            let configuration = try AutoencoderLinear.Configuration(json)
+            self = .linear(try build { try AutoencoderLinear($0, configuration) })
+        default:
+            throw ModelError.unsupported(
+                path: json.path, key: "_class_name", value: name, supported: "AutoencoderKL, AutoencoderTiny or AutoencoderLinear")
+        }
+    }
+
+    /// Pixels of a latent's edge: frames must be multiples of it.
+    public var downscale: Int {
+        switch self {
+        case .kl(let network): network.configuration.downscale
+        case .tiny(let network): network.configuration.downscale
+        case .linear(let network): network.configuration.patchSize
+        }
+    }
+
+    public var latentChannels: Int {
+        switch self {
+        case .kl(let network): network.configuration.latentChannels
+        case .tiny(let network): network.configuration.latentChannels
+        case .linear(let network): network.configuration.latentChannels
+        }
+    }
+
+    private var scale: (factor: Double, shift: Double) {
+        switch self {
+        case .kl(let network): (network.configuration.scalingFactor, network.configuration.shiftFactor)
+        case .tiny(let network): (network.configuration.scalingFactor, network.configuration.shiftFactor)
+        case .linear(let network): (network.configuration.scalingFactor, 0)
+        }
+    }
+
+    /// Latents in the diffusion model's scale, (N, latentChannels, H/f, W/f), of frames (N, 3, H, W) in [-1, 1].
+    /// - Parameter noise: standard normal numbers of the latents' shape to sample AutoencoderKL's distribution with; its mean when
+    ///   nil. The other classes have no distribution.
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor? = nil) throws -> Tensor {
+        let latents: Tensor
+        switch self {
+        case .kl(let network):
+            let (mean, logVariance) = try network.moments(frames)
+            latents = try noise.map { try mean + (logVariance * 0.5).exponential() * $0 } ?? mean
+        case .tiny(let network): latents = try network.encodeUnscaled(frames)
+        case .linear(let network): latents = try network.encodeUnscaled(frames)
+        }
+        let (factor, shift) = scale
+        return try shift == 0 ? latents * factor : (latents - shift) * factor
+    }
+
+    /// Frames (N, 3, H, W), about [-1, 1], of latents in the diffusion model's scale.
+    public func decode(_ latents: Tensor) throws -> Tensor {
+        let (factor, shift) = scale
+        let unscaled = try shift == 0 ? latents / factor : latents / factor + shift
+        switch self {
+        case .kl(let network): return try network.decodeUnscaled(unscaled)
+        case .tiny(let network): return try network.decodeUnscaled(unscaled)
+        case .linear(let network): return try network.decodeUnscaled(unscaled)
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import TensorKit
+import Weights
+
+/// The small autoencoder TAESD (diffusers' `AutoencoderTiny`): an approximation of AutoencoderKL at a small part of its cost.
+public struct AutoencoderTiny: Sendable {
+    public let configuration: Configuration
+    let encoder: [Layer]
+    let decoder: [Layer]
+
+    /// The part of `config.json` that inference depends on.
+    public struct Configuration: Sendable, Equatable {
+        public var inChannels: Int
+        public var outChannels: Int
+        public var encoderChannels: [Int]
+        public var decoderChannels: [Int]
+        public var encoderBlocks: [Int]
+        public var decoderBlocks: [Int]
+        public var latentChannels: Int
+        public var scalingFactor: Double
+        public var shiftFactor: Double
+        public var upsampling: Int
+
+        /// Pixels of a latent's edge.
+        public var downscale: Int { 1 << (encoderBlocks.count - 1) }
+    }
+
+    enum Layer: Sendable {
+        case convolution(Convolution)
+        case relu
+        case block(Block)
+        case upsample(Int)
+
+        func callAsFunction(_ x: Tensor) throws -> Tensor {
+            switch self {
+            case .convolution(let convolution): return try convolution(x)
+            case .relu: return try x.relu()
+            case .block(let block): return try block(x)
+            case .upsample(let factor): return try x.upsampledNearest(height: factor * x.size(2), width: factor * x.size(3))
+            }
+        }
+    }
+
+    /// relu(three convolutions + x).
+    struct Block: Sendable {
+        let convolutions: [Convolution]
+
+        init(_ w: WeightScope, _ channels: Int) throws {
+            convolutions = try [0, 2, 4].map { try Convolution(w["conv"][$0], channels, channels) }
+        }
+
+        func callAsFunction(_ x: Tensor) throws -> Tensor {
+            var h = x
+            for (index, convolution) in convolutions.enumerated() {
+                h = try convolution(h)
+                if index < 2 { try h.formRelu() }
+            }
+            var sum = try h + x
+            try sum.formRelu()
+            return sum
+        }
+    }
+
+    init(_ w: WeightScope, _ c: Configuration) throws {
+        configuration = c
+        // Both are nn.Sequential: a layer's key is its place.
+        var place = 0
+        func next(_ name: String) -> WeightScope {
+            defer { place += 1 }
+            return w[name]["layers"][place]
+        }
+        var layers: [Layer] = []
+        for (level, count) in c.encoderBlocks.enumerated() {
+            let channels = c.encoderChannels[level]
+            layers.append(
+                .convolution(
+                    level == 0
+                        ? try Convolution(next("encoder"), c.inChannels, channels)
+                        : try Convolution(next("encoder"), channels, channels, stride: 2, bias: false)))
+            for _ in 0..<count { layers.append(.block(try Block(next("encoder"), channels))) }
+        }
+        layers.append(.convolution(try Convolution(next("encoder"), c.encoderChannels[c.encoderChannels.count - 1], c.latentChannels)))
+        encoder = layers
+
+        place = 0
+        layers = [.convolution(try Convolution(next("decoder"), c.latentChannels, c.decoderChannels[0])), .relu]
+        place += 1
+        for (level, count) in c.decoderBlocks.enumerated() {
+            let channels = c.decoderChannels[level]
+            let last = level == c.decoderBlocks.count - 1
+            for _ in 0..<count { layers.append(.block(try Block(next("decoder"), channels))) }
+            if !last {
+                layers.append(.upsample(c.upsampling))
+                place += 1
+            }
+            layers.append(.convolution(try Convolution(next("decoder"), channels, last ? c.outChannels : channels, bias: last)))
+        }
+        decoder = layers
+    }
+
+    /// Unscaled latents (N, latentChannels, H/f, W/f) of frames (N, 3, H, W) in [-1, 1].
+    public func encodeUnscaled(_ frames: Tensor) throws -> Tensor {
+        var h = try ((frames + 1) / 2).contiguous(.channelsLast)
+        for layer in encoder { h = try layer(h) }
+        return h
+    }
+
+    /// Frames (N, 3, H, W), about [-1, 1], of unscaled latents.
+    public func decodeUnscaled(_ latents: Tensor) throws -> Tensor {
+        var h = try ((latents / 3).tanh() * 3).contiguous(.channelsLast)
+        for layer in decoder { h = try layer(h) }
+        return try h * 2 - 1
+    }
+}
+
+extension AutoencoderTiny.Configuration {
+    /// Reads `config.json`. Values that are not implemented are refused by name.
+    init(_ json: ConfigurationReader) throws {
+        inChannels = try json.positive("in_channels", default: 3)
+        outChannels = try json.positive("out_channels", default: 3)
+        encoderBlocks = try json.ints("num_encoder_blocks")
+        decoderBlocks = try json.ints("num_decoder_blocks")
+        encoderChannels = try json.ints("encoder_block_out_channels", count: encoderBlocks.count)
+        decoderChannels = try json.ints("decoder_block_out_channels", count: decoderBlocks.count)
+        guard !encoderBlocks.isEmpty, decoderBlocks.count == encoderBlocks.count, Set(encoderChannels).count == 1,
+            Set(decoderChannels).count == 1
+        else {
+            throw ModelError.unsupported(
+                path: json.path, key: "encoder_block_out_channels", value: "\(encoderChannels), \(decoderChannels)",
+                supported: "the same width everywhere")
+        }
+        latentChannels = try json.positive("latent_channels", default: 4)
+        scalingFactor = try json.double("scaling_factor", default: 1)
+        shiftFactor = try json.double("shift_factor", default: 0)
+        upsampling = try json.positive("upsampling_scaling_factor", default: 2)
+        try json.require("act_fn", "\"relu\"", default: "\"relu\"")
+        try json.require("upsample_fn", "\"nearest\"", default: "\"nearest\"")
+        try json.require("upsampling_scaling_factor", "2", default: "2")
+        // latent_magnitude and latent_shift scale latents to pictures of 8 bits, nothing else; block_out_channels repeats.
+        json.ignore("block_out_channels", "latent_magnitude", "latent_shift", "force_upcast")
+        try json.finish()
+    }
+}

@@ -1,0 +1,91 @@
+import Foundation
+
+/// The noise schedule a diffusion model was trained with, and the timesteps DDIM (Song et al. 2021) samples it at.
+public struct DDIMSchedule: Sendable, Equatable {
+    /// Products of 1 - beta, float64; entry i is the signal's share of the variance at training step i.
+    public let cumulativeAlphas: [Double]
+    public let spacing: Spacing
+    public let stepsOffset: Int
+
+    /// How sampling timesteps are chosen from the training ones ("Common diffusion noise schedules...", Lin et al. 2024, table 2).
+    public enum Spacing: String, Sendable {
+        case leading, trailing, linspace
+    }
+
+    public enum BetaSchedule: String, Sendable {
+        case linear
+        /// Linear in the square root.
+        case scaledLinear = "scaled_linear"
+    }
+
+    public init(
+        betaStart: Double = 0.00085, betaEnd: Double = 0.012, betas schedule: BetaSchedule = .scaledLinear, trainingSteps: Int = 1000,
+        spacing: Spacing = .leading, stepsOffset: Int = 1
+    ) {
+        let count = max(trainingSteps, 1)
+        func ramp(_ from: Double, _ to: Double) -> [Double] {
+            (0..<count).map { count == 1 ? from : from + (to - from) * Double($0) / Double(count - 1) }
+        }
+        let betas =
+            switch schedule {
+            case .linear: ramp(betaStart, betaEnd)
+            case .scaledLinear: ramp(betaStart.squareRoot(), betaEnd.squareRoot()).map { $0 * $0 }
+            }
+        var product = 1.0
+        cumulativeAlphas = betas.map {
+            product *= 1 - $0
+            return product
+        }
+        self.spacing = spacing
+        self.stepsOffset = stepsOffset
+    }
+
+    /// Reads `scheduler_config.json`, also that of another sampler: what matters here is the training schedule.
+    public init(contentsOf url: URL) throws {
+        let json = try ConfigurationReader(contentsOf: url)
+        func value<T: RawRepresentable>(_ key: String, _ fallback: T, _ known: String) throws -> T where T.RawValue == String {
+            let text = try json.string(key, default: fallback.rawValue)
+            guard let value = T(rawValue: text) else {
+                throw ModelError.unsupported(path: url.path, key: key, value: text, supported: known)
+            }
+            return value
+        }
+        try json.require("prediction_type", "\"epsilon\"", default: "\"epsilon\"")
+        try json.require("trained_betas", "null", default: "null")
+        try json.require("rescale_betas_zero_snr", "false", default: "false")
+        try json.require("thresholding", "false", default: "false")
+        try json.require("clip_sample", "false", default: "false")
+        self.init(
+            betaStart: try json.double("beta_start"), betaEnd: try json.double("beta_end"),
+            betas: try value("beta_schedule", BetaSchedule.linear, "linear or scaled_linear"),
+            trainingSteps: try json.positive("num_train_timesteps", default: 1000),
+            spacing: try value("timestep_spacing", Spacing.leading, "leading, trailing or linspace"),
+            stepsOffset: try json.int("steps_offset", default: 0))
+    }
+
+    public var trainingSteps: Int { cumulativeAlphas.count }
+
+    /// Timesteps of a sampling in `count` steps, from noise to data.
+    public func timesteps(_ count: Int) -> [Int] {
+        let total = trainingSteps
+        switch spacing {
+        case .leading:
+            let ratio = total / max(count, 1)
+            return (0..<count).reversed().map { min($0 * ratio + stepsOffset, total) }
+        case .trailing:
+            let ratio = Double(total) / Double(max(count, 1))
+            return (0..<count).map { Int((Double(total) - Double($0) * ratio).rounded(.toNearestOrEven)) - 1 }
+        case .linspace:
+            guard count > 1 else { return [0] }
+            return (0..<count).reversed().map { Int((Double($0) * Double(total - 1) / Double(count - 1)).rounded(.toNearestOrEven)) }
+        }
+    }
+
+    /// The signal's share of the variance at a timestep, abar; 1 before the first.
+    ///
+    /// A timestep counts the noising steps that were made: timestep t has the product of t factors, entry t - 1. (The authors'
+    /// code does so; diffusers takes entry t.)
+    public func alphaBar(_ timestep: Int) -> Double {
+        timestep <= 0 ? 1 : cumulativeAlphas[min(timestep, trainingSteps) - 1]
+    }
+}

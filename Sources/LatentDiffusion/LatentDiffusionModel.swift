@@ -1,0 +1,67 @@
+import Foundation
+import TensorKit
+import Weights
+
+/// A latent diffusion model: autoencoder, noise prediction and schedule, from a folder in diffusers' layout.
+///
+/// Stable Diffusion XL and the built-in prior are opened by the same code:
+///
+///     let model = try LatentDiffusionModel(folder: url, dtype: .bfloat16, device: .cuda(0))
+///     let latents = try model.autoencoder.encode(frames)
+public struct LatentDiffusionModel: Sendable {
+    public let folder: URL
+    public let unet: UNet2DCondition
+    public let autoencoder: Autoencoder
+    public let schedule: DDIMSchedule
+    public let dtype: DType
+    public let autoencoderType: DType
+    public let device: Device
+    /// The null prompt's embedding: zeros, unless the folder has `null_prompt.safetensors`.
+    public let nullContext: Tensor
+    public let nullPooled: Tensor?
+
+    /// Opens `unet/`, `vae/` and `scheduler/` of `folder`. Cost: the weights are mapped, and read once if they are converted.
+    /// - Parameters:
+    ///   - dtype: the type that the networks run in.
+    ///   - autoencoder: another component in place of `vae/`, for example that of the tiny autoencoder.
+    ///   - variant: `fp16` prefers files of that name where a folder has several.
+    public init(
+        folder: URL, dtype: DType = .float32, device: Device = .cpu, variant: String? = nil, autoencoder name: String = "vae"
+    ) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+            throw ModelError.unreadable(path: folder.path, reason: "there is no such model folder")
+        }
+        try Engine.require(device)
+        self.folder = folder
+        self.dtype = dtype
+        self.device = device
+        schedule = try DDIMSchedule(contentsOf: folder.appendingPathComponent("scheduler/scheduler_config.json"))
+        // SDXL's own VAE overflows in float16; its fp16-fix does not, but nothing in its configuration says which one it is.
+        autoencoderType = dtype == .float16 ? .float32 : dtype
+        autoencoder = try Autoencoder(
+            folder: folder.appendingPathComponent(name), variant: variant, dtype: autoencoderType, device: device)
+        unet = try UNet2DCondition(folder: folder.appendingPathComponent("unet"), variant: variant, dtype: dtype, device: device)
+        let c = unet.configuration
+        guard c.inChannels == autoencoder.latentChannels, c.outChannels == c.inChannels else {
+            throw ModelError.mismatch(
+                "\(folder.path): the U-Net takes \(c.inChannels) and gives \(c.outChannels) channels, the autoencoder's latents have "
+                    + "\(autoencoder.latentChannels); only models with the same number everywhere can be used.")
+        }
+        let cached = folder.appendingPathComponent("null_prompt.safetensors")
+        if FileManager.default.fileExists(atPath: cached.path) {
+            let tensors = try SafetensorsFile(at: cached)
+            nullContext = try tensors.tensor("context")
+            nullPooled = c.addition == nil ? nil : try tensors.tensor("pooled")
+        } else {
+            // SDXL's pipeline takes zeros for an empty prompt (force_zeros_for_empty_prompt).
+            nullContext = try Tensor.zeros([1, 77, c.contextChannels])
+            nullPooled = try c.addition.map { try Tensor.zeros([1, max($0.inputChannels - 6 * $0.timeChannels, 0)]) }
+        }
+    }
+
+    /// The conditioning of the null prompt for frames of a size in pixels: original size 1024 x 1024, no crop.
+    public func nullConditioning(height: Int, width: Int) -> Conditioning {
+        Conditioning(context: nullContext, pooled: nullPooled, timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)])
+    }
+}

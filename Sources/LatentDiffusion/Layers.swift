@@ -1,0 +1,170 @@
+import TensorKit
+import Weights
+
+// The layers that all networks here are made of. Each is a value that holds its parameters, is built from the scope of the
+// checkpoint that holds them, and is called like a function. Images are (N, C, H, W) in channels-last memory, tokens (N, T, C).
+
+/// A square convolution; `weight` (out, in, size, size), `bias` (out).
+struct Convolution: Sendable {
+    let weight: Tensor
+    let bias: Tensor?
+    let stride: Int
+    let padding: Int
+
+    init(_ w: WeightScope, _ input: Int, _ output: Int, size: Int = 3, stride: Int = 1, padding: Int? = nil, bias: Bool = true) throws {
+        weight = try w.tensor("weight", [output, input, size, size]).contiguous(.channelsLast)
+        self.bias = bias ? try w.tensor("bias", [output]) : nil
+        self.stride = stride
+        self.padding = padding ?? size / 2
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try x.convolved(weight, bias: bias, stride: stride, padding: padding)
+    }
+}
+
+/// A fully connected layer; `weight` (out, in), `bias` (out).
+struct Linear: Sendable {
+    let weight: Tensor
+    let bias: Tensor?
+
+    init(_ w: WeightScope, _ input: Int, _ output: Int, bias: Bool = true) throws {
+        // Older checkpoints store projections as 1x1 convolutions: the same numbers.
+        let asConvolution = w.shape(of: "weight")?.count == 4
+        weight = try w.tensor("weight", asConvolution ? [output, input, 1, 1] : [output, input]).reshaped([output, input])
+        self.bias = bias ? try w.tensor("bias", [output]) : nil
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try x.linear(weight, bias: bias) }
+}
+
+/// Group normalisation, with an activation behind it where asked.
+struct GroupNorm: Sendable {
+    let weight: Tensor
+    let bias: Tensor
+    let groups: Int
+    let epsilon: Double
+
+    init(_ w: WeightScope, _ channels: Int, groups: Int, epsilon: Double) throws {
+        guard channels % groups == 0 else {
+            throw ModelError.mismatch("\(w.name): \(channels) channels cannot be normalised in \(groups) groups.")
+        }
+        weight = try w.tensor("weight", [channels])
+        bias = try w.tensor("bias", [channels])
+        self.groups = groups
+        self.epsilon = epsilon
+    }
+
+    /// Where the parameters have a wider type than x, the arithmetic is done in it and rounded once at the end.
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try normalized(x).to(x.dtype) }
+
+    /// silu(norm(x)), under the same condition.
+    func silu(_ x: Tensor) throws -> Tensor {
+        var y = try normalized(x)
+        try y.formSilu()
+        return try y.to(x.dtype)
+    }
+
+    private func normalized(_ x: Tensor) throws -> Tensor {
+        try x.to(weight.dtype).groupNormalized(groups: groups, weight: weight, bias: bias, epsilon: epsilon)
+    }
+}
+
+/// Layer normalisation over the channels of tokens.
+struct LayerNorm: Sendable {
+    let weight: Tensor
+    let bias: Tensor
+
+    init(_ w: WeightScope, _ channels: Int) throws {
+        weight = try w.tensor("weight", [channels])
+        bias = try w.tensor("bias", [channels])
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try x.layerNormalized(weight: weight, bias: bias) }
+}
+
+/// Two convolutions with a residual (He et al. 2016), the time embedding added between them where there is one.
+struct ResidualBlock: Sendable {
+    let norm1: GroupNorm
+    let conv1: Convolution
+    let timeProjection: Linear?
+    let norm2: GroupNorm
+    let conv2: Convolution
+    let shortcut: Convolution?
+
+    /// - Parameter norms: the same scope in the type that the norms are computed in.
+    init(
+        _ w: WeightScope, norms: WeightScope? = nil, _ input: Int, _ output: Int, timeChannels: Int?, groups: Int, epsilon: Double
+    ) throws {
+        norm1 = try GroupNorm((norms ?? w)["norm1"], input, groups: groups, epsilon: epsilon)
+        conv1 = try Convolution(w["conv1"], input, output)
+        timeProjection = try timeChannels.map { try Linear(w["time_emb_proj"], $0, output) }
+        norm2 = try GroupNorm((norms ?? w)["norm2"], output, groups: groups, epsilon: epsilon)
+        conv2 = try Convolution(w["conv2"], output, output)
+        shortcut = input == output ? nil : try Convolution(w["conv_shortcut"], input, output, size: 1)
+    }
+
+    /// - Parameter time: silu of the time embedding, (1 or N, timeChannels).
+    func callAsFunction(_ x: Tensor, time: Tensor? = nil) throws -> Tensor {
+        var h = try conv1(norm1.silu(x))
+        if let timeProjection, let time {
+            h = try h + timeProjection(time).unsqueezed(2).unsqueezed(3)
+        }
+        h = try conv2(norm2.silu(h))
+        return try (shortcut?(x) ?? x) + h
+    }
+}
+
+/// Multi-head attention (Vaswani et al. 2017) of tokens to themselves or to a context.
+struct Attention: Sendable {
+    let query: Linear
+    let key: Linear
+    let value: Linear
+    let output: Linear
+    let heads: Int
+
+    init(_ w: WeightScope, _ channels: Int, context: Int? = nil, heads: Int, bias: Bool = false) throws {
+        guard heads > 0, channels % heads == 0 else {
+            throw ModelError.mismatch("\(w.name): \(channels) channels cannot be split into \(heads) heads.")
+        }
+        query = try Linear(w["to_q"], channels, channels, bias: bias)
+        key = try Linear(w["to_k"], context ?? channels, channels, bias: bias)
+        value = try Linear(w["to_v"], context ?? channels, channels, bias: bias)
+        output = try Linear(w["to_out.0"], channels, channels)
+        self.heads = heads
+    }
+
+    /// - Parameters: tokens (N, T, C); context (N or 1, S, D), the tokens themselves when nil.
+    func callAsFunction(_ tokens: Tensor, context: Tensor? = nil) throws -> Tensor {
+        let n = tokens.size(0)
+        let source = context ?? tokens
+        func split(_ x: Tensor) throws -> Tensor {
+            let h = try x.reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2)
+            return x.size(0) == n ? h : try h.expanded([n, -1, -1, -1])
+        }
+        let attended = try split(query(tokens)).attention(keys: split(key(source)), values: split(value(source)))
+        return try output(attended.transposed(1, 2).reshaped([n, tokens.size(1), -1]))
+    }
+}
+
+extension Tensor {
+    /// (N, C, H, W) in channels-last memory -> (N, H*W, C). O(1).
+    func asTokens() throws -> Tensor { try permuted([0, 2, 3, 1]).reshaped([size(0), size(2) * size(3), size(1)]) }
+
+    /// (N, H*W, C) -> (N, C, H, W) in channels-last memory. O(1).
+    func asImage(height: Int, width: Int) throws -> Tensor {
+        try reshaped([size(0), height, width, size(2)]).permuted([0, 3, 1, 2])
+    }
+}
+
+/// Nearest-neighbour upsampling and a convolution.
+struct Upsampler: Sendable {
+    let conv: Convolution
+
+    init(_ w: WeightScope, _ channels: Int) throws { conv = try Convolution(w["conv"], channels, channels) }
+
+    /// - Parameter size: (height, width) to upsample to; twice the input's when nil.
+    func callAsFunction(_ x: Tensor, to size: (height: Int, width: Int)? = nil) throws -> Tensor {
+        try conv(x.upsampledNearest(height: size?.height ?? 2 * x.size(2), width: size?.width ?? 2 * x.size(3)))
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import TensorKit
+import TestSupport
+import Testing
+
+@testable import LatentDiffusion
+
+/// The networks against diffusers, on the tiny SDXL-shaped model.
+@Suite(.enabled(if: Golden.isAvailable, Golden.absence)) struct GoldenNetworkTests {
+    /// A type, where it runs, and the relative error that is allowed in it.
+    struct Running: Sendable, CustomTestStringConvertible {
+        let dtype: DType
+        let device: Device
+        let tolerance: Double
+        var testDescription: String { "\(dtype.rawValue) on \(device)" }
+
+        static let all: [Running] = {
+            var all = [
+                Running(dtype: .float32, device: .cpu, tolerance: 1e-4), Running(dtype: .bfloat16, device: .cpu, tolerance: 3e-2),
+            ]
+            if Engine.cudaDeviceCount > 0 {
+                all += [
+                    Running(dtype: .float32, device: .cuda(0), tolerance: 1e-3),
+                    Running(dtype: .bfloat16, device: .cuda(0), tolerance: 3e-2),
+                ]
+            }
+            return all
+        }()
+    }
+
+    @Test(arguments: Running.all) func noisePrediction(running: Running) throws {
+        let golden = try Golden.tensors("unet")
+        let unet = try UNet2DCondition(
+            folder: Golden.model().appendingPathComponent("unet"), dtype: running.dtype, device: running.device)
+        let sample = try golden.require("sample").to(running.dtype).to(running.device)
+        for (name, expected) in golden where name.hasPrefix("noise_pred_") {
+            let timestep = try #require(Int(name.dropFirst("noise_pred_".count)))
+            // Every latent on its own: the golden conditioning differs between the two.
+            for index in 0..<sample.size(0) {
+                func row(_ key: String) throws -> Tensor { try golden.require(key).rows(index..<index + 1) }
+                let conditioning = try Conditioning(
+                    context: row("encoder_hidden_states"), pooled: row("text_embeds"), timeIDs: row("time_ids").array())
+                let prediction = try unet(sample.rows(index..<index + 1), timestep: timestep, conditioning: conditioning)
+                #expect(try relativeError(prediction, expected.rows(index..<index + 1)) < running.tolerance)
+            }
+        }
+    }
+
+    @Test(arguments: Running.all) func autoencoderKL(running: Running) throws {
+        let golden = try Golden.tensors("vae")
+        let autoencoder = try Autoencoder(
+            folder: Golden.model().appendingPathComponent("vae"), dtype: running.dtype, device: running.device)
+        guard case .kl(let network) = autoencoder else { throw ModelError.mismatch("not an AutoencoderKL") }
+        let pixels = try golden.require("pixels").to(running.dtype).to(running.device)
+        let (mean, logVariance) = try network.moments(pixels)
+        #expect(try relativeError(mean, golden.require("latent_mean")) < running.tolerance)
+        #expect(try relativeError(logVariance, golden.require("latent_logvar")) < running.tolerance)
+        let decoded = try network.decodeUnscaled(golden.require("latent_mean").to(running.dtype).to(running.device))
+        let decodeError = try relativeError(decoded, golden.require("decoded"))
+        #expect(decodeError < running.tolerance)
+        let latents = try golden.require("latent_in").to(running.dtype).to(running.device)
+        #expect(try relativeError(network.decodeUnscaled(latents), golden.require("decoded_from_latent_in")) < running.tolerance)
+    }
+
+    @Test(arguments: Running.all) func autoencoderTiny(running: Running) throws {
+        let golden = try Golden.tensors("vae_tiny")
+        let autoencoder = try Autoencoder(
+            folder: Golden.model().appendingPathComponent("vae_tiny"), dtype: running.dtype, device: running.device)
+        guard case .tiny(let network) = autoencoder else { throw ModelError.mismatch("not an AutoencoderTiny") }
+        let pixels = try golden.require("pixels").to(running.dtype).to(running.device)
+        #expect(try relativeError(network.encodeUnscaled(pixels), golden.require("latents")) < running.tolerance)
+        let latents = try golden.require("latents").to(running.dtype).to(running.device)
+        #expect(try relativeError(network.decodeUnscaled(latents), golden.require("decoded")) < running.tolerance)
+    }
+
+    @Test func schedule() throws {
+        let golden = try Golden.tensors("ddim")
+        let schedule = try DDIMSchedule(contentsOf: Golden.model().appendingPathComponent("scheduler/scheduler_config.json"))
+        let alphas = try Tensor(schedule.cumulativeAlphas, shape: [schedule.trainingSteps])
+        #expect(try relativeError(alphas, golden.require("alphas_cumprod")) < 1e-5)
+        for (name, expected) in golden where name.hasPrefix("timesteps_") {
+            let count = try #require(Int(name.dropFirst("timesteps_".count)))
+            #expect(try schedule.timesteps(count) == expected.array(of: Int.self))
+        }
+    }
+}
