@@ -1,0 +1,64 @@
+/// The frames of a video, decoded while they are asked for.
+///
+/// Memory: about four frames, however long the video. The decoder waits for a slow taker and is stopped when the
+/// iterator goes away or the taking task is cancelled. Each iterator decodes anew.
+public struct FrameSequence: AsyncSequence, Sendable {
+    public typealias Element = VideoFrame
+    let reader: VideoReader
+    let range: Range<Int>?
+
+    public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        private let sequence: FrameSequence
+        private var decoder: Decoder?
+
+        init(sequence: FrameSequence) { self.sequence = sequence }
+
+        /// The next frame, or nil after the last one.
+        public mutating func next() async throws -> VideoFrame? {
+            if decoder == nil { decoder = Decoder(sequence) }
+            return try await decoder?.frames.next()
+        }
+    }
+}
+
+@available(*, unavailable)
+extension FrameSequence.Iterator: Sendable {}
+
+/// Owns the task that decodes; letting go of it stops the task, and the task's end stops ffmpeg.
+private final class Decoder: Sendable {
+    let frames = Handoff<VideoFrame>()
+    private let task: Task<Void, Never>
+
+    init(_ sequence: FrameSequence) {
+        // The task must not hold the decoder itself, or it would never be let go.
+        task = Task { [frames] in
+            do {
+                try await sequence.decode(into: frames)
+                frames.finish()
+            } catch {
+                frames.finish(.failure(error))
+            }
+        }
+    }
+
+    deinit { task.cancel() }
+}
+
+extension FrameSequence {
+    fileprivate func decode(into frames: Handoff<VideoFrame>) async throws {
+        let count = reader.info.frameCount
+        if let range, range.lowerBound < 0 || range.upperBound > count ?? .max {
+            throw VideoError.frameRangeOutside(reader.path, range: range, count: count)
+        }
+        if let range, range.isEmpty { return }
+        switch reader.source {
+        case .file(let stream):
+            try await VideoDecoder(path: reader.path, stream: stream, info: reader.info, range: range)
+                .decode(into: frames)
+        case .pictures(let all):
+            try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
+        }
+    }
+}

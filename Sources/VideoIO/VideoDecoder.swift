@@ -1,0 +1,149 @@
+import Subprocess
+
+/// One run of ffmpeg that turns a media file into raw frames on a pipe.
+struct VideoDecoder: Sendable {
+    let path: String
+    let stream: Int
+    let info: VideoInfo
+    /// Not empty.
+    let range: Range<Int>?
+
+    /// 8-bit RGB is passed on as it is; everything else is widened, so that YUV loses nothing.
+    private var isEightBit: Bool { info.isRGB && info.bitDepth <= 8 }
+
+    func decode(into frames: Handoff<VideoFrame>) async throws {
+        let outcome: (decoded: Int, isWhole: Bool, messages: String)
+        let succeeded: Bool
+        let arguments = arguments(await ColourConversion.detected())
+        do {
+            let result = try await run(
+                FFmpeg.configuration("ffmpeg", arguments), input: .none, output: .sequence, error: .sequence
+            ) { execution in
+                async let messages = FFmpeg.lastLines(of: execution.standardError)
+                let (decoded, isWhole) = try await passOn(execution.standardOutput, to: frames)
+                return (decoded, isWhole, await messages)
+            }
+            outcome = result.closureResult
+            succeeded = result.terminationStatus.isSuccess
+        } catch let error as SubprocessError {
+            try Task.checkCancellation()
+            throw FFmpeg.translate(error, tool: "ffmpeg")
+        }
+        try Task.checkCancellation()
+        try judge(
+            decoded: outcome.decoded, isWhole: outcome.isWhole, messages: outcome.messages, succeeded: succeeded)
+    }
+
+    /// Cuts the stream into frames. The last one is whole unless the stream broke off.
+    private func passOn(
+        _ output: SubprocessOutputSequence, to frames: Handoff<VideoFrame>
+    ) async throws -> (decoded: Int, isWhole: Bool) {
+        let size = info.width * info.height * 3
+        var decoded = 0
+        var assembly = FrameAssembly(componentCount: size, isEightBit: isEightBit)
+        for try await buffer in output {
+            var offset = 0
+            while offset < buffer.count {
+                offset += buffer.withUnsafeBytes { assembly.take(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
+                if let pixels = assembly.finished() {
+                    try await frames.send(VideoFrame(width: info.width, height: info.height, pixels: pixels))
+                    decoded += 1
+                }
+            }
+        }
+        return (decoded, assembly.isEmpty)
+    }
+
+    /// Says what was wrong with a stream that has ended. ffmpeg itself ends well on many a broken file.
+    private func judge(decoded: Int, isWhole: Bool, messages: String, succeeded: Bool) throws(VideoError) {
+        let complained = !succeeded || !isWhole || !messages.isEmpty
+        if let range, decoded < range.count, !complained {
+            throw .frameRangeOutside(path, range: range, count: info.frameCount)
+        }
+        if decoded == 0 { throw .notAVideo(path, details: messages) }
+        let expected = range?.count ?? info.frameCount
+        // A file may hide some frames by an edit list; without a complaint, fewer than stored is no fault.
+        let isShort = decoded < expected ?? framesByDuration
+        if !succeeded || !isWhole || (isShort && complained) {
+            throw .truncated(path, decoded: decoded, expected: expected, details: messages)
+        }
+    }
+
+    /// A lower bound for the number of frames, where only the duration is known.
+    private var framesByDuration: Int {
+        guard let duration = info.duration, duration < 1e9 else { return 0 }
+        return Int((duration * info.frameRate.perSecond * 0.98).rounded(.down)) - 2
+    }
+
+    func arguments(_ colour: ColourConversion) -> [String] {
+        var filters: [String] = []
+        if let range { filters.append("trim=start_frame=\(range.lowerBound):end_frame=\(range.upperBound)") }
+        // The size is fixed so that a file that changes size midway still yields frames of one size.
+        if info.isRGB {
+            filters += [
+                "scale=\(info.width):\(info.height):in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)",
+                "format=\(isEightBit ? "rgb24" : "rgb48le")",
+            ]
+        } else {
+            filters += colour.toRGB(info, matrix: info.decodingMatrix ?? .bt709)
+        }
+        var arguments = FFmpeg.quietly + ["-i", FFmpeg.url(path), "-map", "0:\(stream)"]
+        arguments += ["-vf", filters.joined(separator: ","), "-fps_mode", "passthrough"]
+        if let range { arguments += ["-frames:v", "\(range.count)"] }
+        return arguments + ["-f", "rawvideo", "pipe:1"]
+    }
+}
+
+/// Collects bytes until a frame is full.
+struct FrameAssembly {
+    private let componentCount: Int
+    private let isEightBit: Bool
+    private var pixels: VideoFrame.Pixels
+    private var filled = 0
+
+    init(componentCount: Int, isEightBit: Bool) {
+        self.componentCount = componentCount
+        self.isEightBit = isEightBit
+        pixels = Self.blank(componentCount, isEightBit)
+    }
+
+    var isEmpty: Bool { filled == 0 }
+
+    /// Takes as much as fits and says how many bytes that was. 16-bit components come low byte first.
+    mutating func take(_ bytes: UnsafeRawBufferPointer) -> Int {
+        func copy(to target: UnsafeMutableRawBufferPointer) -> Int {
+            let count = min(bytes.count, target.count - filled)
+            UnsafeMutableRawBufferPointer(rebasing: target[filled...])
+                .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            return count
+        }
+        let taken: Int
+        switch pixels {
+        case .eightBit(var values):
+            pixels = .eightBit([])  // keeps `values` the only owner, so that it is not copied
+            taken = values.withUnsafeMutableBytes { copy(to: $0) }
+            pixels = .eightBit(values)
+        case .sixteenBit(var values):
+            pixels = .sixteenBit([])
+            taken = values.withUnsafeMutableBytes { copy(to: $0) }
+            pixels = .sixteenBit(values)
+        }
+        filled += taken
+        return taken
+    }
+
+    /// The frame, once it is full; the next one is begun.
+    mutating func finished() -> VideoFrame.Pixels? {
+        guard filled == componentCount * (isEightBit ? 1 : 2) else { return nil }
+        defer {
+            pixels = Self.blank(componentCount, isEightBit)
+            filled = 0
+        }
+        return pixels
+    }
+
+    private static func blank(_ count: Int, _ isEightBit: Bool) -> VideoFrame.Pixels {
+        isEightBit
+            ? .eightBit([UInt8](repeating: 0, count: count)) : .sixteenBit([UInt16](repeating: 0, count: count))
+    }
+}

@@ -1,0 +1,82 @@
+/// What is known of a video before its first frame is decoded.
+public struct VideoInfo: Sendable, Equatable, Codable {
+    /// Columns of a decoded frame, after the rotation that the file asks players for.
+    public var width: Int
+    /// Rows of a decoded frame, after rotation.
+    public var height: Int
+    /// Exact rate. A file whose rate varies is described by its average.
+    public var frameRate: FrameRate
+    /// Number of frames, where the file says so (mp4 does, mkv does not) or they were counted.
+    public var frameCount: Int?
+    /// Bits per component as stored: 8, 10, 12, 16.
+    public var bitDepth: Int
+    /// ffmpeg's name of the stored pixel format, such as "yuv420p".
+    public var pixelFormat: String
+    /// True where the stored components are red, green and blue rather than luma and chroma.
+    public var isRGB: Bool
+    /// What the file says of its colour; nil where it says nothing.
+    public var colour: ColourTags
+    public var hasAudio: Bool
+    public var hasSubtitles: Bool
+    /// Seconds, where known.
+    public var duration: Double?
+    /// Seconds by which the first picture comes after the first of the other streams (usually 0).
+    public var startDelay: Double
+
+    public init(
+        width: Int, height: Int, frameRate: FrameRate, frameCount: Int?, bitDepth: Int, pixelFormat: String,
+        isRGB: Bool, colour: ColourTags = ColourTags(), hasAudio: Bool = false, hasSubtitles: Bool = false,
+        duration: Double? = nil, startDelay: Double = 0
+    ) {
+        self.width = width
+        self.height = height
+        self.frameRate = frameRate
+        self.frameCount = frameCount
+        self.bitDepth = bitDepth
+        self.pixelFormat = pixelFormat
+        self.isRGB = isRGB
+        self.colour = colour
+        self.hasAudio = hasAudio
+        self.hasSubtitles = hasSubtitles
+        self.duration = duration
+        self.startDelay = startDelay
+    }
+}
+
+/// Colour tags in ffmpeg's spelling ("bt709", "tv", "smpte170m"); nil means untagged.
+public struct ColourTags: Sendable, Equatable, Codable {
+    /// "tv" (luma 16...235 of 255) or "pc" (0...255).
+    public var range: String?
+    /// The YUV matrix.
+    public var matrix: String?
+    public var primaries: String?
+    public var transfer: String?
+
+    public init(
+        range: String? = nil, matrix: String? = nil, primaries: String? = nil, transfer: String? = nil
+    ) {
+        self.range = range
+        self.matrix = matrix
+        self.primaries = primaries
+        self.transfer = transfer
+    }
+
+    /// High-definition video: BT.709 throughout, limited range.
+    public static let bt709 = ColourTags(range: "tv", matrix: "bt709", primaries: "bt709", transfer: "bt709")
+}
+
+extension VideoInfo {
+    /// The matrix that frames are decoded with: the tagged one, else bt709 from 720 rows up and bt601 below
+    /// (what players assume). Nil for a matrix that cannot be converted.
+    var decodingMatrix: ColourConversion.Matrix? {
+        switch colour.matrix {
+        case nil: height >= 720 ? .bt709 : .bt601
+        case "bt470bg", "smpte170m": .bt601
+        case "bt2020nc": .bt2020
+        case let name?: ColourConversion.Matrix(rawValue: name)
+        }
+    }
+
+    /// "tv" unless the file says "pc".
+    var decodingRange: String { colour.range == "pc" ? "pc" : "tv" }
+}
