@@ -1,0 +1,90 @@
+import Foundation
+
+/// Where the result goes: a hidden name beside the target while it is written, the target's own name once it is whole.
+///
+/// So whatever happens on the way, there is never half a file under the final name.
+struct Destination: Sendable {
+    let target: String
+    /// `.NAME.partial-PID.EXT` in the target's folder.
+    let partial: String
+    let isFolder: Bool
+    let overwrite: Bool
+
+    /// Refuses an existing target and a folder that cannot be written to.
+    init(target: String, isFolder: Bool, overwrite: Bool) throws(VideoError) {
+        // Without a trailing slash, so that the last component is the name.
+        let url = URL(fileURLWithPath: target)
+        self.target = url.path
+        self.isFolder = isFolder
+        self.overwrite = overwrite
+        let (folder, name) = (url.deletingLastPathComponent().path, url.lastPathComponent)
+        guard name != "/", name != "..", name != "." else {
+            throw .unsupportedTarget(target, reason: "it names no file; give it a name")
+        }
+        let id = "\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        let ending = url.pathExtension
+        let stem = isFolder || ending.isEmpty ? name : (name as NSString).deletingPathExtension
+        partial = folder + "/.\(stem).partial-\(id)" + (isFolder || ending.isEmpty ? "" : ".\(ending)")
+
+        try checkTarget()
+        var folderExists: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &folderExists), folderExists.boolValue else {
+            throw .cannotWrite(target, reason: "there is no folder \"\(folder)\"")
+        }
+        try claim()
+    }
+
+    /// Creates the partial file or folder, which shows that the place can be written to.
+    private func claim() throws(VideoError) {
+        if isFolder {
+            if mkdir(partial, 0o777) != 0 { throw .cannotWrite(target, reason: Self.reason(errno)) }
+        } else {
+            let file = open(partial, O_WRONLY | O_CREAT | O_EXCL, 0o666)
+            if file < 0 { throw .cannotWrite(target, reason: Self.reason(errno)) }
+            close(file)
+        }
+    }
+
+    /// Refuses what may not be replaced: anything unless overwriting is asked for, and even then a folder that holds
+    /// more than pictures of ours.
+    private func checkTarget() throws(VideoError) {
+        var info = stat()
+        // Not following links: a dangling one is in the way too.
+        guard lstat(target, &info) == 0 else { return }
+        guard overwrite else { throw .targetExists(target) }
+        let targetIsFolder = (info.st_mode & S_IFMT) == S_IFDIR
+        if targetIsFolder != isFolder {
+            throw .unsupportedTarget(
+                target, reason: targetIsFolder ? "a folder is in its place; remove it first" : "a file is in its place; remove it first")
+        }
+        guard targetIsFolder else { return }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: target)) ?? ["?"]
+        let areOurs = names.allSatisfy { name in
+            name.hasSuffix(".png") && name.dropLast(4).allSatisfy { ("0"..."9").contains($0) } && name.count >= 10
+        }
+        guard areOurs else {
+            throw .unsupportedTarget(target, reason: "the folder holds other files; name a new or empty folder")
+        }
+    }
+
+    /// Gives the whole result its name. Looks again whether something has appeared there meanwhile.
+    func commit() throws(VideoError) {
+        try checkTarget()
+        let old = partial + ".old"
+        // A folder cannot replace a filled one in one step; the old one steps aside first.
+        let isAside = isFolder && rename(target, old) == 0
+        guard rename(partial, target) == 0 else {
+            let reason = Self.reason(errno)
+            if isAside { rename(old, target) }
+            throw .cannotWrite(target, reason: reason)
+        }
+        if isAside { try? FileManager.default.removeItem(atPath: old) }
+    }
+
+    /// Removes what was written so far; harmless if nothing was, or if it has its final name.
+    func discard() {
+        try? FileManager.default.removeItem(atPath: partial)
+    }
+
+    private static func reason(_ code: Int32) -> String { String(cString: strerror(code)).lowercased() }
+}
