@@ -3,6 +3,9 @@ import Foundation
 /// Folders of numbered pictures. Each picture is decoded by an ffmpeg of its own (about 60 ms): that way names never
 /// become patterns, formats may mix, and a bad picture is known by name.
 enum Pictures {
+    /// Makes ffmpeg read exactly the named file, also where its name looks like a pattern for many.
+    static let asOneFile = ["-f", "image2", "-pattern_type", "none"]
+
     static func isPicture(_ path: String) -> Bool {
         ["png", "jpg", "jpeg"].contains((path as NSString).pathExtension.lowercased())
     }
@@ -67,9 +70,8 @@ extension Pictures {
     private static func decode(_ path: String) async throws -> VideoFrame {
         // Without a format, the PPM encoder picks 8 or 16 bits by what the picture stores.
         let filter = "scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)"
-        // `image2` with `pattern_type none` reads exactly this one file, whatever its name.
         let arguments =
-            FFmpeg.quietly + ["-xerror", "-f", "image2", "-pattern_type", "none", "-i", FFmpeg.url(path)]
+            FFmpeg.quietly + ["-xerror"] + asOneFile + ["-i", FFmpeg.url(path)]
             + ["-vf", filter, "-frames:v", "1", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"]
         let (output, messages, succeeded) = try await FFmpeg.collect("ffmpeg", arguments, limit: 4 << 30)
         guard succeeded, messages.isEmpty, let frame = readPPM(output) else {

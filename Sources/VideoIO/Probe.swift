@@ -3,9 +3,12 @@ import Foundation
 /// Asks ffprobe what a file holds.
 enum Probe {
     /// Costs one ffprobe (about 0.1 s); with `countFrames` it also reads the whole file, without decoding it.
-    static func video(_ path: String, countFrames: Bool = false) async throws -> (info: VideoInfo, stream: Int) {
+    static func video(
+        _ path: String, countFrames: Bool = false, isPicture: Bool = false
+    ) async throws -> (info: VideoInfo, stream: Int) {
         var arguments = ["-v", "error", "-of", "json", "-show_streams", "-show_format", "-show_pixel_formats"]
         if countFrames { arguments.append("-count_packets") }
+        if isPicture { arguments += Pictures.asOneFile }
         arguments += ["-i", FFmpeg.url(path)]
         let (output, messages, succeeded) = try await FFmpeg.collect("ffprobe", arguments, limit: 16 << 20)
         let report = try? JSONDecoder().decode(Report.self, from: Data(output))

@@ -40,7 +40,7 @@ public struct VideoReader: Sendable {
         if isFolder.boolValue || Pictures.isPicture(path) {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
-            var info = try await Probe.video(first).info
+            var info = try await Probe.video(first, isPicture: true).info
             info.frameRate = pictureRate
             info.frameCount = pictures.count
             info.duration = Double(pictures.count) / pictureRate.perSecond
