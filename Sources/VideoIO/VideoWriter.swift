@@ -99,7 +99,8 @@ public final class VideoWriter: Sendable {
 
     deinit {
         encoder.cancel()
-        // At once: this process may end before the task does. After `finish()` there is nothing of that name.
+        // At once, because this process may end before the task does; the task does it again when ffmpeg has gone.
+        // After `finish()` there is nothing of that name.
         destination.discard()
     }
 
@@ -119,6 +120,8 @@ public final class VideoWriter: Sendable {
             try await frames.send(frame)
             hasFrames.withLock { $0 = true }
         } catch let error as CancellationError {
+            // Without a cancelled task it was `finish` or `cancel` that came in between.
+            guard Task.isCancelled else { throw VideoError.writerClosed(path) }
             await cancel()
             throw error
         }

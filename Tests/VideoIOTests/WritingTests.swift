@@ -181,6 +181,39 @@ struct WritingTests {
         #expect(try await !VideoReader.probe(folder.file("still silent.mp4")).hasAudio)
     }
 
+    @Test func soundThatStartsBeforeThePictureStaysInStep() async throws {
+        let source = folder.file("late.mkv")
+        try await ffmpeg(
+            ["-f", "lavfi", "-i", "sine=duration=2", "-itsoffset", "0.5", "-f", "lavfi", "-i", "testsrc2=size=32x32:rate=25"]
+                + ["-t", "2", "-c:v", "ffv1", "-pix_fmt", "bgr0", "-c:a", "pcm_s16le", source])
+        let delay = try await VideoReader.probe(source).startDelay
+        #expect(abs(delay - 0.5) < 0.03)
+        let frames = try await allFrames(VideoReader(source).frames())
+        let copy = folder.file("copy.mkv")
+        try await write(frames, to: copy, copyStreams: source)
+        #expect(try await abs(VideoReader.probe(copy).startDelay - delay) < 0.01)
+        #expect(try await allFrames(VideoReader(copy).frames()) == frames)
+    }
+
+    /// `mount -t tmpfs -o size=300k none FOLDER` makes such a folder.
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["VIDEOIO_SMALL_FOLDER"] != nil,
+            "set VIDEOIO_SMALL_FOLDER to a folder on a disk of less than 1 MB"),
+        arguments: ["clip.mkv", "clip.mp4", "pictures/"])
+    func fullDiskIsNamed(name: String) async throws {
+        let small = try #require(ProcessInfo.processInfo.environment["VIDEOIO_SMALL_FOLDER"])
+        let path = small + "/" + name
+        var generator = SystemRandomNumberGenerator()
+        let noise = try (0..<12).map { _ in
+            try VideoFrame(
+                width: 256, height: 256,
+                pixels: .eightBit((0..<196608).map { _ in UInt8.random(in: 0...255, using: &generator) }))
+        }
+        #expect(await videoError { try await write(noise, to: path) } == .diskFull(path))
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
     private func stamp(_ path: String) throws -> [String] {
         let attributes = try FileManager.default.attributesOfItem(atPath: path)
         return ["\(attributes[.modificationDate] ?? "")", "\(attributes[.size] ?? "")", "\(attributes[.systemFileNumber] ?? "")"]
