@@ -16,9 +16,9 @@ public struct LatentDiffusionModel: Sendable {
     public let dtype: DType
     public let autoencoderType: DType
     public let device: Device
-    /// The null prompt's embedding: zeros, unless the folder has `null_prompt.safetensors`.
-    public let nullContext: Tensor
-    public let nullPooled: Tensor?
+    /// The text that every noise prediction is conditioned on: the null prompt, zeros unless the folder has `null_prompt.safetensors`.
+    public var nullContext: Tensor
+    public var nullPooled: Tensor?
 
     /// Opens `unet/`, `vae/` and `scheduler/` of `folder`. Cost: the weights are mapped, and read once if they are converted.
     /// - Parameters:

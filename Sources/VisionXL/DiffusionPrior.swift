@@ -1,0 +1,76 @@
+import LatentDiffusion
+import TensorKit
+
+/// What the solver knows of a diffusion model: three maps and a schedule. Latents and frames are float32; what type a network runs
+/// in is its own affair.
+public protocol DiffusionPrior: Sendable {
+    /// The noise schedule that `predictNoise` was trained on.
+    var schedule: DDIMSchedule { get }
+    /// Where the networks run, and with them the whole solver.
+    var device: Device { get }
+    /// Frames are padded to multiples of this many pixels.
+    var frameMultiple: Int { get }
+    /// The shape of the latents of (frames, 3, height, width).
+    func latentShape(frames: Int, height: Int, width: Int) -> [Int]
+    /// Latents of frames (n, 3, H, W) in [-1, 1].
+    /// - Parameter noise: standard normal numbers of the latents' shape to sample the encoder's distribution with; its mean when nil.
+    func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor
+    /// Frames (n, 3, H, W), about [-1, 1], of latents.
+    func decode(_ latents: Tensor) throws -> Tensor
+    /// The noise in latents that stand at `timestep` of the schedule.
+    func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
+    /// What the three maps cost for one frame, in any common unit: a progress bar's idea of time.
+    var relativeCost: PriorCost { get }
+}
+
+/// Costs of one frame's pass through each of a prior's maps, in a common unit.
+public struct PriorCost: Sendable {
+    public var prediction: Double
+    public var decoding: Double
+    public var encoding: Double
+
+    public init(prediction: Double = 1, decoding: Double = 1, encoding: Double = 1) {
+        self.prediction = prediction
+        self.decoding = decoding
+        self.encoding = encoding
+    }
+}
+
+/// A latent diffusion model under the null prompt: one U-Net pass for each frame and timestep, no guidance.
+public struct LatentDiffusionPrior: DiffusionPrior {
+    public let model: LatentDiffusionModel
+
+    public init(_ model: LatentDiffusionModel) { self.model = model }
+
+    public var schedule: DDIMSchedule { model.schedule }
+    public var device: Device { model.device }
+    public var frameMultiple: Int { model.autoencoder.downscale }
+
+    public func latentShape(frames: Int, height: Int, width: Int) -> [Int] {
+        let factor = model.autoencoder.downscale
+        return [frames, model.autoencoder.latentChannels, height / factor, width / factor]
+    }
+
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor {
+        try model.autoencoder.encode(frames.to(model.autoencoderType), samplingWith: noise).to(.float32)
+    }
+
+    public func decode(_ latents: Tensor) throws -> Tensor {
+        try model.autoencoder.decode(latents.to(model.autoencoderType)).to(.float32).contiguous()
+    }
+
+    public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        let factor = model.autoencoder.downscale
+        let conditioning = model.nullConditioning(height: latents.size(2) * factor, width: latents.size(3) * factor)
+        return try model.unet(latents.to(model.dtype), timestep: timestep, conditioning: conditioning).to(.float32).contiguous()
+    }
+
+    public var relativeCost: PriorCost {
+        switch model.autoencoder {
+        // SDXL's networks, TFLOP at 768 x 1280.
+        case .kl: PriorCost(prediction: 6.3, decoding: 9.8, encoding: 4.5)
+        case .tiny: PriorCost(prediction: 6.3, decoding: 0.3, encoding: 0.2)
+        case .linear: PriorCost(prediction: 1, decoding: 0.05, encoding: 0.05)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+
+// Step 1 of Algorithm 1: the latents at tau.
+extension Solver.Run {
+    /// Z_tau, (N, C, h, w).
+    mutating func start() throws -> Tensor {
+        let full = try fullSizeMeasurement()
+        switch options.start {
+        case .firstFrameInversion:
+            return try repeated(invert(encode(full.rows(0..<1), phase: .inverting)))
+        case .everyFrameInversion:
+            return try invert(encode(full, phase: .inverting))
+        case .sharedNoise:
+            return try repeated(noised(encode(full.rows(0..<1), phase: .inverting)))
+        case .independentNoise:
+            return try noised(encode(full, phase: .inverting))
+        }
+    }
+
+    /// The measurement at the size of the frames: nearest upsampling where the operator shrinks them, and frames repeated at the
+    /// ends where it has fewer of them.
+    private func fullSizeMeasurement() throws -> Tensor {
+        var y = Y
+        if y.size(2) != frames.height || y.size(3) != frames.width {
+            y = try y.upsampledNearest(height: frames.height, width: frames.width)
+        }
+        let missing = frames.count - y.size(0)
+        guard missing > 0 else { return y }
+        let count = y.size(0)
+        return try y.gathered((0..<frames.count).map { Swift.min(Swift.max($0 - missing / 2, 0), count - 1) }, along: 0)
+    }
+
+    /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.
+    private mutating func invert(_ latents: Tensor) throws -> Tensor {
+        var z = latents
+        var previous = 1.0
+        for t in timesteps.reversed() {
+            let abar = schedule.alphaBar(t)
+            let noisePrediction = try predictNoise(z, t, phase: .inverting)
+            let clean = try z.adding(noisePrediction, times: -(1 - previous).squareRoot()) / previous.squareRoot()
+            z = try (clean * abar.squareRoot()).adding(noisePrediction, times: (1 - abar).squareRoot())
+            previous = abar
+        }
+        return z
+    }
+
+    /// sqrt(abar) z + sqrt(1 - abar) noise at tau.
+    private func noised(_ latents: Tensor) throws -> Tensor {
+        let abar = schedule.alphaBar(timesteps[0])
+        var random = RandomGenerator(seed: options.seed, stream: 0)
+        let noise = try random.normal(latents.shape, device: prior.device)
+        return try (latents * abar.squareRoot()).adding(noise, times: (1 - abar).squareRoot())
+    }
+
+    private func repeated(_ latent: Tensor) throws -> Tensor { try latent.expanded([frames.count, -1, -1, -1]).contiguous() }
+}

@@ -1,0 +1,81 @@
+/// The numbers of Algorithm 1. The defaults are the paper's, as its main tables have them.
+public struct RestorationOptions: Sendable, Equatable, Codable {
+    /// T: DDIM steps of the whole schedule.
+    public var steps = 25
+    /// tau / T: the sampling begins at the first timestep that is at most this part of the schedule.
+    public var tau = 0.3
+    /// l: conjugate-gradient steps of each data step.
+    public var conjugateGradientSteps = 10
+    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off.
+    public var lowPass = 2.0.squareRoot()
+    /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
+    public var lowPassTaps: Int?
+    /// eta: the part of the renoising that is new noise.
+    public var eta = 0.2
+    /// Seed of all noise.
+    public var seed: UInt64 = 0
+    /// Whether latents are samples of the encoder's distribution instead of its mean.
+    public var samplesEncoder = false
+    /// How the latents at tau are found.
+    public var start = Start.firstFrameInversion
+    /// Conjugate-gradient steps from the last decode, beyond the paper; 0 gives the paper's result.
+    public var finalConsistencySteps = 10
+    /// Whether conjugate gradients use the operator's symmetrizer where it has one (the authors' code does for blurs). It gets
+    /// further in as many steps on exact measurements and diverges on measurements with noise, rounding to 8 bits included.
+    public var usesSymmetrizer = false
+    /// Frames that go through a network together; nil leaves it to the program. Memory grows with it, the result does not change.
+    public var framesPerPass: Int?
+
+    public init() {}
+
+    /// Algorithm 1 and nothing else.
+    public static var paper: RestorationOptions {
+        var options = RestorationOptions()
+        options.finalConsistencySteps = 0
+        return options
+    }
+
+    /// How the latents at tau are found.
+    public enum Start: String, Sendable, Codable, CaseIterable {
+        /// Batch-consistent inversion: DDIM inversion of the first measured frame, for all frames.
+        case firstFrameInversion = "inversion"
+        /// Pseudo-batch inversion: DDIM inversion of each measured frame on its own.
+        case everyFrameInversion = "frame-inversion"
+        /// The first measured frame with one random noise, for all frames.
+        case sharedNoise = "noise"
+        /// Each measured frame with a noise of its own: the ablation.
+        case independentNoise = "independent-noise"
+    }
+
+    /// Throws a sentence when a number is outside its range.
+    public func validate() throws {
+        func check(_ condition: Bool, _ message: String) throws {
+            guard condition else { throw RestorationError.invalidOption(message) }
+        }
+        try check(steps >= 1 && steps <= 1000, "The number of steps must be 1 to 1000, and is \(steps).")
+        try check(tau > 0 && tau <= 1, "tau must be above 0 and at most 1, and is \(tau).")
+        try check(conjugateGradientSteps >= 0, "The number of conjugate-gradient steps must not be negative.")
+        try check(finalConsistencySteps >= 0, "The number of final conjugate-gradient steps must not be negative.")
+        try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")
+        try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")
+        try check(eta >= 0 && eta <= 1, "eta must be 0 to 1, and is \(eta).")
+        try check(framesPerPass.map { $0 >= 1 } ?? true, "At least one frame must go through a network at a time.")
+    }
+}
+
+/// What can go wrong in a restoration, beside the errors of the rooms below. Each description is a sentence for the user.
+public enum RestorationError: Error, Equatable, Sendable, CustomStringConvertible {
+    case invalidOption(String)
+    /// The measurement is not a video that the operator can have produced.
+    case invalidMeasurement(String)
+    /// A value that is not a number came out of a network or of the data step.
+    case notFinite(step: Int)
+
+    public var description: String {
+        switch self {
+        case .invalidOption(let message), .invalidMeasurement(let message): message
+        case .notFinite(let step):
+            "Step \(step) gave values that are not numbers: run with --dtype float32, and without the symmetrizer on measurements with noise."
+        }
+    }
+}

@@ -1,0 +1,58 @@
+/// Where a restoration is.
+public struct RestorationProgress: Sendable, Equatable {
+    public enum Phase: String, Sendable, Codable {
+        /// Encoding and inverting the measurement.
+        case inverting
+        /// Predicting noise.
+        case denoising
+        /// Decoding latents.
+        case decoding
+        /// Conjugate gradients.
+        case consistency
+        /// Encoding the filtered frames.
+        case encoding
+        /// The last data step.
+        case finishing
+    }
+
+    public var phase: Phase
+    /// The timestep's number, 1 ... stepCount; 0 during the inversion.
+    public var step: Int
+    public var stepCount: Int
+    /// The schedule's timestep.
+    public var timestep: Int
+    /// Frames of this phase that are done, of all.
+    public var frame: Int
+    public var frameCount: Int
+    /// The part of the whole work that is done, 0 ... 1, by the prior's relative costs.
+    public var fraction: Double
+    /// |Y - A(X)| / |Y| before and after this step's conjugate gradients, once they are done.
+    public var residual: Residual?
+
+    public struct Residual: Sendable, Equatable, Codable {
+        public var before: Double
+        public var after: Double
+    }
+}
+
+/// Counts the work that is done.
+struct WorkMeter {
+    let total: Double
+    private(set) var done = 0.0
+
+    init(cost: PriorCost, frames: Int, timesteps: Int, start: RestorationOptions.Start) {
+        let n = Double(frames)
+        let steps = Double(timesteps)
+        let starting: Double =
+            switch start {
+            case .firstFrameInversion: cost.encoding + steps * cost.prediction
+            case .everyFrameInversion: n * (cost.encoding + steps * cost.prediction)
+            case .sharedNoise: cost.encoding
+            case .independentNoise: n * cost.encoding
+            }
+        total = starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+    }
+
+    mutating func add(_ work: Double) { done += work }
+    var fraction: Double { min(done / total, 1) }
+}

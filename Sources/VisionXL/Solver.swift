@@ -1,0 +1,257 @@
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+
+/// VISION-XL: restores a video from a degraded measurement of it, with a latent image diffusion model as prior (Kwon & Ye, ICCV
+/// 2025, Algorithm 1).
+///
+///     let solver = Solver(prior: LatentDiffusionPrior(model))
+///     let result = try solver.restore(measurement, operator: AveragePooling(factor: 4))
+///
+/// The solver is synchronous: run it on a thread of its own. Calls of `progress` come from that thread; what it throws (for example
+/// `CancellationError`) ends the restoration at once.
+public struct Solver<Prior: DiffusionPrior>: Sendable {
+    public let prior: Prior
+    public var options: RestorationOptions
+
+    public init(prior: Prior, options: RestorationOptions = RestorationOptions()) {
+        self.prior = prior
+        self.options = options
+    }
+
+    /// A restored video and how it was reached.
+    public struct Result: Sendable {
+        /// (N, 3, H, W), about [-1, 1], float32.
+        public var frames: Tensor
+        /// |Y - A(X)| / |Y| around each data step, in order; the last entry is the final consistency step's, if there was one.
+        public var residuals: [RestorationProgress.Residual]
+    }
+
+    public typealias ProgressHandler = (RestorationProgress) throws -> Void
+
+    /// The timesteps that are sampled: those of the schedule up to tau, from noise to data.
+    public var timesteps: [Int] {
+        let all = prior.schedule.timesteps(options.steps)
+        let kept = all.filter { Double($0) <= options.tau * Double(prior.schedule.trainingSteps) }
+        return kept.isEmpty ? Array(all.suffix(1)) : kept
+    }
+
+    /// Restores X from Y = A(X).
+    ///
+    /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
+    /// ten times the video in float32 beside the networks.
+    /// - Parameters:
+    ///   - measurement: Y, of a shape that `A` produces, in [-1, 1].
+    ///   - A: the degradation.
+    ///   - noise: standard normal latents (1, C, h, w) of each renoising in place of the seeded ones: what reproduces another program.
+    ///   - progress: called after each piece of work.
+    public func restore(
+        _ measurement: Tensor, operator A: any LinearOperator, noise: ((Int) throws -> Tensor)? = nil,
+        progress: @escaping ProgressHandler = { _ in }
+    ) throws -> Result {
+        var run = try Run(self, measurement, A, noise, progress)
+        return try run.algorithm1()
+    }
+}
+
+extension Solver {
+    /// One restoration under way.
+    struct Run {
+        let prior: Prior
+        let options: RestorationOptions
+        let schedule: DDIMSchedule
+        let timesteps: [Int]
+        let Y: Tensor
+        let A: any LinearOperator
+        let frames: Padding
+        let noise: (Int) throws -> Tensor
+        let progress: ProgressHandler
+        var meter: WorkMeter
+        var step = 0
+        var residuals: [RestorationProgress.Residual] = []
+
+        /// Algorithm 1; the numbers of its steps are those of Docs/Algorithm.md.
+        mutating func algorithm1() throws -> Result {
+            // 1. Batch-consistent inversion: one latent, inverted up to tau, for all frames.
+            var Z = try start()
+            var X = Y
+            for (index, t) in timesteps.enumerated() {
+                step = index + 1
+                // 2. Tweedie's formula for every frame on its own, and its decode.
+                let noisePrediction = try predictNoise(Z, t)
+                let Zhat = try tweedie(Z, noisePrediction, t)
+                let Xhat = try decode(Zhat)
+                // 6. The result is the decode of the last timestep.
+                if index == timesteps.count - 1 {
+                    X = Xhat
+                    break
+                }
+                // 3. Data consistency: l steps of conjugate gradients over the whole batch.
+                let Xbar = try dataConsistency(Xhat, steps: options.conjugateGradientSteps, phase: .consistency)
+                // 4. The scheduled low-pass filter, and the encoder.
+                let Zbar = try encode(lowPass(Xbar, t))
+                // 5. Renoising with one noise for all frames.
+                Z = try renoise(Zbar, noisePrediction, to: timesteps[index + 1], with: noise(index))
+            }
+            // 7. Beyond the paper: once more the data, so that the autoencoder's error is not in what was measured.
+            if options.finalConsistencySteps > 0 {
+                X = try dataConsistency(X, steps: options.finalConsistencySteps, phase: .finishing)
+            }
+            guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
+            return Result(frames: X, residuals: residuals)
+        }
+
+        /// Zhat = (Z - sqrt(1 - abar) eps) / sqrt(abar).
+        func tweedie(_ Z: Tensor, _ noisePrediction: Tensor, _ t: Int) throws -> Tensor {
+            let abar = schedule.alphaBar(t)
+            return try Z.adding(noisePrediction, times: -(1 - abar).squareRoot()) / abar.squareRoot()
+        }
+
+        /// Xbar = argmin |Y - A X|^2 over X in Xhat + Krylov_l.
+        mutating func dataConsistency(_ Xhat: Tensor, steps: Int, phase: RestorationProgress.Phase) throws -> Tensor {
+            let (solution, report) = try conjugateGradients(
+                A, measurement: Y, start: Xhat, iterations: steps, usingSymmetrizer: options.usesSymmetrizer)
+            let residual = RestorationProgress.Residual(before: report.residualBefore, after: report.residualAfter)
+            guard residual.after.isFinite else { throw RestorationError.notFinite(step: step) }
+            residuals.append(residual)
+            try tell(phase, frame: frames.count, residual: residual)
+            return solution
+        }
+
+        /// Xbar * h_sigma with sigma = lambda sqrt(1 - abar), frame by frame.
+        func lowPass(_ X: Tensor, _ t: Int) throws -> Tensor {
+            let sigma = options.lowPass * (1 - schedule.alphaBar(t)).squareRoot()
+            guard sigma > 0 else { return X }
+            return try GaussianBlur.lowPass(sigma: sigma, taps: options.lowPassTaps).apply(X)
+        }
+
+        /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames.
+        func renoise(_ Zbar: Tensor, _ noisePrediction: Tensor, to next: Int, with noise: Tensor) throws -> Tensor {
+            let abar = schedule.alphaBar(next)
+            let eta = options.eta
+            let mixed = try (noisePrediction * (1 - eta * eta).squareRoot()).adding(noise, times: eta)
+            return try (Zbar * abar.squareRoot()).adding(mixed, times: (1 - abar).squareRoot())
+        }
+    }
+}
+
+// MARK: - The prior, piece by piece
+
+extension Solver.Run {
+    init(
+        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, _ noise: ((Int) throws -> Tensor)?,
+        _ progress: @escaping Solver.ProgressHandler
+    ) throws {
+        try solver.options.validate()
+        prior = solver.prior
+        options = solver.options
+        schedule = prior.schedule
+        timesteps = solver.timesteps
+        guard measurement.rank == 4, measurement.size(0) >= 1, measurement.size(1) == 3 else {
+            throw RestorationError.invalidMeasurement(
+                "A measurement must have the shape (frames, 3, height, width), and has \(measurement.shape).")
+        }
+        Y = try measurement.to(.float32).to(prior.device)
+        self.A = A
+        let shape = try A.inputShape(for: Y.shape)
+        frames = Padding(count: shape[0], height: shape[2], width: shape[3], multiple: prior.frameMultiple)
+        let latent = prior.latentShape(frames: 1, height: frames.paddedHeight, width: frames.paddedWidth)
+        let device = prior.device
+        let seed = options.seed
+        self.noise = noise ?? { step in
+            var random = RandomGenerator(seed: seed, stream: UInt64(step) + 1)
+            return try random.normal(latent, device: device)
+        }
+        self.progress = progress
+        meter = WorkMeter(cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start)
+    }
+
+    /// Frames that go through a network together.
+    var framesPerPass: Int {
+        if let framesPerPass = options.framesPerPass { return framesPerPass }
+        // A CPU is busy with one frame; a GPU is not.
+        return prior.device == .cpu ? 1 : 4
+    }
+
+    /// Applies a map to a few frames at a time ("pseudo-batch": memory for a few frames, whatever their number).
+    mutating func inPasses(
+        _ input: Tensor, _ phase: RestorationProgress.Phase, cost: Double, _ map: (Tensor, Range<Int>) throws -> Tensor
+    ) throws -> Tensor {
+        let count = input.size(0)
+        var pieces: [Tensor] = []
+        var first = 0
+        while first < count {
+            let range = first..<Swift.min(first + framesPerPass, count)
+            pieces.append(try map(input.rows(range), range))
+            first = range.upperBound
+            meter.add(cost * Double(range.count))
+            try tell(phase, frame: first)
+        }
+        return try Tensor.concatenate(pieces, along: 0)
+    }
+
+    mutating func predictNoise(_ Z: Tensor, _ t: Int, phase: RestorationProgress.Phase = .denoising) throws -> Tensor {
+        let prior = prior
+        return try inPasses(Z, phase, cost: prior.relativeCost.prediction) { latents, _ in
+            try prior.predictNoise(latents, timestep: t)
+        }
+    }
+
+    mutating func decode(_ Z: Tensor) throws -> Tensor {
+        let (prior, frames) = (prior, frames)
+        return try inPasses(Z, .decoding, cost: prior.relativeCost.decoding) { latents, _ in
+            try frames.crop(prior.decode(latents))
+        }
+    }
+
+    mutating func encode(_ X: Tensor, phase: RestorationProgress.Phase = .encoding) throws -> Tensor {
+        let (prior, frames, options, step) = (prior, frames, options, step)
+        return try inPasses(X, phase, cost: prior.relativeCost.encoding) { pixels, range in
+            var noise: Tensor?
+            if options.samplesEncoder {
+                // A stream of its own for every frame of every step.
+                var random = RandomGenerator(seed: options.seed, stream: UInt64(1 + step) << 32 | UInt64(range.lowerBound))
+                noise = try random.normal(
+                    prior.latentShape(frames: range.count, height: frames.paddedHeight, width: frames.paddedWidth),
+                    device: prior.device)
+            }
+            return try prior.encode(frames.pad(pixels), samplingWith: noise)
+        }
+    }
+
+    func tell(
+        _ phase: RestorationProgress.Phase, frame: Int, residual: RestorationProgress.Residual? = nil
+    ) throws {
+        try progress(
+            RestorationProgress(
+                phase: phase, step: step, stepCount: timesteps.count, timestep: step == 0 ? 0 : timesteps[step - 1], frame: frame,
+                frameCount: frames.count, fraction: meter.fraction, residual: residual))
+    }
+}
+
+/// Frames padded to the prior's multiple and cropped again; the operator sees the true size.
+struct Padding: Sendable {
+    let count: Int
+    let height: Int
+    let width: Int
+    let paddedHeight: Int
+    let paddedWidth: Int
+
+    init(count: Int, height: Int, width: Int, multiple: Int) {
+        self.count = count
+        self.height = height
+        self.width = width
+        paddedHeight = (height + multiple - 1) / multiple * multiple
+        paddedWidth = (width + multiple - 1) / multiple * multiple
+    }
+
+    private var isNeeded: Bool { paddedHeight != height || paddedWidth != width }
+
+    func pad(_ x: Tensor) throws -> Tensor {
+        isNeeded ? try x.padded([0, paddedWidth - width, 0, paddedHeight - height], .replicate) : x
+    }
+
+    func crop(_ x: Tensor) throws -> Tensor {
+        isNeeded ? try x.narrow(2, from: 0, count: height).narrow(3, from: 0, count: width).contiguous() : x
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import TestSupport
+import Testing
+
+@testable import VisionXL
+
+/// Algorithm 1 against a run of it in Python with diffusers: every intermediate of the first step, and the result.
+@Suite(.enabled(if: Golden.isAvailable, Golden.absence)) struct GoldenPipelineTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var task: String
+        var device: Device
+        var testDescription: String { "\(task) on \(device)" }
+
+        static let all: [Case] = {
+            let devices: [Device] = Engine.cudaDeviceCount > 0 ? [.cpu, .cuda(0)] : [.cpu]
+            let files = Golden.folder.flatMap { try? FileManager.default.contentsOfDirectory(atPath: $0.path) } ?? []
+            let tasks = files.filter { $0.hasPrefix("pipeline-") && $0.hasSuffix(".safetensors") }
+                .map { String($0.dropFirst("pipeline-".count).dropLast(".safetensors".count)) }.sorted()
+            return devices.flatMap { device in tasks.map { Case(task: $0, device: device) } }
+        }()
+    }
+
+    static func prior(_ golden: [String: Tensor], _ dtype: DType, _ device: Device) throws -> LatentDiffusionPrior {
+        var model = try LatentDiffusionModel(folder: Golden.model(), dtype: dtype, device: device)
+        model.nullContext = try golden.require("context")
+        model.nullPooled = try golden.require("pooled")
+        return LatentDiffusionPrior(model)
+    }
+
+    /// The operator of a pipeline file, with the parameters that the golden operators were made with.
+    static func problem(_ task: String, _ golden: [String: Tensor]) throws -> any LinearOperator {
+        let operators = try Golden.tensors("operators")
+        let parameters: [Double] = try operators.require("params").array()
+        let spatial: any LinearOperator
+        switch task.prefix(while: { $0 != "+" }) {
+        case "deblur": spatial = try GaussianBlur(size: Int(parameters[1]), sigma: parameters[0])
+        case "inpaint": spatial = try Mask(operators.require("mask"))
+        default:
+            let factor = try golden.require("first_frame").size(2) / golden.require("measurement").size(2)
+            spatial = try AveragePooling(factor: factor)
+        }
+        guard task.hasSuffix("+") else { return spatial }
+        return Composition(first: try TemporalAverage(window: Int(parameters[2])), second: spatial)
+    }
+
+    @Test(arguments: Case.all) func everyIntermediate(_ running: Case) throws {
+        let golden = try Golden.tensors("pipeline-\(running.task)")
+        var options = RestorationOptions.paper
+        options.lowPassTaps = 15
+        let solver = try Solver(prior: Self.prior(golden, .float32, running.device), options: options)
+        let A = try Self.problem(running.task, golden)
+        let measurement = try golden.require("measurement")
+        let noise: (Int) throws -> Tensor = { try golden.require("step\($0).noise").to(running.device) }
+        func expectClose(_ tensor: Tensor, _ name: String) throws {
+            let error = try relativeError(tensor, golden.require(name))
+            #expect(error < 1e-3, "\(name)")
+        }
+
+        // The steps of the first iteration, each from our own result of the one before.
+        var run = try Solver<LatentDiffusionPrior>.Run(solver, measurement, A, noise) { _ in }
+        try expectClose(run.encode(golden.require("first_frame").to(running.device)), "z_y1")
+        let Z = try run.start()
+        for row in 0..<Z.size(0) { try expectClose(Z.rows(row..<row + 1), "z_tau") }
+        let t = run.timesteps[0]
+        let noisePrediction = try run.predictNoise(Z, t)
+        let Xhat = try run.decode(run.tweedie(Z, noisePrediction, t))
+        try expectClose(Xhat, "step0.denoised")
+        let Xbar = try run.dataConsistency(Xhat, steps: options.conjugateGradientSteps, phase: .consistency)
+        try expectClose(Xbar, "step0.consistent")
+        let filtered = try run.lowPass(Xbar, t)
+        try expectClose(filtered, "step0.filtered")
+        let Zbar = try run.encode(filtered)
+        try expectClose(Zbar, "step0.encoded")
+        try expectClose(run.renoise(Zbar, noisePrediction, to: run.timesteps[1], with: noise(0)), "step0.next")
+
+        // The whole of it.
+        let result = try solver.restore(measurement, operator: A, noise: noise)
+        try expectClose(result.frames, "result")
+        try expectClose(result.frames, "step\(run.timesteps.count - 1).denoised")
+        #expect(result.residuals.count == run.timesteps.count - 1)
+    }
+
+    /// bfloat16 cannot follow a whole run of a network of random weights: Tweedie's formula doubles a pass's rounding error, the
+    /// decoder doubles it again, and eight steps compound it (diffusers' own runs in bfloat16 drift as far). So each network pass
+    /// of the pipeline is held against the reference, from the reference's own inputs.
+    @Test(arguments: Case.all) func everyNetworkPassInBFloat16(_ running: Case) throws {
+        let golden = try Golden.tensors("pipeline-\(running.task)")
+        let exact = try Self.prior(golden, .float32, running.device)
+        let rough = try Self.prior(golden, .bfloat16, running.device)
+        func input(_ name: String) throws -> Tensor { try golden.require(name).to(running.device) }
+        func expectClose(_ tensor: Tensor, _ expected: Tensor, _ name: Comment) throws {
+            let error = try relativeError(tensor, expected)
+            #expect(error < 3e-2, name)
+        }
+        try expectClose(rough.encode(input("first_frame"), samplingWith: nil), input("z_y1"), "encoder")
+        try expectClose(rough.encode(input("step0.filtered"), samplingWith: nil), input("step0.encoded"), "encoder")
+        let Z = try input("z_tau")
+        let t = Solver(prior: exact).timesteps[0]
+        let noisePrediction = try exact.predictNoise(Z, timestep: t)
+        try expectClose(rough.predictNoise(Z, timestep: t), noisePrediction, "noise prediction")
+        let abar = exact.schedule.alphaBar(t)
+        let Zhat = try Z.adding(noisePrediction, times: -(1 - abar).squareRoot()) / abar.squareRoot()
+        try expectClose(rough.decode(Zhat), input("step0.denoised").rows(0..<1), "decoder")
+    }
+}
