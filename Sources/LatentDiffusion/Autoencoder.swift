@@ -9,11 +9,11 @@ public enum Autoencoder: Sendable {
     case linear(AutoencoderLinear)
 
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
-    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu) throws {
+    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
         let json = try ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json"))
         let name = try json.string("_class_name")
         func build<Network>(_ body: (WeightScope) throws -> Network) throws -> Network {
-            try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, body)
+            try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format, body)
         }
         switch name {
         case "AutoencoderKL":

@@ -5,6 +5,7 @@ import Weights
 /// The small autoencoder TAESD (diffusers' `AutoencoderTiny`): an approximation of AutoencoderKL at a small part of its cost.
 public struct AutoencoderTiny: Sendable {
     public let configuration: Configuration
+    private let format: MemoryFormat
     let encoder: [Layer]
     let decoder: [Layer]
 
@@ -63,6 +64,7 @@ public struct AutoencoderTiny: Sendable {
 
     init(_ w: WeightScope, _ c: Configuration) throws {
         configuration = c
+        format = w.format
         // Both are nn.Sequential: a layer's key is its place.
         var place = 0
         func next(_ name: String) -> WeightScope {
@@ -100,14 +102,14 @@ public struct AutoencoderTiny: Sendable {
 
     /// Unscaled latents (N, latentChannels, H/f, W/f) of frames (N, 3, H, W) in [-1, 1].
     public func encodeUnscaled(_ frames: Tensor) throws -> Tensor {
-        var h = try ((frames + 1) / 2).contiguous(.channelsLast)
+        var h = try ((frames + 1) / 2).contiguous(format)
         for layer in encoder { h = try layer(h) }
         return h
     }
 
     /// Frames (N, 3, H, W), about [-1, 1], of unscaled latents.
     public func decodeUnscaled(_ latents: Tensor) throws -> Tensor {
-        var h = try ((latents / 3).tanh() * 3).contiguous(.channelsLast)
+        var h = try ((latents / 3).tanh() * 3).contiguous(format)
         for layer in decoder { h = try layer(h) }
         return try h * 2 - 1
     }

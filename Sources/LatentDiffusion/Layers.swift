@@ -2,7 +2,8 @@ import TensorKit
 import Weights
 
 // The layers that all networks here are made of. Each is a value that holds its parameters, is built from the scope of the
-// checkpoint that holds them, and is called like a function. Images are (N, C, H, W) in channels-last memory, tokens (N, T, C).
+// checkpoint that holds them, and is called like a function. Images are (N, C, H, W) in the memory format of the weights, which
+// their convolutions hand on; tokens are (N, T, C).
 
 /// A square convolution; `weight` (out, in, size, size), `bias` (out).
 struct Convolution: Sendable {
@@ -12,7 +13,7 @@ struct Convolution: Sendable {
     let padding: Int
 
     init(_ w: WeightScope, _ input: Int, _ output: Int, size: Int = 3, stride: Int = 1, padding: Int? = nil, bias: Bool = true) throws {
-        weight = try w.tensor("weight", [output, input, size, size]).contiguous(.channelsLast)
+        weight = try w.tensor("weight", [output, input, size, size])
         self.bias = bias ? try w.tensor("bias", [output]) : nil
         self.stride = stride
         self.padding = padding ?? size / 2
@@ -148,7 +149,7 @@ struct Attention: Sendable {
 }
 
 extension Tensor {
-    /// (N, C, H, W) in channels-last memory -> (N, H*W, C). O(1).
+    /// (N, C, H, W) -> (N, H*W, C). O(1) in channels-last memory.
     func asTokens() throws -> Tensor { try permuted([0, 2, 3, 1]).reshaped([size(0), size(2) * size(3), size(1)]) }
 
     /// (N, H*W, C) -> (N, C, H, W) in channels-last memory. O(1).

@@ -8,15 +8,17 @@ struct Sinusoids: Sendable {
     let cosineFirst: Bool
     let frequencyShift: Double
 
-    /// (values.count, channels), float32. The arithmetic is float64: at t = 1000 a float32 angle is off by 1e-4.
+    /// (values.count, channels), float32. The angles are rounded to float32 as in training, where a timestep of 1000 is off by up to
+    /// 6e-5: exact ones would be another input.
     func callAsFunction(_ values: [Double]) throws -> Tensor {
         let half = channels / 2
+        let frequencies = (0..<half).map { exp(-Float(log(10_000.0)) * Float($0) / (Float(half) - Float(frequencyShift))) }
         var result: [Float] = []
         result.reserveCapacity(values.count * channels)
         for value in values {
-            let angles = (0..<half).map { value * exp(-log(10_000) * Double($0) / (Double(half) - frequencyShift)) }
-            let sines = angles.map { Float(sin($0)) }
-            let cosines = angles.map { Float(cos($0)) }
+            let angles = frequencies.map { Float(value) * $0 }
+            let sines = angles.map { sin($0) }
+            let cosines = angles.map { cos($0) }
             result += cosineFirst ? cosines + sines : sines + cosines
             if channels % 2 == 1 { result.append(0) }
         }

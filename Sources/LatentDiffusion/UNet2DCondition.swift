@@ -23,6 +23,7 @@ public struct Conditioning: Sendable {
 public struct UNet2DCondition: Sendable {
     public let configuration: Configuration
 
+    private let format: MemoryFormat
     let timeEmbedding: EmbeddingMLP
     let addEmbedding: EmbeddingMLP?
     let convIn: Convolution
@@ -64,6 +65,7 @@ public struct UNet2DCondition: Sendable {
     /// - Parameter weights: the root of the network's checkpoint, converted to the type and device that it is to run in.
     public init(_ w: WeightScope, _ c: Configuration) throws {
         configuration = c
+        format = w.format
         let time = c.blockChannels[0] * 4
         let widest = c.blockChannels[c.blockChannels.count - 1]
         timeEmbedding = try EmbeddingMLP(w["time_embedding"], c.blockChannels[0], time)
@@ -102,7 +104,7 @@ public struct UNet2DCondition: Sendable {
         let time = try embedding(timestep, conditioning, like: latents).silu()
         let context = try conditioning.context.to(latents.dtype).to(latents.device)
 
-        var h = try convIn(latents.contiguous(.channelsLast))
+        var h = try convIn(latents.contiguous(format))
         var skips = [h]
         for block in down { h = try block(h, time, context, &skips) }
         if let mid { h = try mid(h, time, context) }
@@ -355,8 +357,9 @@ extension UNet2DCondition.Configuration {
 
 extension UNet2DCondition {
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
-    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu) throws {
+    /// - Parameter format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU.
+    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
         let configuration = try Configuration(ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json")))
-        self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device) { try Self($0, configuration) }
+        self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format) { try Self($0, configuration) }
     }
 }

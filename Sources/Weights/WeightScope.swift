@@ -10,13 +10,15 @@ public struct WeightScope: Sendable {
     let prefix: String
     var dtype: DType?
     var device: Device = .cpu
+    /// How the tensors of four dimensions (weights of convolutions) lie in memory.
+    public internal(set) var format = MemoryFormat.contiguous
 
     /// The scope's name: "down_blocks.0.resnets.1"; empty at the root.
     public var name: String { String(prefix.dropLast()) }
 
     /// The tensors below `name`. O(1): nothing is looked up.
     public subscript(name: String) -> WeightScope {
-        WeightScope(store: store, ledger: ledger, prefix: "\(prefix)\(name).", dtype: dtype, device: device)
+        WeightScope(store: store, ledger: ledger, prefix: "\(prefix)\(name).", dtype: dtype, device: device, format: format)
     }
 
     /// The tensors below the number `index`.
@@ -35,17 +37,18 @@ public struct WeightScope: Sendable {
 
     /// The tensor `key`, which must have the shape `shape` if one is given. Counts as use.
     ///
-    /// Over the mapped file, unless the scope's type or device is another; then it is converted, floating-point tensors only.
+    /// Over the mapped file, unless the scope's type, device or format is another; then it is converted, floating-point tensors only.
     public func tensor(_ key: String, _ shape: [Int]? = nil) throws(WeightsError) -> Tensor {
         let tensor = try store.tensor(prefix + key, shape, ledger)
         return try store.making(prefix + key) {
             let converted = tensor.dtype.isFloatingPoint ? try tensor.to(dtype ?? tensor.dtype) : tensor
-            return try converted.to(device)
+            let moved = try converted.to(device)
+            return moved.rank == 4 ? try moved.contiguous(format) : moved
         }
     }
 
     /// The same tensors, converted to `dtype` (floating-point tensors only; nil keeps the file's) and moved to `device` when asked for.
     public func converted(to dtype: DType?, on device: Device = .cpu) -> WeightScope {
-        WeightScope(store: store, ledger: ledger, prefix: prefix, dtype: dtype, device: device)
+        WeightScope(store: store, ledger: ledger, prefix: prefix, dtype: dtype, device: device, format: format)
     }
 }

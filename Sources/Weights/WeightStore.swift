@@ -111,14 +111,16 @@ public final class WeightStore: Sendable {
     /// all; that error, or one for tensors nobody asked for, is thrown when `body` returns.
     /// - Parameters:
     ///   - dtype: Floating-point tensors are converted to this type; nil keeps the file's.
+    ///   - format: How tensors of four dimensions, the weights of convolutions, lie in memory.
     ///   - ignored: As for `finish`.
     public func build<Network>(
-        dtype: DType? = nil, device: Device = .cpu, ignoring ignored: [String] = [], _ body: (WeightScope) throws -> Network
+        dtype: DType? = nil, device: Device = .cpu, format: MemoryFormat = .contiguous, ignoring ignored: [String] = [],
+        _ body: (WeightScope) throws -> Network
     ) throws -> Network {
         let ledger = WeightLedger(collects: true)
         let network: Network
         do {
-            network = try body(WeightScope(store: self, ledger: ledger, prefix: "", dtype: dtype, device: device))
+            network = try body(WeightScope(store: self, ledger: ledger, prefix: "", dtype: dtype, device: device, format: format))
         } catch {
             // Zeros in place of weights may be what `body` stumbled over; then what is missing says more.
             let misfit = ledger.misfit(keys: [], ignoring: [])
