@@ -52,6 +52,7 @@ public struct Mask: LinearOperator {
         let key = Key(dtype: video.dtype, device: video.device)
         return try video * cache.value(for: key) { () throws(TensorError) in try mask.to(key.dtype).to(key.device) }
     }
+    // M is symmetric, but M x = y has no solution for a y with anything but zeros where pixels are missing (a stored one has mid-grey,
+    // which 8 bits cannot hold); M' M x = M' y has, so there is no better symmetrizer than M' itself.
     public func adjoint(_ measurement: Tensor) throws -> Tensor { try apply(measurement) }
-    public var symmetrizer: (any LinearOperator)? { Identity() }
 }

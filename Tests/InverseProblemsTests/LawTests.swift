@@ -1,0 +1,102 @@
+import TensorKit
+import Testing
+
+@testable import InverseProblems
+
+@Suite struct OperatorLaws {
+    @Test(arguments: Registered.all) func everyOperatorTakesSomeShapes(registered: Registered) throws {
+        #expect(try registered.cases().count >= 2)
+        for (problem, _) in try registered.cases() { #expect(!problem.name.isEmpty && "\(problem)" == problem.name) }
+    }
+
+    @Test(arguments: Registered.all) func shapesAgree(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            let output = try problem.outputShape(for: shape)
+            let y = try problem.apply(random(shape, seed: 1))
+            #expect(y.shape == output)
+            #expect(try problem.inputShape(for: output) == shape)
+            #expect(try problem.adjoint(y).shape == shape)
+        }
+    }
+
+    /// <A x, y> = <x, A' y>
+    @Test(arguments: Registered.all) func adjointIsExact(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            for (dtype, tolerance) in [(DType.float32, 1e-5), (.float64, 1e-12)] {
+                let x = try random(shape, seed: 1, dtype: dtype)
+                let y = try random(problem.outputShape(for: shape), seed: 2, dtype: dtype)
+                let (image, back) = (try problem.apply(x), try problem.adjoint(y))
+                #expect(image.dtype == dtype && back.dtype == dtype)
+                let scale = try max(image.norm() * y.norm(), x.norm() * back.norm())
+                #expect(try abs(image.dot(y) - x.dot(back)) <= tolerance * scale, "\(problem) \(shape) \(dtype)")
+            }
+        }
+    }
+
+    /// A (a x + z) = a A x + A z, and likewise for A'
+    @Test(arguments: Registered.all) func linear(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            let (x, z) = (try random(shape, seed: 1, dtype: .float64), try random(shape, seed: 2, dtype: .float64))
+            let sum = try problem.apply(z.adding(x, times: -2.5))
+            let parts = try problem.apply(z).adding(problem.apply(x), times: -2.5)
+            #expect(try relativeDistance(sum, parts) < 1e-12)
+            let (u, v) = (try problem.apply(x), try problem.apply(z))
+            let backParts = try problem.adjoint(v).adding(problem.adjoint(u), times: -2.5)
+            #expect(try relativeDistance(problem.adjoint(v.adding(u, times: -2.5)), backParts) < 1e-12)
+        }
+    }
+
+    /// B A is symmetric and positive semidefinite.
+    @Test(arguments: Registered.all) func symmetrizerMakesSymmetric(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            guard let symmetrizer = problem.symmetrizer else { continue }
+            #expect(try symmetrizer.outputShape(for: problem.outputShape(for: shape)) == shape)
+            let (u, v) = (try random(shape, seed: 1, dtype: .float64), try random(shape, seed: 2, dtype: .float64))
+            let (au, av) = (try symmetrizer.apply(problem.apply(u)), try symmetrizer.apply(problem.apply(v)))
+            let scale = try u.norm() * v.norm()
+            #expect(try abs(au.dot(v) - u.dot(av)) <= 1e-12 * scale, "\(problem) \(shape)")
+            // Random vectors, what the operator almost swallows, and a checkerboard: the highest frequency.
+            let rest = try u - au
+            let board = try Tensor((0..<shape.reduce(1, *)).map { ($0 + $0 / shape[3]) % 2 == 0 ? 1.0 : -1 }, shape: shape)
+            for w in [u, v, rest, board] {
+                #expect(try w.dot(symmetrizer.apply(problem.apply(w))) >= -2e-6 * w.dot(w), "\(problem) \(shape)")
+            }
+        }
+    }
+
+    /// |A x| <= |x| but for a reflected border, whose pixels count more than once.
+    @Test(arguments: Registered.all) func finiteAndBounded(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            let x = try random(shape, seed: 5)
+            let y = try problem.apply(x)
+            #expect(try y.isFinite().all())
+            #expect(try y.norm() <= 4 * x.norm())
+        }
+    }
+
+    @Test(arguments: Registered.all) func refusesWhatIsNoVideo(registered: Registered) throws {
+        let problem = try registered.make([8, 3, 8, 12])
+        for shape in [[], [3], [8, 8, 12], [8, 3, 0, 12], [0, 3, 8, 12], [1, 8, 3, 8, 12]] {
+            #expect(throws: ProblemError.notAVideo(shape: shape)) { try problem.outputShape(for: shape) }
+            #expect(throws: ProblemError.notAVideo(shape: shape)) { try problem.inputShape(for: shape) }
+            #expect(throws: ProblemError.notAVideo(shape: shape)) { try problem.apply(.zeros(shape)) }
+            #expect(throws: ProblemError.notAVideo(shape: shape)) { try problem.adjoint(.zeros(shape)) }
+        }
+        #expect(throws: ProblemError.notFloatingPoint(.uint8)) { try problem.apply(.zeros([8, 3, 8, 12], dtype: .uint8)) }
+    }
+
+    @Test func whichOperatorsHaveASymmetrizer() throws {
+        func has(_ problem: any LinearOperator) -> Bool { problem.symmetrizer != nil }
+        #expect(has(Identity()))
+        for boundary in BlurBoundary.allCases {
+            #expect(has(try GaussianBlur(boundary: boundary)))
+            // Cut off at 1.7 sigma its transfer function goes below zero.
+            #expect(!has(try GaussianBlur(size: 11, sigma: 3, boundary: boundary)))
+        }
+        #expect(has(try TemporalAverage().then(GaussianBlur())))
+        #expect(!has(try TemporalAverage()))
+        #expect(!has(try AveragePooling(factor: 4)))
+        #expect(!has(try Mask.random(ratio: 0.5, seed: 1, height: 4, width: 4)))
+        #expect(!has(try TemporalAverage().then(AveragePooling(factor: 4))))
+    }
+}
