@@ -1,8 +1,50 @@
 import ArgumentParser
+import Foundation
 
+/// The program `visionxl`.
 @main
 struct VisionXLCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "visionxl",
-        abstract: "Restore degraded video with a latent diffusion prior, without training.")
+        abstract: "Restore degraded video with a latent diffusion prior, without training.",
+        discussion: """
+            Say what went wrong with a video (blurred, shrunk, holes, averaged frames, or a mix) and get a sharp, steady one back:
+
+              visionxl restore small.mp4 -o large.mkv --task sr4
+            """,
+        version: "visionxl 0.1.0",
+        subcommands: [RestoreCommand.self, DegradeCommand.self, DoctorCommand.self, ModelsCommand.self])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            let outcome = await Interruption.run {
+                if var asynchronous = command as? any AsyncParsableCommand {
+                    try await asynchronous.run()
+                } else {
+                    try command.run()
+                }
+            }
+            if case .failure(let error) = outcome { throw error }
+        } catch is CancellationError {
+            Console.error("interrupted; nothing was left under the output's name")
+            Foundation.exit(130)
+        } catch let error where exitCode(for: error) == .failure && !(error is ExitCode) {
+            Console.error("\(error)")
+            Foundation.exit(1)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// What is wrong with a command's arguments beyond their form. Each description is a sentence for the user.
+enum CommandError: Error, CustomStringConvertible, Equatable {
+    case message(String)
+
+    var description: String {
+        switch self {
+        case .message(let text): text
+        }
+    }
 }

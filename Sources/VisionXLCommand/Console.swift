@@ -1,0 +1,49 @@
+import Foundation
+
+/// What the program says: results on standard output, everything else on standard error.
+enum Console {
+    static let isTerminal = isatty(STDERR_FILENO) == 1
+
+    /// A result. A closed pipe is not an error: nobody reads any more.
+    static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
+    static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+    static func error(_ text: String) { write((isTerminal ? "\r\u{1B}[K" : "") + "visionxl: \(text)\n", to: STDERR_FILENO) }
+
+    static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return }
+            bytes = bytes.dropFirst(count)
+        }
+    }
+}
+
+/// Memory and time of this process.
+enum Usage {
+    /// The largest resident size so far, in bytes.
+    static var peakMemory: Int {
+        var usage = rusage()
+        #if os(macOS)
+        getrusage(RUSAGE_SELF, &usage)
+        return usage.ru_maxrss
+        #else
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_maxrss * 1024
+        #endif
+    }
+
+    static func describe(bytes: Int) -> String { String(format: "%.1f GB", Double(bytes) / 1e9) }
+
+    /// 75 s, 12:05, 1:02:03.
+    static func describe(seconds: Double) -> String {
+        guard seconds.isFinite else { return "?" }
+        let whole = Int(seconds.rounded())
+        if whole < 100 { return "\(whole) s" }
+        let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+        return hours > 0 ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Foundation
+import LatentDiffusion
+import TensorKit
+import VideoIO
+
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Show what was found: engine, devices, ffmpeg, models, memory.",
+        discussion: "Ends with an error when something is missing that a restoration needs.")
+
+    mutating func run() async throws {
+        var problems = 0
+        func line(_ name: String, _ text: String) {
+            Console.print(name.padding(toLength: 12, withPad: " ", startingAt: 0) + text)
+        }
+        func problem(_ name: String, _ error: any Error) {
+            problems += 1
+            line(name, "PROBLEM: \(error)")
+        }
+        let processor = Processor.current
+        line("processor", "\(processor.name), \(ProcessInfo.processInfo.activeProcessorCount) cores")
+        line("memory", Usage.describe(bytes: Int(ProcessInfo.processInfo.physicalMemory)))
+        do {
+            let engine = try Engine.load()
+            line("engine", "PyTorch \(engine.version), \(engine.libraryPath)")
+            line("threads", "\(try Engine.threadCount())")
+            line("cpu", "runs networks in \(Device.cpu.runningType.rawValue)")
+            for index in 0..<Engine.cudaDeviceCount {
+                let device = Device.cuda(index)
+                let memory = device.memory().map { ", \(Usage.describe(bytes: $0.free)) of \(Usage.describe(bytes: $0.total)) free" } ?? ""
+                line("\(device)", "runs networks in \(device.runningType.rawValue)\(memory)")
+            }
+            if Engine.cudaDeviceCount == 0 {
+                do { try Engine.require(.cuda(0)) } catch { line("cuda", "none (\(reason(error)))") }
+            }
+        } catch { problem("engine", error) }
+        do { line("ffmpeg", try await VideoTools.version()) } catch { problem("ffmpeg", error) }
+        if ModelLibrary.names.isEmpty {
+            do { _ = try ModelLibrary.folder(named: "builtin") } catch { problem("models", error) }
+        }
+        for (name, folder) in ModelLibrary.names { line("model", "\(name), \(folder.path)") }
+        if problems > 0 { throw ExitCode.failure }
+    }
+
+    private func reason(_ error: any Error) -> String {
+        if case TensorError.deviceUnavailable(_, let reason) = error { reason } else { "\(error)" }
+    }
+}

@@ -1,0 +1,66 @@
+import Dispatch
+import Foundation
+
+/// Ctrl-C and a polite kill: the first asks the work to stop and clean up, the second ends the program on the spot.
+enum Interruption {
+    /// Runs `body` in a task that the first SIGINT or SIGTERM cancels.
+    static func run(_ body: sending @escaping () async throws -> Void) async -> Result<Void, any Error> {
+        let task = Task { try await body() }
+        let count = Counter()
+        let sources = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                if count.next() > 1 { _exit(130) }
+                task.cancel()
+            }
+            source.resume()
+            return source
+        }
+        let result = await task.result
+        for source in sources { source.cancel() }
+        // Work that fails because it was cancelled failed for that reason, whatever it says.
+        if count.value > 0, case .failure = result { return .failure(CancellationError()) }
+        return result
+    }
+
+    private final class Counter: @unchecked Sendable {
+        private let lock = NSLock()
+        private var count = 0
+        var value: Int { lock.withLock { count } }
+        func next() -> Int {
+            lock.withLock {
+                count += 1
+                return count
+            }
+        }
+    }
+}
+
+/// Runs blocking work on a thread of its own, so that it neither starves the cooperative threads nor wanders between them: LibTorch
+/// keeps a pool of workers for each thread that calls it.
+///
+/// `body` receives a check that throws `CancellationError` once the calling task is cancelled.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable (_ checkCancellation: @escaping @Sendable () throws -> Void) throws -> Value)
+    async throws -> Value
+{
+    let flag = CancellationFlag()
+    return try await withTaskCancellationHandler {
+        try await withCheckedThrowingContinuation { continuation in
+            let thread = Thread {
+                continuation.resume(with: Result { try body { try flag.check() } })
+            }
+            thread.stackSize = 16 << 20
+            thread.start()
+        }
+    } onCancel: {
+        flag.set()
+    }
+}
+
+private final class CancellationFlag: @unchecked Sendable {
+    private let lock = NSLock()
+    private var isSet = false
+    func set() { lock.withLock { isSet = true } }
+    func check() throws { if lock.withLock({ isSet }) { throw CancellationError() } }
+}

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Foundation
+import LatentDiffusion
+import TensorKit
+
+extension DType: ExpressibleByArgument {}
+
+extension Device: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// Which model, and where and in what type it runs.
+struct ModelOptions: ParsableArguments {
+    @Option(help: "A model folder in diffusers' layout, or 'builtin'.")
+    var model = "builtin"
+
+    @Option(help: "cpu, cuda, cuda:N or mps. (default: a GPU where there is one)")
+    var device: Device?
+
+    @Option(help: "float32, bfloat16 or float16. (default: bfloat16 where the processor is quick in it, else float32)")
+    var dtype: DType?
+
+    @Option(help: "Which files to prefer where a model folder has several, for example fp16.")
+    var variant: String?
+
+    @Option(help: "Threads of the CPU. (default: all cores)")
+    var threads: Int?
+
+    mutating func validate() throws {
+        if let dtype, ![.float32, .bfloat16, .float16].contains(dtype) {
+            throw ValidationError("--dtype must be float32, bfloat16 or float16.")
+        }
+        if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more.") }
+    }
+
+    /// Finds the engine and sets it up.
+    func prepareEngine() throws -> Device {
+        if let threads {
+            // Read by the engine's run time when it is opened.
+            setenv("OMP_NUM_THREADS", "\(threads)", 1)
+            setenv("MKL_NUM_THREADS", "\(threads)", 1)
+        }
+        _ = try Engine.load()
+        let chosen = device ?? Engine.bestDevice
+        try Engine.require(chosen)
+        return chosen
+    }
+
+    func load(on device: Device) throws -> LatentDiffusionModel {
+        try LatentDiffusionModel(
+            folder: ModelLibrary.folder(named: model), dtype: dtype ?? device.runningType, device: device, variant: variant)
+    }
+}
+
+/// Where models are found by name.
+enum ModelLibrary {
+    /// The folder of a model: a path, or the name of a folder in one of `roots`.
+    static func folder(named name: String) throws -> URL {
+        for root in roots {
+            let candidate = root.appendingPathComponent(name)
+            if isModel(candidate) && !name.contains("/") { return candidate }
+        }
+        if name == "builtin" {
+            throw CommandError.message(
+                "The built-in model was not found (looked in \(roots.map(\.path).joined(separator: ", "))); run from the project's folder, "
+                    + "or set VISIONXL_MODELS to its folder Models.")
+        }
+        return URL(fileURLWithPath: name)
+    }
+
+    /// `VISIONXL_MODELS`, and the folder `Models` in the folders above the program and the working directory.
+    static let roots: [URL] = {
+        var found: [URL] = []
+        if let path = ProcessInfo.processInfo.environment["VISIONXL_MODELS"], !path.isEmpty { found.append(URL(fileURLWithPath: path)) }
+        let program = ProcessInfo.processInfo.arguments.first.map { URL(fileURLWithPath: $0).resolvingSymlinksInPath() }
+        for start in [program?.deletingLastPathComponent(), URL(fileURLWithPath: FileManager.default.currentDirectoryPath)] {
+            var folder = start
+            for _ in 0..<8 {
+                guard let current = folder, current.path != "/" else { break }
+                let models = current.appendingPathComponent("Models").standardizedFileURL
+                if FileManager.default.fileExists(atPath: models.path), !found.contains(models) { found.append(models) }
+                folder = current.deletingLastPathComponent()
+            }
+        }
+        return found
+    }()
+
+    static func isModel(_ folder: URL) -> Bool {
+        FileManager.default.fileExists(atPath: folder.appendingPathComponent("unet/config.json").path)
+    }
+
+    /// Names of the models in `roots`.
+    static var names: [(name: String, folder: URL)] {
+        roots.flatMap { root in
+            ((try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []).sorted()
+                .map { ($0, root.appendingPathComponent($0)) }.filter { isModel($0.1) }
+        }
+    }
+}

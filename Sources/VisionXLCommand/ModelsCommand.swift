@@ -1,0 +1,47 @@
+import ArgumentParser
+import Foundation
+import LatentDiffusion
+import TensorKit
+import Weights
+
+struct ModelsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "models", abstract: "List and check models.", subcommands: [List.self, Verify.self], defaultSubcommand: List.self)
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the models that can be named with --model.")
+
+        mutating func run() async throws {
+            let models = ModelLibrary.names
+            if models.isEmpty {
+                Console.note("No models were found; run from the project's folder, or set VISIONXL_MODELS to a folder of models.")
+            }
+            for (name, folder) in models {
+                let report = try ModelFolder(at: folder).verify()
+                let parameters = report.components.reduce(0) { $0 + $1.parameterCount }
+                Console.print("\(name)\t\(String(format: "%.1f", Double(parameters) / 1e6)) million parameters\t\(folder.path)")
+            }
+        }
+    }
+
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check a model folder: its files, its numbers, and that the networks can be built from it.")
+
+        @Argument(help: "A model folder in diffusers' layout, or the name of one that `models list` shows.")
+        var model = "builtin"
+
+        @Option(help: "Which files to prefer where the folder has several, for example fp16.")
+        var variant: String?
+
+        mutating func run() async throws {
+            let folder = try ModelLibrary.folder(named: model)
+            let report = try ModelFolder(at: folder).verify(variant: variant, checkingValues: true)
+            Console.print("\(report)")
+            guard report.isSound else { throw CommandError.message("\(folder.path) has problems, listed above; fetch or convert it anew.") }
+            // Every key and every configuration value is looked at when the networks are built.
+            _ = try LatentDiffusionModel(folder: folder, variant: variant)
+            Console.print("The networks fit their weights.")
+        }
+    }
+}

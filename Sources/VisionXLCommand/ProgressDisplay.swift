@@ -1,0 +1,54 @@
+import Foundation
+import VisionXL
+
+/// Shows where a restoration is: a line that is redrawn on a terminal, a line for every timestep elsewhere.
+struct ProgressDisplay: Sendable {
+    let windowCount: Int?
+    let isTerminal: Bool
+    private let began = Date()
+    private var lastDrawn = Date.distantPast
+    private var phaseBegan = Date()
+    private var phase: (RestorationProgress.Phase, Int)?
+
+    init(windowCount: Int?, isTerminal: Bool = Console.isTerminal) {
+        self.windowCount = windowCount
+        self.isTerminal = isTerminal
+    }
+
+    /// - Parameter window: the number of the window that is being restored, from 0.
+    mutating func show(_ progress: RestorationProgress, window: Int) {
+        let now = Date()
+        if phase.map({ $0 != (progress.phase, progress.step) }) ?? true {
+            phase = (progress.phase, progress.step)
+            phaseBegan = now
+        }
+        if isTerminal {
+            guard now.timeIntervalSince(lastDrawn) > 0.1 || progress.residual != nil else { return }
+            lastDrawn = now
+            Console.write("\r\u{1B}[K" + line(progress, window: window, now: now), to: STDERR_FILENO)
+        } else if let residual = progress.residual {
+            Console.note(line(progress, window: window, now: now) + String(format: ", residual %.2g -> %.2g", residual.before, residual.after))
+        }
+    }
+
+    func finish() {
+        if isTerminal { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
+
+    /// "window 2/12, step 3/8, decoding frame 12/25, 4.2 frames/s, 1:23 left, peak memory 2.1 GB".
+    func line(_ progress: RestorationProgress, window: Int, now: Date) -> String {
+        var parts: [String] = []
+        if let windowCount, windowCount > 1 { parts.append("window \(window + 1)/\(windowCount)") }
+        parts.append(progress.step == 0 ? "start" : "step \(progress.step)/\(progress.stepCount)")
+        parts.append("\(progress.phase.rawValue) frame \(progress.frame)/\(progress.frameCount)")
+        let seconds = now.timeIntervalSince(phaseBegan)
+        if seconds > 0.5, progress.frame > 1 { parts.append(String(format: "%.2f frames/s", Double(progress.frame - 1) / seconds)) }
+        let elapsed = now.timeIntervalSince(began)
+        let done = (Double(window) + progress.fraction) / Double(max(windowCount ?? window + 1, 1))
+        if done > 0.01, windowCount != nil {
+            parts.append(Usage.describe(seconds: elapsed / done * (1 - done)) + " left")
+        }
+        parts.append("peak memory " + Usage.describe(bytes: Usage.peakMemory))
+        return parts.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,262 @@
+import ArgumentParser
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import VideoIO
+import VisionXL
+
+extension RestorationOptions.Start: ExpressibleByArgument {}
+
+struct RestoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Restore a degraded video.",
+        discussion: """
+            What went wrong is said by --task and the options below it, or by the .json file that `degrade` wrote beside the video.
+
+              visionxl restore small.mp4 -o large.mp4 --task sr4
+              visionxl restore holes.mkv -o whole.mkv --mask holes.png
+              visionxl restore soft.mov -o sharp/ --blur-sigma 2 --model ~/models/sdxl
+
+            Videos longer than the window are restored window by window; all windows share their noise.
+            """)
+
+    @Argument(help: "A video, a folder of PNG or JPEG pictures, or a picture.")
+    var input: String
+
+    @Option(name: .shortAndLong, help: "A .mp4 or .mov (H.264), a .mkv (lossless), or a folder for PNG pictures.")
+    var output: String
+
+    @OptionGroup(title: "What went wrong")
+    var task: TaskOptions
+
+    @OptionGroup(title: "Model")
+    var model: ModelOptions
+
+    @OptionGroup(title: "Algorithm")
+    var algorithm: AlgorithmOptions
+
+    @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))
+    var frames: FrameRange?
+
+    @Option(help: "Frames that are restored together. (default: 25, or what the measurement's .json says)")
+    var window: Int?
+
+    @Option(help: "Bits of each component in .mkv files and PNG pictures: 8 or 16.")
+    var bits = 8
+
+    @Option(help: ArgumentHelp("Write what was done, with residuals and times.", valueName: "file"))
+    var json: String?
+
+    @Flag(help: "Replace the output if it exists.")
+    var force = false
+
+    mutating func validate() throws {
+        guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
+        if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+    }
+
+    mutating func run() async throws {
+        let began = Date()
+        // Everything that can be refused is refused before the model is read.
+        try Media.check(output: output, input: input, force: force)
+        let options = algorithm.options
+        try options.validate()
+        let record = try MeasurementRecord.read(beside: input)
+        let degradation = try task.degradation(over: record?.degradation)
+        if task.isEmpty && record == nil {
+            throw CommandError.message(
+                "What went wrong with \(input) is not known: say it with --task (\(Degradation.tasks.joined(separator: ", "))) or the options "
+                    + "for its parts (there is no \(MeasurementRecord.path(beside: input)) that says it).")
+        }
+        let reader = try await VideoReader(input)
+        let info = reader.info
+        let size = window ?? record?.window ?? 25
+        var windows = try FrameWindows(reader, frames: frames, size: size)
+        var mask: Tensor?
+        if let file = degradation.maskFile { mask = try await Media.mask(file, height: info.height, width: info.width) }
+        // One frame's worth of the problem, to know the result's size and to hear of misfits early.
+        let full = try degradation.fullSize(ofMeasurement: [degradation.averageWindow ?? 1, 3, info.height, info.width])
+        let (height, width) = (full[2], full[3])
+        _ = try degradation.operator(height: height, width: width, mask: mask)
+
+        let device = try model.prepareEngine()
+        let wholeVideo = frames == nil && (info.hasAudio || info.hasSubtitles)
+        let encoding = try VideoEncoding(forPath: output)
+        let writer = try await VideoWriter(
+            to: output, width: width, height: height, bitDepth: bits, frameRate: info.frameRate, encoding: encoding,
+            tags: info.colour, copyStreams: wholeVideo && encoding != .png ? input : nil, overwrite: force)
+        var log = RestorationLog(
+            input: input, output: output, degradation: degradation, options: options, window: size, height: height, width: width)
+        do {
+            let network = try model.load(on: device)
+            log.describe(network)
+            Console.note(
+                "\(info.width)x\(info.height) -> \(width)x\(height), \(network.folder.lastPathComponent) in \(network.dtype.rawValue) on "
+                    + "\(device), PyTorch \(log.engine)")
+            let solver = Solver(prior: LatentDiffusionPrior(network), options: options)
+            let problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
+            var display = ProgressDisplay(windowCount: windows.windowCount)
+            let depth = bits
+            var index = 0
+            while let measured = try await windows.next() {
+                let number = index
+                let shown = display
+                let result = try await onThread { checkCancellation in
+                    var display = shown
+                    let result = try problem.restore(Tensor(frames: measured), with: solver) { progress in
+                        try checkCancellation()
+                        display.show(progress, window: number)
+                    }
+                    return (result, display, try VideoFrame.frames(of: result.frames, bitDepth: depth))
+                }
+                display = result.1
+                log.add(frames: result.2.count, residuals: result.0.residuals)
+                for frame in result.2 { try await writer.append(frame) }
+                index += 1
+            }
+            display.finish()
+            try await writer.finish()
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+        log.seconds = Date().timeIntervalSince(began)
+        log.peakMemoryBytes = Usage.peakMemory
+        if let json { try JSONFile.write(log, to: json) }
+        Console.note(
+            "\(output): \(log.frameCount) frames in \(Usage.describe(seconds: log.seconds)), peak memory "
+                + Usage.describe(bytes: log.peakMemoryBytes))
+    }
+}
+
+/// The operator for windows of any number of frames.
+struct WindowProblem: Sendable {
+    let degradation: Degradation
+    let height: Int
+    let width: Int
+    let mask: Tensor?
+
+    func restore(
+        _ measurement: Tensor, with solver: Solver<LatentDiffusionPrior>, progress: @escaping (RestorationProgress) throws -> Void
+    ) throws -> Solver<LatentDiffusionPrior>.Result {
+        let device = solver.prior.device
+        let problem = try degradation.operator(height: height, width: width, mask: mask?.to(device))
+        var measured = try measurement.to(device)
+        // What stands in the holes was not measured, whatever it is.
+        if let mask = try mask ?? randomMask(measured.shape) { measured = try measured * mask.to(device) }
+        return try solver.restore(measured, operator: problem, progress: progress)
+    }
+
+    private func randomMask(_ shape: [Int]) throws -> Tensor? {
+        try degradation.maskRatio.map {
+            try Mask.random(ratio: $0, seed: degradation.maskSeed, height: shape[2], width: shape[3]).mask
+        }
+    }
+}
+
+/// Every number of Algorithm 1.
+struct AlgorithmOptions: ParsableArguments {
+    @Option(help: "T: DDIM steps of the whole schedule.")
+    var steps = RestorationOptions().steps
+
+    @Option(help: "tau / T: the part of the schedule that is sampled.")
+    var tau = RestorationOptions().tau
+
+    @Option(help: "l: conjugate-gradient steps at each timestep.")
+    var cgSteps = RestorationOptions().conjugateGradientSteps
+
+    @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off. (default: sqrt 2)")
+    var lowPass: Double?
+
+    @Option(help: "The low-pass filter's taps, odd. (default: as many as matter)")
+    var lowPassTaps: Int?
+
+    @Option(help: "The part of the renoising that is new noise.")
+    var eta = RestorationOptions().eta
+
+    @Option(help: "The seed of all noise: the same seed gives the same frames.")
+    var seed: UInt64 = 0
+
+    @Option(help: "How the sampling starts: \(RestorationOptions.Start.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var start = RestorationOptions.Start.firstFrameInversion
+
+    @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
+    var sampleEncoder = false
+
+    @Option(help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for none. (default: \(RestorationOptions().finalConsistencySteps))")
+    var finalCgSteps: Int?
+
+    @Flag(help: "Use that a blur is self-adjoint: quicker on exact measurements, diverges on noisy or 8-bit ones.")
+    var selfAdjoint = false
+
+    @Flag(help: "The paper's algorithm exactly: no data step after the last decode.")
+    var paper = false
+
+    @Option(help: "Frames that go through a network together. (default: 1 on a CPU, 4 on a GPU)")
+    var framesPerPass: Int?
+
+    mutating func validate() throws {
+        if paper, let finalCgSteps, finalCgSteps > 0 { throw ValidationError("--paper has no final steps; leave out --final-cg-steps.") }
+    }
+
+    var options: RestorationOptions {
+        var options = paper ? RestorationOptions.paper : RestorationOptions()
+        options.steps = steps
+        options.tau = tau
+        options.conjugateGradientSteps = cgSteps
+        if let lowPass { options.lowPass = lowPass }
+        options.lowPassTaps = lowPassTaps
+        options.eta = eta
+        options.seed = seed
+        options.start = start
+        options.samplesEncoder = sampleEncoder
+        if let finalCgSteps { options.finalConsistencySteps = finalCgSteps }
+        options.usesSymmetrizer = selfAdjoint
+        options.framesPerPass = framesPerPass
+        return options
+    }
+}
+
+/// What `--json` writes.
+struct RestorationLog: Encodable {
+    var input: String
+    var output: String
+    var degradation: Degradation
+    var options: RestorationOptions
+    var window: Int
+    var height: Int
+    var width: Int
+    var model = ""
+    var dtype = ""
+    var device = ""
+    var engine = ""
+    var frameCount = 0
+    /// For each window, |Y - A(X)| / |Y| before and after each data step.
+    var residuals: [[RestorationProgress.Residual]] = []
+    var seconds = 0.0
+    var peakMemoryBytes = 0
+
+    init(input: String, output: String, degradation: Degradation, options: RestorationOptions, window: Int, height: Int, width: Int) {
+        self.input = input
+        self.output = output
+        self.degradation = degradation
+        self.options = options
+        self.window = window
+        self.height = height
+        self.width = width
+    }
+
+    mutating func describe(_ network: LatentDiffusionModel) {
+        model = network.folder.path
+        dtype = network.dtype.rawValue
+        device = "\(network.device)"
+        engine = (try? Engine.load().version) ?? ""
+    }
+
+    mutating func add(frames: Int, residuals: [RestorationProgress.Residual]) {
+        frameCount += frames
+        self.residuals.append(residuals)
+    }
+}
