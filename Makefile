@@ -1,0 +1,24 @@
+# `make help` says what there is. Everything that is fetched goes to .deps, everything that is made to .build and demo-out.
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo clean distclean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Fetch LibTorch (500 MB, once), ffmpeg and the demo's clip where they are missing
+	@Scripts/setup.sh
+
+build: setup ## Build the program: .build/release/visionxl
+	swift build -c release --product visionxl
+
+test: setup ## Build and run every test
+	swift test
+
+demo: build ## Degrade a short clip, restore it, compare: demo-out
+	@Scripts/demo.sh
+
+clean: ## Remove what was built
+	rm -rf .build demo-out
+
+distclean: clean ## Remove what was fetched too
+	rm -rf .deps
