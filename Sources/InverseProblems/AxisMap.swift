@@ -23,8 +23,8 @@ struct SparseMatrix: Sendable {
 /// The same matrix M along one axis of a video, for an axis of any length; blurs and temporal averages are made of it.
 ///
 /// M is banded, whatever happens at its borders. It is cut into blocks of 64 rows, each of them a product of two dense matrices over the
-/// columns that it reaches: on a CPU that ran 2 to 5 times faster than the fastest depthwise convolution, and the transposed matrix is
-/// the exact adjoint for every boundary and for frames smaller than the kernel.
+/// columns that it reaches: on a CPU that ran twice as fast as channels-last depthwise convolutions and seven times as fast as contiguous
+/// ones, and the transposed matrix is the exact adjoint for every boundary and for frames smaller than the kernel.
 final class AxisMap: Sendable {
     private let matrix: @Sendable (_ length: Int) -> SparseMatrix
     private let cache = Cache<Key, [Block]>()
