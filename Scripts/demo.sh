@@ -19,7 +19,7 @@ if ! [ -x "$visionxl" ]; then
 fi
 mkdir -p "$out"
 encode() { ffmpeg -nostdin -v error -y "$@"; }
-lossless=(-an -c:v ffv1 -pix_fmt gbrp)
+lossless=(-an -c:v ffv1 -pix_fmt bgr0)
 
 # The truth: cropped, then halved by averaging, which takes most of the film's own compression away.
 encode -i "$clip" -frames:v 25 \

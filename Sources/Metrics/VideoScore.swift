@@ -7,7 +7,9 @@ public struct VideoScore: Hashable, Sendable {
     /// The arithmetic mean of `perFrame`: infinite as soon as one frame is.
     public let mean: Double
 
-    init(perFrame: [Double]) {
+    /// - Parameter perFrame: at least one number.
+    public init(perFrame: [Double]) {
+        precondition(!perFrame.isEmpty, "a score has at least one frame")
         self.perFrame = perFrame
         mean = perFrame.reduce(0, +) / Double(perFrame.count)
     }

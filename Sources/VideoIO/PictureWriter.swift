@@ -1,0 +1,33 @@
+import Foundation
+
+extension VideoFrame {
+    /// Writes the frame as a PNG picture of its own bit depth.
+    /// - Throws: `VideoError.targetExists` unless `overwrite` is set, `cannotWrite`, and what ffmpeg fails with.
+    public func writePNG(to path: String, overwrite: Bool = false) async throws {
+        if !overwrite && FileManager.default.fileExists(atPath: path) { throw VideoError.targetExists(path) }
+        let target = URL(fileURLWithPath: path)
+        // A folder of one picture beside the target, so that the picture is moved into place when it is whole.
+        let folder = target.deletingLastPathComponent()
+            .appendingPathComponent(".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)", isDirectory: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let writer = try await VideoWriter(
+            to: folder.path, width: width, height: height, bitDepth: bitDepth, frameRate: .fps25, encoding: .png, overwrite: true)
+        do {
+            try await writer.append(self)
+            try await writer.finish()
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+        let picture = folder.appendingPathComponent("000000.png")
+        do {
+            if FileManager.default.fileExists(atPath: path) {
+                _ = try FileManager.default.replaceItemAt(target, withItemAt: picture)
+            } else {
+                try FileManager.default.moveItem(at: picture, to: target)
+            }
+        } catch {
+            throw VideoError.cannotWrite(path, reason: error.localizedDescription)
+        }
+    }
+}
