@@ -19,12 +19,15 @@ extension Solver.Run {
         }
     }
 
-    /// The measurement at the size of the frames: nearest upsampling where the operator shrinks them, and frames repeated at the
-    /// ends where it has fewer of them.
+    /// The measurement at the size of the frames: enlarged where the operator shrinks them, and frames repeated at the ends where it
+    /// has fewer of them.
     private func fullSizeMeasurement() throws -> Tensor {
         var y = Y
         if y.size(2) != frames.height || y.size(3) != frames.width {
-            y = try y.upsampledNearest(height: frames.height, width: frames.width)
+            switch options.upsampling {
+            case .nearest: y = try y.upsampledNearest(height: frames.height, width: frames.width)
+            case .bicubic: y = try y.resizedBicubic(height: frames.height, width: frames.width)
+            }
         }
         let missing = frames.count - y.size(0)
         guard missing > 0 else { return y }

@@ -18,6 +18,8 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var samplesEncoder = false
     /// How the latents at tau are found.
     public var start = Start.firstFrameInversion
+    /// How a measurement of smaller frames is brought to full size for the start.
+    public var upsampling = Upsampling.bicubic
     /// Conjugate-gradient steps from the last decode, beyond the paper; 0 gives the paper's result.
     public var finalConsistencySteps = 10
     /// Whether conjugate gradients use the operator's symmetrizer where it has one (the authors' code does for blurs). It gets
@@ -32,7 +34,16 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public static var paper: RestorationOptions {
         var options = RestorationOptions()
         options.finalConsistencySteps = 0
+        options.upsampling = .nearest
         return options
+    }
+
+    /// How small frames are enlarged for the start.
+    public enum Upsampling: String, Sendable, Codable, CaseIterable {
+        /// Every pixel repeated, as in the paper. An inversion keeps the blocks.
+        case nearest
+        /// Bicubic interpolation.
+        case bicubic
     }
 
     /// How the latents at tau are found.

@@ -7,6 +7,7 @@ import VideoIO
 import VisionXL
 
 extension RestorationOptions.Start: ExpressibleByArgument {}
+extension RestorationOptions.Upsampling: ExpressibleByArgument {}
 
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -70,7 +71,8 @@ struct RestoreCommand: AsyncParsableCommand {
                 "What went wrong with \(input) is not known: say it with --task (\(Degradation.tasks.joined(separator: ", "))) or the options "
                     + "for its parts (there is no \(MeasurementRecord.path(beside: input)) that says it).")
         }
-        let reader = try await VideoReader(input)
+        // Counted, for the time that is left.
+        let reader = try await VideoReader(input, countFrames: true)
         let info = reader.info
         let size = window ?? record?.window ?? 25
         var windows = try FrameWindows(reader, frames: frames, size: size)
@@ -182,6 +184,9 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "How the sampling starts: \(RestorationOptions.Start.allCases.map(\.rawValue).joined(separator: ", ")).")
     var start = RestorationOptions.Start.firstFrameInversion
 
+    @Option(help: "How small frames are enlarged for the start: bicubic, or nearest as in the paper. (default: bicubic)")
+    var upsampling: RestorationOptions.Upsampling?
+
     @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
     var sampleEncoder = false
 
@@ -191,7 +196,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Flag(help: "Use that a blur is self-adjoint: quicker on exact measurements, diverges on noisy or 8-bit ones.")
     var selfAdjoint = false
 
-    @Flag(help: "The paper's algorithm exactly: no data step after the last decode.")
+    @Flag(help: "The paper's algorithm exactly: starts from repeated pixels, no data step after the last decode.")
     var paper = false
 
     @Option(help: "Frames that go through a network together. (default: 1 on a CPU, 4 on a GPU)")
@@ -212,6 +217,7 @@ struct AlgorithmOptions: ParsableArguments {
         options.seed = seed
         options.start = start
         options.samplesEncoder = sampleEncoder
+        if let upsampling { options.upsampling = upsampling }
         if let finalCgSteps { options.finalConsistencySteps = finalCgSteps }
         options.usesSymmetrizer = selfAdjoint
         options.framesPerPass = framesPerPass
