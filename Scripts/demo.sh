@@ -39,14 +39,14 @@ seconds=$SECONDS
 encode -i "$out/measurement.mkv" -vf "scale=$width:$height:flags=bicubic" "${lossless[@]}" "$out/bicubic.mkv"
 
 for extension in png mp4; do
-    "$visionxl" compare "$out/bicubic.mkv" "$out/restored.mkv" --side-by-side "$out/bicubic-restored.$extension" >/dev/null
+    "$visionxl" compare "$out/bicubic.mkv" "$out/restored.mkv" --side-by-side "$out/bicubic-restored.$extension" --force >/dev/null
 done
 
 echo
 echo "Bicubic against the truth:"
-"$visionxl" compare "$out/truth.mkv" "$out/bicubic.mkv"
+"$visionxl" compare --quiet "$out/truth.mkv" "$out/bicubic.mkv"
 echo "Restored against the truth ($seconds s for 25 frames of ${width}x$height):"
-"$visionxl" compare "$out/truth.mkv" "$out/restored.mkv"
+"$visionxl" compare --quiet "$out/truth.mkv" "$out/restored.mkv"
 echo
 echo "Bicubic and restored side by side: $out/bicubic-restored.png, $out/bicubic-restored.mp4"
 if [ -z "${CLIP:-}" ]; then echo "Film: Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"; fi
