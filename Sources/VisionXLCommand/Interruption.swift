@@ -7,8 +7,10 @@ enum Interruption {
     static func run(_ body: sending @escaping () async throws -> Void) async -> Result<Void, any Error> {
         let task = Task { try await body() }
         let count = Counter()
-        let sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
+        let sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number -> (any DispatchSourceSignal)? in
+            // nohup has closed its ears to hanging up, and it stays so.
+            let previous = signal(number, SIG_IGN)
+            if number == SIGHUP, previous.map({ unsafeBitCast($0, to: Int.self) }) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
                 if count.next() > 1 { _exit(130) }
