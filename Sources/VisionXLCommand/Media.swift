@@ -22,6 +22,9 @@ struct FrameWindows {
                 throw CommandError.message("--frames \(frames.lower): begins behind the video's end (it has \(upper) frames).")
             }
             range = frames.lower..<upper
+            if let range, let count = reader.info.frameCount, range.upperBound > count {
+                throw VideoError.frameRangeOutside(reader.path, range: range, count: count)
+            }
         } else {
             range = nil
         }
