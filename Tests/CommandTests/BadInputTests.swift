@@ -11,11 +11,12 @@ import Testing
 
     /// Runs a command that must be refused, in a folder that must not change.
     private func refuse(
-        _ arguments: [String], saying words: String..., environment: [String: String] = [:], sourceLocation: SourceLocation = #_sourceLocation
+        _ arguments: [String], saying words: String..., environment: [String: String] = [:], late: Bool = false,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let before = try place.snapshot()
         let outcome = try await place.visionxl(arguments, environment: environment)
-        expectOneSentence(outcome, containing: words, sourceLocation: sourceLocation)
+        expectOneSentence(outcome, containing: words, late: late, sourceLocation: sourceLocation)
         #expect(try place.snapshot() == before, sourceLocation: sourceLocation)
     }
 
@@ -53,7 +54,7 @@ import Testing
         try await place.clip("whole.\(ending)", frames: 40)
         let data = try place.data("whole.\(ending)")
         try data.prefix(Int(Double(data.count) * part)).write(to: URL(fileURLWithPath: place.file("cut.\(ending)")))
-        try await refuse(restore("cut.\(ending)", "--steps", "2", "--tau", "0.1", "--window", "5"), saying: "cut.\(ending)")
+        try await refuse(restore("cut.\(ending)", "--steps", "2", "--tau", "0.1", "--window", "5"), saying: "cut.\(ending)", late: true)
         try await refuse(["degrade", "cut.\(ending)", "-o", "out.mkv", "--task", "sr4", "--window", "5"], saying: "cut.\(ending)")
     }
 
@@ -252,7 +253,7 @@ import Testing
         let disk = place.file("disk")
         try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: false)
         // Where mounting is not allowed there is nothing to test.
-        guard (try? await place.tool("mount", ["-t", "tmpfs", "-o", "size=64k", "none", disk])) != nil else { return }
+        guard try await place.succeeds("mount", ["-t", "tmpfs", "-o", "size=64k", "none", disk]) else { return }
         do {
             // Noise cannot be made small.
             try await place.clip("clip.mp4", frames: 20, size: "128x96", extra: [])
@@ -314,7 +315,7 @@ import Testing
             // The end of the file is a weight's last number.
             try store(place.data(weights).dropLast(4) + Data([0, 0, 0xC0, 0x7F]), as: weights)
         }
-        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--model", "model"])
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--model", "model"], late: damage == .notANumber)
         let verified = try await place.visionxl("models", "verify", "model")
         #expect(!verified.succeeded)
         #expect(!verified.messages.contains("Fatal error"))

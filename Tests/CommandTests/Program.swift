@@ -156,6 +156,12 @@ struct Workplace: Sendable {
         return result.standardOutput ?? ""
     }
 
+    /// Whether another program succeeds.
+    func succeeds(_ name: String, _ arguments: [String]) async throws -> Bool {
+        try await run(.name(name), arguments: Arguments(arguments), input: .none, output: .discarded, error: .discarded)
+            .terminationStatus.isSuccess
+    }
+
     /// A moving test picture as H.264.
     func clip(_ name: String, frames: Int = 5, size: String = "64x48", rate: String = "25", extra: [String] = []) async throws {
         try await tool(
@@ -203,10 +209,18 @@ extension TinyModel {
     }
 }
 
-/// Whether a message is what a user should see: one line, one sentence or two, that begins with the program's name.
+/// Whether a refusal is what a user should see: one line that begins with the program's name.
+/// - Parameter late: found in the middle of the work, so that lines of progress come before it.
 func expectOneSentence(
-    _ outcome: Outcome, containing words: [String] = [], sourceLocation: SourceLocation = #_sourceLocation
+    _ outcome: Outcome, containing words: [String] = [], late: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
 ) {
+    var outcome = outcome
+    if late, let last = outcome.messages.range(of: "\nvisionxl: ") {
+        let progress = outcome.messages[..<last.lowerBound]
+        #expect(
+            progress.split(separator: "\n").allSatisfy { $0.contains(" -> ") }, "\(outcome.messages)", sourceLocation: sourceLocation)
+        outcome.messages = String(outcome.messages[last.lowerBound...].dropFirst())
+    }
     let lines = outcome.messages.split(separator: "\n")
     #expect(!outcome.succeeded, sourceLocation: sourceLocation)
     if case .signaled(let signal) = outcome.status { Issue.record("ended by signal \(signal)", sourceLocation: sourceLocation) }
