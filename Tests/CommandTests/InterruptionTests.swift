@@ -55,22 +55,13 @@ import Testing
         let before = try place.snapshot()
         // It says nothing before its end: wait for the file it writes.
         let folder = place.folder
-        async let outcome = place.visionxl("degrade", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--window", "1")
-        #expect(try await eventually { folder.contents.contains { $0.hasPrefix(".out") } })
-        let found = try await eventually { !Self.programs(in: folder.path).isEmpty }
-        #expect(found)
-        for process in Self.programs(in: folder.path) { kill(process, SIGINT) }
-        #expect(try await outcome.status == .exited(130))
+        let outcome = try await place.visionxl(
+            ["degrade", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--window", "1"],
+            once: { folder.contents.contains { $0.hasPrefix(".out") } }
+        ) { kill($0.value, SIGINT) }
+        #expect(outcome.status == .exited(130), "\(outcome)")
         #expect(try place.snapshot() == before)
         #expect(try await eventually { ffmpegProcesses(mentioning: folder.path).isEmpty })
-    }
-
-    /// The processes of this program that work in a folder.
-    private static func programs(in folder: String) -> [Int32] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }.filter { pid in
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) == folder
-                && (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe"))?.hasSuffix("/visionxl") == true
-        }
     }
 
     // MARK: Progress

@@ -127,6 +127,22 @@ struct Workplace: Sendable {
         }
     }
 
+    /// Starts `visionxl`, calls `body` once a condition holds, and waits for its end.
+    func visionxl(
+        _ arguments: [String], once condition: @escaping @Sendable () -> Bool, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
+    ) async throws -> Outcome {
+        try await Turns.during {
+            let result = try await run(
+                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment([:]),
+                workingDirectory: FilePath(folder.path), input: .none, output: .discarded, error: .string(limit: 1 << 20)
+            ) { execution in
+                #expect(try await eventually(condition))
+                try body(execution.processIdentifier)
+            }
+            return Outcome(status: result.terminationStatus, output: "", messages: result.standardError ?? "")
+        }
+    }
+
     /// What `visionxl` shows on a terminal of that width.
     func onATerminal(_ arguments: [String], columns: Int) async throws -> String {
         try await Turns.during {
@@ -203,7 +219,10 @@ struct Workplace: Sendable {
 extension TinyModel {
     fileprivate static func write(to folder: URL, once isWritten: borrowing Mutex<Bool>) throws {
         try isWritten.withLock { isWritten in
-            if !isWritten { try write(to: folder) }
+            if !isWritten {
+                try write(to: folder)
+                atexit { try? FileManager.default.removeItem(atPath: Workplace.models) }
+            }
             isWritten = true
         }
     }
