@@ -80,21 +80,6 @@ public struct Degradation: Sendable, Equatable {
         if let averageWindow { full = try TemporalAverage(window: averageWindow, boundary: averageBoundary).inputShape(for: full) }
         return full
     }
-
-    /// Y brought to the size of X: pixels repeated where A shrinks frames, and the first and last frame where it drops some (step 1 of
-    /// Algorithm 1 starts from here).
-    public func initialEstimate(_ measurement: Tensor) throws -> Tensor {
-        let full = try fullSize(ofMeasurement: measurement.shape)
-        var estimate = measurement
-        let missing = full[0] - measurement.size(0)
-        if missing > 0 {
-            // As many before as after, where the windows are centred.
-            let order = (0..<full[0]).map { min(max($0 - missing / 2, 0), measurement.size(0) - 1) }
-            estimate = try estimate.gathered(order, along: 0)
-        }
-        if full[2] != measurement.size(2) { estimate = try estimate.upsampledNearest(height: full[2], width: full[3]) }
-        return estimate
-    }
 }
 
 extension Degradation: Codable {

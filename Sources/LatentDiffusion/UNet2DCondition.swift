@@ -24,6 +24,7 @@ public struct UNet2DCondition: Sendable {
     public let configuration: Configuration
 
     private let format: MemoryFormat
+    private let dtype: DType
     let timeEmbedding: EmbeddingMLP
     let addEmbedding: EmbeddingMLP?
     let convIn: Convolution
@@ -62,15 +63,19 @@ public struct UNet2DCondition: Sendable {
         public var downscale: Int { 1 << (blockChannels.count - 1) }
     }
 
-    /// - Parameter weights: the root of the network's checkpoint, converted to the type and device that it is to run in.
-    public init(_ w: WeightScope, _ c: Configuration) throws {
+    /// - Parameters:
+    ///   - w: the root of the network's checkpoint, converted to the type and device that it is to run in.
+    ///   - exact: the same in float32.
+    init(_ w: WeightScope, exact: WeightScope, _ c: Configuration) throws {
         configuration = c
+        dtype = w.dtype ?? .float32
         format = w.format
         let time = c.blockChannels[0] * 4
         let widest = c.blockChannels[c.blockChannels.count - 1]
         timeEmbedding = try EmbeddingMLP(w["time_embedding"], c.blockChannels[0], time)
         addEmbedding = try c.addition.map { try EmbeddingMLP(w["add_embedding"], $0.inputChannels, time) }
-        convIn = try Convolution(w["conv_in"], c.inChannels, c.blockChannels[0])
+        // The last timesteps' noise is a thousandth of the latents: it would not survive their rounding to 8 bits of mantissa.
+        convIn = try Convolution(exact["conv_in"], c.inChannels, c.blockChannels[0])
 
         let levels = c.blockChannels.count
         down = try (0..<levels).map { level in
@@ -97,14 +102,14 @@ public struct UNet2DCondition: Sendable {
 
     /// The predicted noise of latents at a timestep.
     /// - Parameters:
-    ///   - latents: (N, inChannels, h, w) in the network's type.
+    ///   - latents: (N, inChannels, h, w), float32.
     ///   - timestep: the same for all, 0 ... 999.
-    /// - Returns: (N, outChannels, h, w).
+    /// - Returns: (N, outChannels, h, w) in the network's type.
     public func callAsFunction(_ latents: Tensor, timestep: Int, conditioning: Conditioning) throws -> Tensor {
-        let time = try embedding(timestep, conditioning, like: latents).silu()
-        let context = try conditioning.context.to(latents.dtype).to(latents.device)
+        let time = try embedding(timestep, conditioning, on: latents.device).silu()
+        let context = try conditioning.context.to(dtype).to(latents.device)
 
-        var h = try convIn(latents.contiguous(format))
+        var h = try convIn(latents.to(.float32).contiguous(format)).to(dtype)
         var skips = [h]
         for block in down { h = try block(h, time, context, &skips) }
         if let mid { h = try mid(h, time, context) }
@@ -113,11 +118,11 @@ public struct UNet2DCondition: Sendable {
     }
 
     /// (1, 4 * blockChannels[0]): the timestep's embedding plus that of the pooled text and the sizes.
-    private func embedding(_ timestep: Int, _ conditioning: Conditioning, like x: Tensor) throws -> Tensor {
+    private func embedding(_ timestep: Int, _ conditioning: Conditioning, on device: Device) throws -> Tensor {
         let c = configuration
         func sinusoids(_ channels: Int, _ values: [Double]) throws -> Tensor {
             try Sinusoids(channels: channels, cosineFirst: c.cosineFirst, frequencyShift: c.frequencyShift)(values)
-                .to(x.dtype).to(x.device)
+                .to(dtype).to(device)
         }
         let time = try timeEmbedding(sinusoids(c.blockChannels[0], [Double(timestep)]))
         guard let addEmbedding, let addition = c.addition else { return time }
@@ -125,7 +130,7 @@ public struct UNet2DCondition: Sendable {
             throw ModelError.mismatch("The network wants a pooled text embedding (text_time), and the conditioning has none.")
         }
         let sizes = try sinusoids(addition.timeChannels, conditioning.timeIDs).reshaped([1, -1])
-        let text = try pooled.to(x.dtype).to(x.device)
+        let text = try pooled.to(dtype).to(device)
         guard text.size(1) + sizes.size(1) == addition.inputChannels else {
             throw ModelError.mismatch(
                 "The network wants \(addition.inputChannels) channels of pooled text and sizes, and the conditioning has "
@@ -360,6 +365,8 @@ extension UNet2DCondition {
     /// - Parameter format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU.
     public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
         let configuration = try Configuration(ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json")))
-        self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format) { try Self($0, configuration) }
+        self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format) {
+            try Self($0, exact: $0.converted(to: .float32, on: device), configuration)
+        }
     }
 }

@@ -11,7 +11,8 @@ public struct Engine: Sendable {
     /// The engine, opened at the first call. Cost: about 0.3 s once.
     ///
     /// It is looked for in `VISIONXL_LIBTORCH` (a file or its folder), in `.deps/libtorch` of the folders above the program and
-    /// above the working directory, and in the `torch` package of the `python3` on PATH.
+    /// above the working directory, and in the `torch` package of the `python3` on PATH; that package comes first where there is an
+    /// NVIDIA driver and it has CUDA, which set-up's own library has not.
     public static func load() throws(TensorError) -> Engine { try loaded.get() }
 
     private static let loaded: Result<Engine, TensorError> = find()
@@ -38,6 +39,11 @@ public struct Engine: Sendable {
             searched.append("VISIONXL_LIBTORCH=\(named)")
             return library(at: named).map { [$0] } ?? []
         }
+        if hasNVIDIADriver, let found = pythonPackage().flatMap({ library(at: $0) }),
+            FileManager.default.fileExists(atPath: cudaLibrary(beside: found))
+        {
+            return [found]
+        }
         let program = (ProcessInfo.processInfo.arguments.first.map { URL(fileURLWithPath: $0) })?
             .resolvingSymlinksInPath().deletingLastPathComponent()
         let working = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
@@ -49,6 +55,12 @@ public struct Engine: Sendable {
         }
         searched.append("python3's torch package")
         return pythonPackage().flatMap { library(at: $0) }.map { [$0] } ?? []
+    }
+
+    private static var hasNVIDIADriver: Bool { FileManager.default.fileExists(atPath: "/proc/driver/nvidia/version") }
+
+    private static func cudaLibrary(beside library: String) -> String {
+        (library as NSString).deletingLastPathComponent + "/libtorch_cuda.so"
     }
 
     private static func ancestors(of start: URL) -> [URL] {
@@ -87,7 +99,7 @@ public struct Engine: Sendable {
 
     private static let cuda: Result<Void, TensorError> = {
         guard let engine = try? load() else { return .failure(.deviceUnavailable("cuda", reason: "LibTorch is not loaded")) }
-        let path = (engine.libraryPath as NSString).deletingLastPathComponent + "/libtorch_cuda.so"
+        let path = cudaLibrary(beside: engine.libraryPath)
         guard FileManager.default.fileExists(atPath: path) else {
             return .failure(.deviceUnavailable("cuda", reason: "this LibTorch has no libtorch_cuda.so; `pip install torch` has"))
         }

@@ -62,7 +62,7 @@ public struct LatentDiffusionPrior: DiffusionPrior {
     public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
         let factor = model.autoencoder.downscale
         let conditioning = model.nullConditioning(height: latents.size(2) * factor, width: latents.size(3) * factor)
-        return try model.unet(latents.to(model.dtype), timestep: timestep, conditioning: conditioning).to(.float32).contiguous()
+        return try model.unet(latents, timestep: timestep, conditioning: conditioning).to(.float32).contiguous()
     }
 
     public var relativeCost: PriorCost {

@@ -13,6 +13,9 @@ import TensorKit
 public struct Solver<Prior: DiffusionPrior>: Sendable {
     public let prior: Prior
     public var options: RestorationOptions
+    /// Standard normal latents (1, C, h, w) of the renoising after each timestep, counted from 0, in place of the seeded ones: what
+    /// reproduces another program's run.
+    public var noise: (@Sendable (Int) throws -> Tensor)?
 
     public init(prior: Prior, options: RestorationOptions = RestorationOptions()) {
         self.prior = prior
@@ -43,13 +46,11 @@ public struct Solver<Prior: DiffusionPrior>: Sendable {
     /// - Parameters:
     ///   - measurement: Y, of a shape that `A` produces, in [-1, 1].
     ///   - A: the degradation.
-    ///   - noise: standard normal latents (1, C, h, w) of each renoising in place of the seeded ones: what reproduces another program.
     ///   - progress: called after each piece of work.
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, noise: ((Int) throws -> Tensor)? = nil,
-        progress: @escaping ProgressHandler = { _ in }
+        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping ProgressHandler = { _ in }
     ) throws -> Result {
-        var run = try Run(self, measurement, A, noise, progress)
+        var run = try Run(self, measurement, A, progress)
         return try run.algorithm1()
     }
 }
@@ -139,8 +140,7 @@ extension Solver {
 
 extension Solver.Run {
     init(
-        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, _ noise: ((Int) throws -> Tensor)?,
-        _ progress: @escaping Solver.ProgressHandler
+        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, _ progress: @escaping Solver.ProgressHandler
     ) throws {
         try solver.options.validate()
         prior = solver.prior
@@ -158,7 +158,7 @@ extension Solver.Run {
         let latent = prior.latentShape(frames: 1, height: frames.paddedHeight, width: frames.paddedWidth)
         let device = prior.device
         let seed = options.seed
-        self.noise = noise ?? { step in
+        noise = solver.noise ?? { step in
             var random = RandomGenerator(seed: seed, stream: UInt64(step) + 1)
             return try random.normal(latent, device: device)
         }

@@ -33,6 +33,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Which files to prefer where a model folder has several, for example fp16.")
     var variant: String?
 
+    @Option(help: ArgumentHelp("The autoencoder's folder in the model's, for example vae_tiny.", valueName: "folder"))
+    var autoencoder = "vae"
+
     @Option(help: "Threads of the CPU. (default: all cores)")
     var threads: Int?
 
@@ -55,7 +58,8 @@ struct ModelOptions: ParsableArguments {
 
     func load(on device: Device) throws -> LatentDiffusionModel {
         try LatentDiffusionModel(
-            folder: ModelLibrary.folder(named: model), dtype: dtype ?? device.runningType, device: device, variant: variant)
+            folder: ModelLibrary.folder(named: model), dtype: dtype ?? device.runningType, device: device, variant: variant,
+            autoencoder: autoencoder)
     }
 }
 

@@ -8,7 +8,8 @@ public struct WeightScope: Sendable {
     let store: WeightStore
     let ledger: WeightLedger
     let prefix: String
-    var dtype: DType?
+    /// The type that floating-point tensors are converted to; nil keeps the file's.
+    public internal(set) var dtype: DType?
     var device: Device = .cpu
     /// How the tensors of four dimensions (weights of convolutions) lie in memory.
     public internal(set) var format = MemoryFormat.contiguous

@@ -32,7 +32,6 @@ import Testing
                 == "average of 3 frames, valid, then Gaussian blur 9x9, sigma 1.5, zero, then average pooling by 2, then mask 6x4")
         #expect(try problem.outputShape(for: [5, 3, 8, 12]) == [3, 3, 4, 6])
         #expect(try degradation.fullSize(ofMeasurement: [3, 3, 4, 6]) == [5, 3, 8, 12])
-        #expect(try degradation.initialEstimate(.ones([3, 3, 4, 6])).shape == [5, 3, 8, 12])
         #expect(try Degradation().operator(height: 8, width: 12) is Identity)
     }
 
@@ -68,20 +67,6 @@ import Testing
         #expect(throws: ProblemError.maskSize(mask: [4, 6], height: 8, width: 8)) {
             try degradation.operator(height: 16, width: 16, mask: mask)
         }
-    }
-
-    @Test func initialEstimateRepeatsPixelsAndFrames() throws {
-        var degradation = Degradation()
-        degradation.scale = 2
-        (degradation.averageWindow, degradation.averageBoundary) = (3, .valid)
-        let y = try Tensor([1, 2, 3, 4] as [Float], shape: [2, 1, 1, 2])
-        let x = try degradation.initialEstimate(y)
-        #expect(x.shape == [4, 1, 2, 4])
-        #expect(try x.array() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]].flatMap { $0 + $0 } as [Float])
-        // Nothing shrinks, nothing changes.
-        let same = try Degradation(task: "deblur+").initialEstimate(y)
-        #expect(try same.array(of: Float.self) == y.array(of: Float.self))
-        #expect(throws: ProblemError.notAVideo(shape: [2, 2])) { try degradation.initialEstimate(.ones([2, 2])) }
     }
 
     @Test(arguments: Degradation.tasks) func fullSizeInvertsOutputShape(task: String) throws {

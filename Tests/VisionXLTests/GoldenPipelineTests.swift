@@ -52,17 +52,18 @@ import Testing
         let golden = try Golden.tensors("pipeline-\(running.task)")
         var options = RestorationOptions.paper
         options.lowPassTaps = 15
-        let solver = try Solver(prior: Self.prior(golden, .float32, running.device), options: options)
+        var solver = try Solver(prior: Self.prior(golden, .float32, running.device), options: options)
         let A = try Self.problem(running.task, golden)
         let measurement = try golden.require("measurement")
-        let noise: (Int) throws -> Tensor = { try golden.require("step\($0).noise").to(running.device) }
+        let noise: @Sendable (Int) throws -> Tensor = { try golden.require("step\($0).noise").to(running.device) }
+        solver.noise = noise
         func expectClose(_ tensor: Tensor, _ name: String) throws {
             let error = try relativeError(tensor, golden.require(name))
             #expect(error < 1e-3, "\(name)")
         }
 
         // The steps of the first iteration, each from our own result of the one before.
-        var run = try Solver<LatentDiffusionPrior>.Run(solver, measurement, A, noise) { _ in }
+        var run = try Solver<LatentDiffusionPrior>.Run(solver, measurement, A) { _ in }
         try expectClose(run.encode(golden.require("first_frame").to(running.device)), "z_y1")
         let Z = try run.start()
         for row in 0..<Z.size(0) { try expectClose(Z.rows(row..<row + 1), "z_tau") }
@@ -79,7 +80,7 @@ import Testing
         try expectClose(run.renoise(Zbar, noisePrediction, to: run.timesteps[1], with: noise(0)), "step0.next")
 
         // The whole of it.
-        let result = try solver.restore(measurement, operator: A, noise: noise)
+        let result = try solver.restore(measurement, operator: A)
         try expectClose(result.frames, "result")
         try expectClose(result.frames, "step\(run.timesteps.count - 1).denoised")
         #expect(result.residuals.count == run.timesteps.count - 1)

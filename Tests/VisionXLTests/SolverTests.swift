@@ -1,0 +1,202 @@
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import Testing
+
+@testable import VisionXL
+
+/// A prior that needs no weights: latents are 2 x 2 patches, and the noise in them is taken to be what a blur removes.
+struct BlurPrior: DiffusionPrior {
+    let schedule = DDIMSchedule()
+    let device = Device.cpu
+    let frameMultiple = 2
+    let relativeCost = PriorCost()
+    /// Adds something random to every encoded frame when it is asked to sample.
+    var spread = 0.0
+
+    func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 12, height / 2, width / 2] }
+
+    func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor {
+        guard frames.size(2) % 2 == 0, frames.size(3) % 2 == 0 else { throw ModelError.mismatch("frames must be padded") }
+        let latents = try frames.pixelUnshuffled(2)
+        return try noise.map { try latents.adding($0, times: spread) } ?? latents
+    }
+
+    func decode(_ latents: Tensor) throws -> Tensor { try latents.pixelShuffled(2) }
+
+    func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        let smooth = try GaussianBlur(size: 7, sigma: 1).apply(latents)
+        return try latents - smooth
+    }
+}
+
+@Suite struct SolverTests {
+    static func video(_ frames: Int, _ height: Int, _ width: Int, seed: UInt64 = 3) throws -> Tensor {
+        var random = RandomGenerator(seed: seed)
+        return try GaussianBlur(size: 9, sigma: 2).apply(random.normal([frames, 3, height, width])).clamped(to: -1...1)
+    }
+
+    static let prior = BlurPrior()
+
+    @Test(arguments: RestorationOptions.Start.allCases) func everyStartGivesFramesOfTheRightSize(start: RestorationOptions.Start) throws {
+        let truth = try Self.video(4, 16, 24)
+        let A = try AveragePooling(factor: 2)
+        var solver = Solver(prior: Self.prior)
+        solver.options.start = start
+        let result = try solver.restore(A.apply(truth), operator: A)
+        #expect(result.frames.shape == truth.shape)
+        #expect(result.frames.dtype == .float32)
+        #expect(try result.frames.isFinite().all())
+    }
+
+    @Test func theSameSeedGivesTheSameFramesBitForBit() throws {
+        let Y = try Self.video(3, 12, 16)
+        var solver = Solver(prior: Self.prior)
+        func frames() throws -> [Float] { try solver.restore(Y, operator: Identity()).frames.array() }
+        solver.options.finalConsistencySteps = 0
+        let first = try frames()
+        #expect(try frames() == first)
+        solver.options.seed = 1
+        #expect(try frames() != first)
+    }
+
+    @Test func framesInOnePassDoNotChangeTheResult() throws {
+        let Y = try Self.video(5, 12, 16)
+        let A = try GaussianBlur(size: 5, sigma: 1)
+        var solver = Solver(prior: Self.prior)
+        solver.options.framesPerPass = 1
+        let alone = try solver.restore(Y, operator: A).frames
+        solver.options.framesPerPass = 3
+        let together = try solver.restore(Y, operator: A).frames
+        #expect(try (alone - together).absolute().maximum().item() < 1e-4)
+    }
+
+    @Test func oddSizesAndSingleFramesWork() throws {
+        let truth = try Self.video(1, 15, 23)
+        let A = try GaussianBlur(size: 5, sigma: 1)
+        let result = try Solver(prior: Self.prior).restore(A.apply(truth), operator: A)
+        #expect(result.frames.shape == [1, 3, 15, 23])
+    }
+
+    @Test func theFinalStepBringsTheResultCloserToTheMeasurement() throws {
+        let truth = try Self.video(7, 16, 16)
+        let A = try TemporalAverage(window: 3).then(AveragePooling(factor: 4))
+        let Y = try A.apply(truth)
+        func distance(_ options: RestorationOptions) throws -> Double {
+            let frames = try Solver(prior: Self.prior, options: options).restore(Y, operator: A).frames
+            return try (Y - A.apply(frames)).norm() / Y.norm()
+        }
+        let (paper, ours) = (try distance(.paper), try distance(RestorationOptions()))
+        #expect(ours < 0.1 * paper)
+    }
+
+    @Test func residualsFallInEveryDataStep() throws {
+        let truth = try Self.video(4, 16, 16)
+        let A = try GaussianBlur(size: 9, sigma: 2)
+        let result = try Solver(prior: Self.prior).restore(A.apply(truth), operator: A)
+        #expect(result.residuals.count == 8)
+        for residual in result.residuals { #expect(residual.after <= residual.before) }
+    }
+
+    @Test func progressRisesToTheEnd() throws {
+        let Y = try Self.video(3, 12, 16)
+        final class Log: @unchecked Sendable { var entries: [RestorationProgress] = [] }
+        let log = Log()
+        _ = try Solver(prior: Self.prior).restore(Y, operator: Identity()) { log.entries.append($0) }
+        for (earlier, later) in zip(log.entries, log.entries.dropFirst()) {
+            #expect(earlier.fraction <= later.fraction)
+            #expect(earlier.step <= later.step)
+        }
+        let last = try #require(log.entries.last)
+        #expect(last.phase == .finishing && last.step == 8 && last.stepCount == 8)
+        #expect(abs(last.fraction - 1) < 1e-9)
+        #expect(Set(log.entries.map(\.phase)) == [.inverting, .denoising, .decoding, .consistency, .encoding, .finishing])
+    }
+
+    @Test func whatProgressThrowsEndsTheRestoration() throws {
+        let Y = try Self.video(3, 12, 16)
+        #expect(throws: CancellationError.self) {
+            try Solver(prior: Self.prior).restore(Y, operator: Identity()) { progress in
+                if progress.step == 2 { throw CancellationError() }
+            }
+        }
+    }
+
+    @Test func batchConsistentStartsAreTheSameForAllFrames() throws {
+        let Y = try Self.video(3, 12, 16)
+        for (start, isShared) in [
+            (RestorationOptions.Start.firstFrameInversion, true), (.sharedNoise, true), (.everyFrameInversion, false),
+            (.independentNoise, false),
+        ] {
+            var solver = Solver(prior: Self.prior)
+            solver.options.start = start
+            var run = try Solver<BlurPrior>.Run(solver, Y, Identity()) { _ in }
+            let Z = try run.start()
+            let difference = try (Z.rows(0..<1) - Z.rows(1..<2)).absolute().maximum().item()
+            #expect((difference == 0) == isShared)
+        }
+    }
+
+    /// DDIM inversion is undone by DDIM sampling without new noise when the noise prediction does not depend on the latent's place on
+    /// the way: with the noise fixed, both walk the same line.
+    @Test func renoisingWithoutNewNoiseMovesAlongTheSchedule() throws {
+        var solver = Solver(prior: Self.prior)
+        solver.options.eta = 0
+        let Y = try Self.video(2, 12, 16)
+        let run = try Solver<BlurPrior>.Run(solver, Y, Identity()) { _ in }
+        let Z = try Self.prior.encode(Y, samplingWith: nil)
+        let noise = try Self.video(2, 12, 16, seed: 9).pixelUnshuffled(2)
+        let (t, next) = (run.timesteps[0], run.timesteps[1])
+        let clean = try run.tweedie(Z, noise, t)
+        let moved = try run.renoise(clean, noise, to: next, with: Tensor.zeros(Z.shape))
+        // Tweedie at the new place finds the same clean latent.
+        #expect(try (run.tweedie(moved, noise, next) - clean).absolute().maximum().item() < 1e-5)
+    }
+
+    @Test func samplingTheEncoderIsSeeded() throws {
+        var prior = Self.prior
+        prior.spread = 0.01
+        var solver = Solver(prior: prior)
+        solver.options.samplesEncoder = true
+        solver.options.finalConsistencySteps = 0
+        let Y = try Self.video(2, 12, 16)
+        let first = try solver.restore(Y, operator: Identity()).frames
+        #expect(try (solver.restore(Y, operator: Identity()).frames - first).absolute().maximum().item() == 0)
+        solver.options.samplesEncoder = false
+        #expect(try (solver.restore(Y, operator: Identity()).frames - first).absolute().maximum().item() > 0)
+    }
+
+    @Test func tauChoosesTheTimesteps() {
+        var solver = Solver(prior: Self.prior)
+        #expect(solver.timesteps == [281, 241, 201, 161, 121, 81, 41, 1])
+        solver.options.tau = 1
+        #expect(solver.timesteps.count == 25)
+        solver.options.tau = 0.0001
+        #expect(solver.timesteps == [1])
+    }
+
+    @Test(arguments: [
+        { (o: inout RestorationOptions) in o.steps = 0 }, { o in o.tau = 0 }, { o in o.tau = 1.5 }, { o in o.eta = -0.1 },
+        { o in o.conjugateGradientSteps = -1 }, { o in o.lowPass = -.infinity }, { o in o.lowPassTaps = 4 },
+        { o in o.framesPerPass = 0 },
+    ] as [@Sendable (inout RestorationOptions) -> Void])
+    func optionsOutOfRangeAreSentences(change: @Sendable (inout RestorationOptions) -> Void) throws {
+        var options = RestorationOptions()
+        change(&options)
+        #expect(throws: RestorationError.self) {
+            try Solver(prior: Self.prior, options: options).restore(Self.video(1, 8, 8), operator: Identity())
+        }
+    }
+
+    @Test func aMeasurementThatIsNoVideoIsRefused() throws {
+        #expect(throws: RestorationError.self) { try Solver(prior: Self.prior).restore(Tensor.zeros([3, 8, 8]), operator: Identity()) }
+    }
+
+    @Test func aMeasurementOfFewerFramesIsRestoredToAll() throws {
+        let truth = try Self.video(7, 12, 12)
+        let A = try TemporalAverage(window: 3, boundary: .valid)
+        let Y = try A.apply(truth)
+        #expect(Y.size(0) == 5)
+        #expect(try Solver(prior: Self.prior).restore(Y, operator: A).frames.shape == truth.shape)
+    }
+}
