@@ -56,9 +56,10 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport",
+                "VisionXLCommand", "TestSupport", "VisionXL", "InverseProblems", "TensorKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ]),
     ],
     swiftLanguageModes: [.v6]

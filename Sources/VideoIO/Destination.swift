@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Where the result goes: a hidden name beside the target while it is written, the target's own name once it is whole.
 ///
@@ -43,6 +44,16 @@ struct Destination: Sendable {
             if file < 0 { throw .cannotWrite(target, reason: Self.reason(errno)) }
             close(file)
         }
+        Self.unfinished.withLock { _ = $0.insert(partial) }
+    }
+
+    /// What this process is writing, for `discardAll()`.
+    private static let unfinished = Mutex<Set<String>>([])
+
+    /// Removes what all destinations of this process have so far.
+    static func discardAll() {
+        // Not under the lock: removing takes its time, and whoever waits for the lock would too.
+        for path in unfinished.withLock({ $0 }) { try? FileManager.default.removeItem(atPath: path) }
     }
 
     /// Refuses what may not be replaced: anything unless overwriting is asked for, and even then a folder that holds
@@ -79,11 +90,13 @@ struct Destination: Sendable {
             throw .cannotWrite(target, reason: reason)
         }
         if isAside { try? FileManager.default.removeItem(atPath: old) }
+        Self.unfinished.withLock { _ = $0.remove(partial) }
     }
 
     /// Removes what was written so far; harmless if nothing was, or if it has its final name.
     func discard() {
         try? FileManager.default.removeItem(atPath: partial)
+        Self.unfinished.withLock { _ = $0.remove(partial) }
     }
 
     private static func reason(_ code: Int32) -> String { String(cString: strerror(code)).lowercased() }

@@ -6,6 +6,12 @@ extension VideoFrame {
     public func writePNG(to path: String, overwrite: Bool = false) async throws {
         if !overwrite && FileManager.default.fileExists(atPath: path) { throw VideoError.targetExists(path) }
         let target = URL(fileURLWithPath: path)
+        // Looked at here, so that the message names the picture and not what it is made in.
+        var isFolder: ObjCBool = false
+        let parent = target.deletingLastPathComponent().path
+        guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue else {
+            throw VideoError.cannotWrite(path, reason: "there is no folder \"\(parent)\"")
+        }
         // A folder of one picture beside the target, so that the picture is moved into place when it is whole.
         let folder = target.deletingLastPathComponent()
             .appendingPathComponent(".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)", isDirectory: true)

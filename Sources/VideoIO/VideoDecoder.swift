@@ -62,8 +62,9 @@ struct VideoDecoder: Sendable {
         }
         if decoded == 0 { throw .notAVideo(path, details: messages) }
         let expected = range?.count ?? info.frameCount
-        // A file may hide some frames by an edit list; without a complaint, fewer than stored is no fault.
-        let isShort = decoded < expected ?? framesByDuration
+        // A file may hide some frames by an edit list; without a complaint, fewer than stored is no fault. The number may come from
+        // counting what is left of a file, so that the duration has a say too.
+        let isShort = decoded < max(expected ?? 0, range == nil ? framesByDuration : 0)
         if !succeeded || !isWhole || (isShort && complained) {
             throw .truncated(path, decoded: decoded, expected: expected, details: messages)
         }

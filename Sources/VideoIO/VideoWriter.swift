@@ -166,6 +166,17 @@ public final class VideoWriter: Sendable {
         destination.discard()
     }
 
+    /// Removes what all writers of this process have written so far, without waiting for anything: for a process that is about to end
+    /// on the spot.
+    public static func discardAll() {
+        // First the encoders: one that has not seen a frame yet creates its file when its pipe closes.
+        encoders.withLock { for process in $0 { kill(process, SIGKILL) } }
+        Destination.discardAll()
+    }
+
+    /// The ffmpegs that wait for frames.
+    private static let encoders = Mutex<Set<pid_t>>([])
+
     private static func encode(
         _ frames: Handoff<VideoFrame>, path: String, arguments: [String], in folder: String?
     ) async throws {
@@ -176,6 +187,10 @@ public final class VideoWriter: Sendable {
                 FFmpeg.configuration("ffmpeg", arguments, workingDirectory: folder),
                 input: .inputWriter, output: .discarded, error: .sequence
             ) { execution in
+                let process = execution.processIdentifier.value
+                encoders.withLock { _ = $0.insert(process) }
+                // Before anybody waits for its end, so that the number is still its own.
+                defer { encoders.withLock { _ = $0.remove(process) } }
                 async let messages = FFmpeg.lastLines(of: execution.standardError)
                 var isWhole = true
                 while isWhole, let frame = try await frames.next() {

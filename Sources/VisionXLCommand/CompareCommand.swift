@@ -46,8 +46,12 @@ struct CompareCommand: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
-        if let sideBySide { try Media.check(output: sideBySide, input: other, force: force) }
-        let readers = (try await VideoReader(reference), try await VideoReader(other))
+        if let sideBySide { try Media.check(output: sideBySide, inputs: [reference, other], force: force) }
+        if let json { try Media.check(json: json, others: [reference, other] + (sideBySide.map { [$0] } ?? []), force: force) }
+        let isCounted = isPicture || frames?.isOpen ?? false
+        let readers = (
+            try await VideoReader(reference, countFrames: isCounted), try await VideoReader(other, countFrames: isCounted)
+        )
         let (info, second) = (readers.0.info, readers.1.info)
         guard info.width == second.width, info.height == second.height else {
             throw CommandError.message(

@@ -9,7 +9,17 @@ enum Console {
 
     static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    static func error(_ text: String) { write((isTerminal ? "\r\u{1B}[K" : "") + "visionxl: \(text)\n", to: STDERR_FILENO) }
+    /// What is wrong, on one line whatever lines it comes in.
+    static func error(_ text: String) {
+        let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
+        write((isTerminal ? "\r\u{1B}[K" : "") + "visionxl: \(line)\n", to: STDERR_FILENO)
+    }
+
+    /// Columns of the terminal, where there is one that says so.
+    static var terminalWidth: Int? {
+        var size = winsize()
+        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
+    }
 
     static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]

@@ -46,21 +46,20 @@ struct DegradeCommand: AsyncParsableCommand {
         guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
         guard window >= 1 else { throw ValidationError("--window must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
+        try Media.requireNames(input: input, output: output)
     }
 
     mutating func run() async throws {
-        try Media.check(output: output, input: input, force: force)
+        try Media.check(output: output, inputs: [input] + (task.mask.map { [$0] } ?? []), force: force)
         let recordPath = MeasurementRecord.path(beside: output)
-        if !force && FileManager.default.fileExists(atPath: recordPath) {
-            throw CommandError.message("\(recordPath) exists; choose another output name, or replace it with --force.")
-        }
+        try Media.check(json: recordPath, others: [input, output], force: force)
         if task.isEmpty && noise == 0 {
             throw CommandError.message(
                 "Say what should go wrong: --task (\(Degradation.tasks.joined(separator: ", "))), the options for its parts, or --noise.")
         }
         var degradation = try task.degradation()
         if let file = degradation.maskFile { degradation.maskFile = URL(fileURLWithPath: file).standardizedFileURL.path }
-        let reader = try await VideoReader(input)
+        let reader = try await VideoReader(input, countFrames: frames?.isOpen ?? false)
         let info = reader.info
         var windows = try FrameWindows(reader, frames: frames, size: window)
         _ = try Engine.load()

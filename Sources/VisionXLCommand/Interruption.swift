@@ -1,17 +1,23 @@
 import Dispatch
 import Foundation
+import VideoIO
 
-/// Ctrl-C and a polite kill: the first asks the work to stop and clean up, the second ends the program on the spot.
+/// Ctrl-C, a polite kill, a closed terminal: the first asks the work to stop and clean up, the second ends the program on the spot.
 enum Interruption {
-    /// Runs `body` in a task that the first SIGINT or SIGTERM cancels.
+    /// Runs `body` in a task that the first SIGINT, SIGTERM or SIGHUP cancels.
     static func run(_ body: sending @escaping () async throws -> Void) async -> Result<Void, any Error> {
         let task = Task { try await body() }
         let count = Counter()
-        let sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
+        let sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number -> (any DispatchSourceSignal)? in
+            // nohup has closed its ears to hanging up, and it stays so.
+            let previous = signal(number, SIG_IGN)
+            if number == SIGHUP, previous.map({ unsafeBitCast($0, to: Int.self) }) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
-                if count.next() > 1 { _exit(130) }
+                if count.next() > 1 {
+                    VideoWriter.discardAll()
+                    _exit(130)
+                }
                 task.cancel()
             }
             source.resume()

@@ -39,7 +39,10 @@ struct MeasurementRecord: Codable, Equatable {
         let path = path(beside: measurement)
         guard path != measurement, let data = FileManager.default.contents(atPath: path) else { return nil }
         do {
-            return try JSONDecoder().decode(MeasurementRecord.self, from: data)
+            let record = try JSONDecoder().decode(MeasurementRecord.self, from: data)
+            guard record.format == 1 else { throw CommandError.message("its format is \(record.format), and this program knows 1") }
+            guard record.window >= 1 else { throw CommandError.message("its window is \(record.window)") }
+            return record
         } catch {
             throw CommandError.message(
                 "\(path) is not a record of a degradation (\(describe(error))); say what went wrong with --task, or move the file away.")

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import TensorKit
 import VideoIO
@@ -21,6 +22,9 @@ struct FrameWindows {
                 throw CommandError.message("--frames \(frames.lower): begins behind the video's end (it has \(upper) frames).")
             }
             range = frames.lower..<upper
+            if let range, let count = reader.info.frameCount, range.upperBound > count {
+                throw VideoError.frameRangeOutside(reader.path, range: range, count: count)
+            }
         } else {
             range = nil
         }
@@ -29,7 +33,7 @@ struct FrameWindows {
 
     /// The number of frames, where it is known.
     var frameCount: Int? { range?.count ?? reader.info.frameCount }
-    var windowCount: Int? { frameCount.map { max(1, ($0 + size - 1) / size) } }
+    var windowCount: Int? { frameCount.map { max(1, $0 / size + ($0 % size == 0 ? 0 : 1)) } }
 
     /// The next window's frames, nil at the end.
     mutating func next() async throws -> [VideoFrame]? {
@@ -43,15 +47,48 @@ struct FrameWindows {
 }
 
 enum Media {
-    /// Refuses an output that exists, or that is the input.
-    static func check(output: String, input: String, force: Bool) throws {
-        let (to, from) = (URL(fileURLWithPath: output).standardizedFileURL, URL(fileURLWithPath: input).standardizedFileURL)
-        if to.resolvingSymlinksInPath() == from.resolvingSymlinksInPath() {
+    /// Refuses empty names, which would mean the working folder.
+    static func requireNames(input: String, output: String) throws {
+        if input.isEmpty { throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.") }
+        if output.isEmpty { throw ValidationError("The name after --output is empty; name a file or a folder.") }
+    }
+
+    /// Refuses an output that exists, or that is one of the inputs.
+    static func check(output: String, inputs: [String], force: Bool) throws {
+        for input in inputs where isSame(output, input) {
             throw CommandError.message("The output \(output) is the input; choose another name.")
         }
-        if !force && FileManager.default.fileExists(atPath: output) {
+        if !force && exists(output) {
             throw CommandError.message("\(output) exists; choose another name, or replace it with --force.")
         }
+    }
+
+    /// Refuses a file of numbers that cannot be written, or that would replace what it should not, before the work begins.
+    /// - Parameter others: what is read and written beside it.
+    static func check(json path: String, others: [String], force: Bool) throws {
+        try check(output: path, inputs: others, force: force)
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            throw CommandError.message("\(path) is a folder; choose another name for the JSON file.")
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+            throw CommandError.message("\(path) cannot be written: there is no folder \(folder); make it first.")
+        }
+        guard access(folder, W_OK) == 0 else {
+            throw CommandError.message("\(path) cannot be written: the folder \(folder) is closed to you; choose another.")
+        }
+    }
+
+    private static func isSame(_ a: String, _ b: String) -> Bool {
+        let (a, b) = (URL(fileURLWithPath: a).standardizedFileURL, URL(fileURLWithPath: b).standardizedFileURL)
+        return a.resolvingSymlinksInPath().path == b.resolvingSymlinksInPath().path
+    }
+
+    /// Whether anything has this name, links to nothing included.
+    private static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
     }
 
     /// A mask of 0 and 1, (H, W), from a picture: known where it is brighter than middle grey.

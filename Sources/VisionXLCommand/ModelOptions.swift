@@ -3,7 +3,17 @@ import Foundation
 import LatentDiffusion
 import TensorKit
 
-extension DType: ExpressibleByArgument {}
+extension DType: ExpressibleByArgument {
+    /// The types that networks run in.
+    static let running: [DType] = [.float32, .bfloat16, .float16]
+
+    public init?(argument: String) {
+        guard let type = DType(rawValue: argument), Self.running.contains(type) else { return nil }
+        self = type
+    }
+
+    public static var allValueStrings: [String] { running.map(\.rawValue) }
+}
 
 extension Device: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
@@ -17,7 +27,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "cpu, cuda, cuda:N or mps. (default: a GPU where there is one)")
     var device: Device?
 
-    @Option(help: "float32, bfloat16 or float16. (default: bfloat16 where the processor is quick in it, else float32)")
+    @Option(help: "What the networks compute in. (default: bfloat16 where the processor is quick in it, else float32)")
     var dtype: DType?
 
     @Option(help: "Which files to prefer where a model folder has several, for example fp16.")
@@ -30,9 +40,6 @@ struct ModelOptions: ParsableArguments {
     var threads: Int?
 
     mutating func validate() throws {
-        if let dtype, ![.float32, .bfloat16, .float16].contains(dtype) {
-            throw ValidationError("--dtype must be float32, bfloat16 or float16.")
-        }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more.") }
     }
 

@@ -17,9 +17,15 @@ struct ModelsCommand: AsyncParsableCommand {
                 Console.note("No models were found; run from the project's folder, or set VISIONXL_MODELS to a folder of models.")
             }
             for (name, folder) in models {
-                let report = try ModelFolder(at: folder).verify()
-                let parameters = report.components.reduce(0) { $0 + $1.parameterCount }
-                Console.print("\(name)\t\(String(format: "%.1f", Double(parameters) / 1e6)) million parameters\t\(folder.path)")
+                do {
+                    let report = try ModelFolder(at: folder).verify()
+                    let parameters = report.components.reduce(0) { $0 + $1.parameterCount }
+                    let size = String(format: "%.1f million parameters", Double(parameters) / 1e6)
+                    Console.print("\(name)\t\(report.isSound ? size : "damaged, see `models verify \(name)`")\t\(folder.path)")
+                } catch {
+                    // One bad folder does not hide the others.
+                    Console.print("\(name)\tdamaged: \(error)\t\(folder.path)")
+                }
             }
         }
     }

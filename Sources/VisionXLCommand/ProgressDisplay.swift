@@ -25,7 +25,9 @@ struct ProgressDisplay: Sendable {
         if isTerminal {
             guard now.timeIntervalSince(lastDrawn) > 0.1 || progress.residual != nil else { return }
             lastDrawn = now
-            Console.write("\r\u{1B}[K" + line(progress, window: window, now: now), to: STDERR_FILENO)
+            // A line that wraps could not be drawn over.
+            let text = line(progress, window: window, now: now).prefix((Console.terminalWidth ?? 200) - 1)
+            Console.write("\r\u{1B}[K" + text, to: STDERR_FILENO)
         } else if let residual = progress.residual {
             Console.note(line(progress, window: window, now: now) + String(format: ", residual %.2g -> %.2g", residual.before, residual.after))
         }

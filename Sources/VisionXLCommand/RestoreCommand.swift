@@ -56,24 +56,28 @@ struct RestoreCommand: AsyncParsableCommand {
     mutating func validate() throws {
         guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+        try Media.requireNames(input: input, output: output)
     }
 
     mutating func run() async throws {
         let began = Date()
         // Everything that can be refused is refused before the model is read.
-        try Media.check(output: output, input: input, force: force)
+        try Media.check(output: output, inputs: [input] + (task.mask.map { [$0] } ?? []), force: force)
+        if let json {
+            try Media.check(json: json, others: [input, output, MeasurementRecord.path(beside: input)], force: force)
+        }
         let options = algorithm.options
-        try options.validate()
-        let record = try MeasurementRecord.read(beside: input)
+        // Counted, for the time that is left.
+        let reader = try await VideoReader(input, countFrames: true)
+        let info = reader.info
+        // A preset says everything; only without one must the record be sound.
+        let record = task.task == nil ? try MeasurementRecord.read(beside: input) : try? MeasurementRecord.read(beside: input)
         let degradation = try task.degradation(over: record?.degradation)
         if task.isEmpty && record == nil {
             throw CommandError.message(
                 "What went wrong with \(input) is not known: say it with --task (\(Degradation.tasks.joined(separator: ", "))) or the options "
                     + "for its parts (there is no \(MeasurementRecord.path(beside: input)) that says it).")
         }
-        // Counted, for the time that is left.
-        let reader = try await VideoReader(input, countFrames: true)
-        let info = reader.info
         let size = window ?? record?.window ?? 25
         var windows = try FrameWindows(reader, frames: frames, size: size)
         var mask: Tensor?
@@ -181,10 +185,10 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "The seed of all noise: the same seed gives the same frames.")
     var seed: UInt64 = 0
 
-    @Option(help: "How the sampling starts: \(RestorationOptions.Start.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "How the sampling starts.")
     var start = RestorationOptions.Start.firstFrameInversion
 
-    @Option(help: "How small frames are enlarged for the start: bicubic, or nearest as in the paper. (default: bicubic)")
+    @Option(help: "How small frames are enlarged for the start; the paper repeats pixels. (default: bicubic)")
     var upsampling: RestorationOptions.Upsampling?
 
     @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
@@ -204,6 +208,7 @@ struct AlgorithmOptions: ParsableArguments {
 
     mutating func validate() throws {
         if paper, let finalCgSteps, finalCgSteps > 0 { throw ValidationError("--paper has no final steps; leave out --final-cg-steps.") }
+        do { try options.validate() } catch { throw ValidationError("\(error)") }
     }
 
     var options: RestorationOptions {

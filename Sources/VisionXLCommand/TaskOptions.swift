@@ -19,7 +19,7 @@ struct TaskOptions: ParsableArguments {
     @Option(help: "The blur kernel's size in pixels, odd. (default: 61)")
     var blurSize: Int?
 
-    @Option(help: "What the blur saw beyond the border: \(BlurBoundary.allCases.map(\.rawValue).joined(separator: ", ")). (default: reflect)")
+    @Option(help: "What the blur saw beyond the border. (default: reflect)")
     var blurBoundary: BlurBoundary?
 
     @Option(help: "A random part of the pixels is missing: which part, 0 to 1.")
@@ -34,14 +34,20 @@ struct TaskOptions: ParsableArguments {
     @Option(help: "Every frame is the mean of this many.")
     var average: Int?
 
-    @Option(
-        help: "Which frames the mean takes at the ends: \(TemporalBoundary.allCases.map(\.rawValue).joined(separator: ", ")). (default: circular)")
+    @Option(help: "Which frames the mean takes at the ends. (default: circular)")
     var averageBoundary: TemporalBoundary?
 
     /// Whether anything was said.
     var isEmpty: Bool {
         task == nil && scale == nil && blurSigma == nil && blurSize == nil && blurBoundary == nil && maskRatio == nil
             && maskSeed == nil && mask == nil && average == nil && averageBoundary == nil
+    }
+
+    mutating func validate() throws {
+        if let task, !Degradation.tasks.contains(task) {
+            throw ValidationError("\(ProblemError.unknownTask(task, known: Degradation.tasks))")
+        }
+        if mask != nil && maskRatio != nil { throw ValidationError("--mask and --mask-ratio are two masks; leave one of them out.") }
     }
 
     /// The preset, or what `base` says where there is none, with the numbers changed.
@@ -51,7 +57,10 @@ struct TaskOptions: ParsableArguments {
         if let blurSigma { result.blurSigma = blurSigma == 0 ? nil : blurSigma }
         if let blurSize { result.blurSize = blurSize }
         if let blurBoundary { result.blurBoundary = blurBoundary }
-        if let maskRatio { result.maskRatio = maskRatio == 0 ? nil : maskRatio }
+        if let maskRatio {
+            result.maskRatio = maskRatio == 0 ? nil : maskRatio
+            result.maskFile = nil
+        }
         if let maskSeed { result.maskSeed = maskSeed }
         if let mask {
             result.maskFile = mask
@@ -67,6 +76,9 @@ struct TaskOptions: ParsableArguments {
 struct FrameRange: ExpressibleByArgument, Equatable {
     var lower: Int
     var upper: Int?
+
+    /// Whether it goes on to the video's end, wherever that is.
+    var isOpen: Bool { upper == nil }
 
     init?(argument: String) {
         let parts = argument.split(separator: ":", omittingEmptySubsequences: false)

@@ -29,13 +29,30 @@ struct VisionXLCommand: AsyncParsableCommand {
         } catch is CancellationError {
             Console.error("interrupted; nothing was left under the output's name")
             Foundation.exit(130)
+        } catch let error where exitCode(for: error) == .validationFailure {
+            Console.error("\(sentence(message(for: error))) `\(helpCommand)` shows what can be said.")
+            Foundation.exit(exitCode(for: error).rawValue)
         } catch let error where exitCode(for: error) == .failure && !(error is ExitCode) {
-            Console.error("\(error)")
+            Console.error(describe(error))
             Foundation.exit(1)
         } catch {
             exit(withError: error)
         }
     }
+
+    /// The command line that shows the help of the command that was meant.
+    private static var helpCommand: String {
+        let known = configuration.subcommands.map { $0._commandName }
+        let meant = CommandLine.arguments.dropFirst().first { known.contains($0) }
+        return ["visionxl", meant, "--help"].compactMap { $0 }.joined(separator: " ")
+    }
+
+    /// What is wrong, in words for the user: errors of this package are sentences, those of the system know a short text.
+    private static func describe(_ error: any Error) -> String {
+        type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
+    }
+
+    private static func sentence(_ text: String) -> String { text.hasSuffix(".") || text.hasSuffix("?") ? text : text + "." }
 }
 
 /// What is wrong with a command's arguments beyond their form. Each description is a sentence for the user.

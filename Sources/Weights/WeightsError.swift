@@ -85,12 +85,14 @@ public enum WeightsError: Error, Sendable, Equatable, CustomStringConvertible, L
 extension WeightsError.Misfit: CustomStringConvertible {
     public var description: String {
         var parts: [String] = []
-        if !missing.isEmpty { parts.append("\(missing.count) missing (\(listed(missing)))") }
+        // A few keys show what is wrong; a network has thousands.
+        let limit = 2
+        if !missing.isEmpty { parts.append("\(missing.count) missing (\(listed(missing, limit: limit)))") }
         if !misshapen.isEmpty {
             let shapes = misshapen.map { "\($0.key) is \($0.found), not \($0.expected)" }
-            parts.append("\(misshapen.count) of another shape (\(listed(shapes)))")
+            parts.append("\(misshapen.count) of another shape (\(listed(shapes, limit: limit)))")
         }
-        if !extra.isEmpty { parts.append("\(extra.count) unknown (\(listed(extra)))") }
+        if !extra.isEmpty { parts.append("\(extra.count) unknown (\(listed(extra, limit: limit)))") }
         return parts.joined(separator: "; ")
     }
 }

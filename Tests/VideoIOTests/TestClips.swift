@@ -1,32 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import VideoIO
-
-let ffmpegIsInstalled: Bool = {
-    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-    return folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/ffmpeg") }
-}()
-
-/// For `.enabled(if:)`: these tests run the real ffmpeg.
-let needsFFmpeg: Comment = "ffmpeg is not installed; run `apt-get install ffmpeg`"
-
-/// A temporary folder that goes away with the value.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() throws {
-        path = NSTemporaryDirectory() + "videoio-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func file(_ name: String) -> String { path + "/" + name }
-
-    /// Everything in the folder, hidden files included.
-    var contents: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
-}
 
 /// Runs ffmpeg and insists that it succeeds.
 func ffmpeg(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
@@ -79,26 +55,6 @@ func write(
         encoding: encoding, copyStreams: copyStreams, overwrite: overwrite)
     for frame in frames { try await writer.append(frame) }
     try await writer.finish()
-}
-
-/// The ffmpeg processes whose command line or working folder contains `text`.
-func ffmpegProcesses(mentioning text: String) -> [Int32] {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return entries.compactMap { Int32($0) }.filter { pid in
-        guard let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"), !line.isEmpty else { return false }
-        let words = String(decoding: line, as: UTF8.self)
-        let folder = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) ?? ""
-        return words.prefix { $0 != "\0" }.hasSuffix("ffmpeg") && (words.contains(text) || folder.contains(text))
-    }
-}
-
-/// Waits up to ten seconds for a condition.
-func eventually(_ condition: () -> Bool) async throws -> Bool {
-    for _ in 0..<200 {
-        if condition() { return true }
-        try await Task.sleep(for: .milliseconds(50))
-    }
-    return condition()
 }
 
 /// The error that `body` throws, as a `VideoError`.

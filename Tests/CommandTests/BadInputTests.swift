@@ -1,0 +1,355 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What cannot work ends with one sentence, and everything in the folder is as it was.
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct BadInputTests {
+    let place: Workplace
+    init() throws { place = try Workplace() }
+
+    private static let mask = "color=white:s=20x20"
+
+    /// Runs a command that must be refused, in a folder that must not change.
+    private func refuse(
+        _ arguments: [String], saying words: String..., environment: [String: String] = [:], late: Bool = false,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let before = try place.snapshot()
+        let outcome = try await place.visionxl(arguments, environment: environment)
+        expectOneSentence(outcome, containing: words, late: late, sourceLocation: sourceLocation)
+        #expect(try place.snapshot() == before, sourceLocation: sourceLocation)
+    }
+
+    private func restore(_ input: String, _ arguments: String...) -> [String] {
+        ["restore", input, "-o", "out.mkv", "--model", "tiny", "--task", "deblur"] + arguments
+    }
+
+    // MARK: Inputs
+
+    @Test func missingFile() async throws {
+        try await refuse(restore("nothing.mp4"), saying: "nothing.mp4", "check the path")
+        try await refuse(["restore", "nothing.mp4", "-o", "out.mkv"], saying: "there is no file")
+        try await refuse(["degrade", "nothing.mp4", "-o", "out.mkv", "--task", "sr4"], saying: "nothing.mp4")
+        try await refuse(["compare", "nothing.mp4", "nothing.mkv"], saying: "nothing.mp4")
+    }
+
+    @Test func folderWithoutPictures() async throws {
+        try FileManager.default.createDirectory(atPath: place.file("empty"), withIntermediateDirectories: false)
+        try await refuse(restore("empty"), saying: "empty", "PNG or JPEG")
+        try await refuse(restore("."), saying: "PNG or JPEG")
+    }
+
+    @Test(arguments: ["empty.mp4", "empty.mkv", "empty.png", "text.mp4", "text.txt", "text.png", "noise.mp4"])
+    func notAVideo(name: String) async throws {
+        let text = String(repeating: "This is a text and no video.\n", count: 40)
+        let noise = Data((0..<5000).map { UInt8(truncatingIfNeeded: $0 &* $0 &* 31 >> 3) })
+        let content = name.hasPrefix("empty") ? Data() : name.hasPrefix("text") ? Data(text.utf8) : noise
+        try content.write(to: URL(fileURLWithPath: place.file(name)))
+        try await refuse(restore(name), saying: name)
+        try await refuse(["degrade", name, "-o", "out.mkv", "--task", "sr4"], saying: name)
+        try await refuse(["compare", name, name], saying: name)
+    }
+
+    @Test(arguments: [("mkv", 0.6), ("mp4", 0.6), ("mkv", 0.1)]) func truncated(ending: String, part: Double) async throws {
+        try await place.clip("whole.\(ending)", frames: 40)
+        let data = try place.data("whole.\(ending)")
+        try data.prefix(Int(Double(data.count) * part)).write(to: URL(fileURLWithPath: place.file("cut.\(ending)")))
+        try await refuse(restore("cut.\(ending)", "--steps", "2", "--tau", "0.1", "--window", "5"), saying: "cut.\(ending)", late: true)
+        try await refuse(["degrade", "cut.\(ending)", "-o", "out.mkv", "--task", "sr4", "--window", "5"], saying: "cut.\(ending)")
+    }
+
+    @Test func soundOnly() async throws {
+        try await place.tool("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "sine=440:duration=0.2", "sound.wav"])
+        try await refuse(restore("sound.wav"), saying: "no video stream")
+    }
+
+    @Test func framesOutside() async throws {
+        try await place.clip("clip.mp4", frames: 5)
+        try await place.clip("clip.mkv", frames: 5)
+        for name in ["clip.mp4", "clip.mkv"] {
+            for range in ["9:12", "3:9", "5:", "9:"] { try await refuse(restore(name, "--frames", range), saying: "5 frames") }
+            try await refuse(["degrade", name, "-o", "out.mkv", "--task", "sr4", "--frames", "3:9"], saying: "frames")
+            try await refuse(["compare", name, name, "--frames", "9:10"], saying: "frames")
+        }
+    }
+
+    @Test func videosThatCannotBeCompared() async throws {
+        try await place.clip("a.mp4", frames: 3)
+        try await place.clip("b.mp4", frames: 2)
+        try await place.clip("c.mp4", frames: 3, size: "32x32")
+        try await refuse(["compare", "a.mp4", "c.mp4", "--quiet"], saying: "64x48", "32x32")
+        for arguments in [["a.mp4", "b.mp4"], ["b.mp4", "a.mp4"]] {
+            try await refuse(
+                ["compare"] + arguments + ["--quiet", "--side-by-side", "both.mkv", "--json", "n.json"], saying: "b.mp4 ends after 2 frames")
+        }
+        try await refuse(["compare", "a.mp4", "a.mp4", "--quiet", "--side-by-side", "p.png", "--frame", "3"], saying: "no frame 3")
+    }
+
+    // MARK: Tasks
+
+    @Test func noTask() async throws {
+        try await place.clip("clip.mp4")
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny"], saying: "--task", "sr4+", "clip.json")
+        try await refuse(["degrade", "clip.mp4", "-o", "out.mkv"], saying: "--task", "--noise")
+    }
+
+    @Test func unknownTask() async throws {
+        try await place.clip("clip.mp4")
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--task", "sr5"], saying: "sr5", "sr4+")
+        try await refuse(["degrade", "clip.mp4", "-o", "out.mkv", "--task", "blurr"], saying: "blurr", "deblur")
+    }
+
+    static let record = """
+        {"format": 1, "degradation": {"blurSigma": 2}, "height": 48, "width": 64, "frameCount": 5, "window": 25,
+         "noise": {"added": 0, "seed": 0, "bitDepth": 8, "rounding": 0.002, "isLossy": true}}
+        """
+
+    @Test(arguments: [
+        ("", ""), ("{", ""), ("[1, 2]", ""), ("\u{0}\u{1}", ""), ("{}", ""),
+        ("\"blurSigma\": 2", "\"blurSgima\": 2"), ("\"blurSigma\": 2", "\"blurSigma\": \"two\""), ("\"blurSigma\": 2", "\"blurSigma\": -2"),
+        ("\"blurSigma\": 2", "\"blurSigma\": 2, \"blurSize\": 8"), ("\"blurSigma\": 2", "\"scale\": 0"),
+        ("\"blurSigma\": 2", "\"scale\": 9223372036854775807"), ("\"blurSigma\": 2", "\"averageWindow\": 9223372036854775807"),
+        ("\"blurSigma\": 2", "\"averageWindow\": -3"), ("\"blurSigma\": 2", "\"maskRatio\": 2"),
+        ("\"blurSigma\": 2", "\"maskFile\": \"/nonexistent/mask.png\""), ("\"format\": 1", "\"format\": 2"),
+        ("\"window\": 25", "\"window\": 0"), ("\"window\": 25", "\"window\": -9"), ("\"noise\"", "\"nose\""),
+    ])
+    func badRecord(old: String, new: String) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try place.write(new.isEmpty ? old : Self.record.replacingOccurrences(of: old, with: new), to: "clip.json")
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny"])
+    }
+
+    /// A preset says everything, so a spoilt record is in nobody's way.
+    @Test func aPresetHelpsAgainstABadRecord() async throws {
+        try await place.clip("clip.mp4", frames: 1)
+        try place.write("{", to: "clip.json")
+        let outcome = try await place.visionxl(restore("clip.mp4", "--steps", "2", "--tau", "0.1"))
+        #expect(outcome.succeeded, "\(outcome.messages)")
+    }
+
+    @Test func masks() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await place.tool("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", Self.mask, "-frames:v", "1", "mask.png"])
+        let inpaint = ["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--mask"]
+        try await refuse(inpaint + ["mask.png"], saying: "20x20", "64x48")
+        try await refuse(inpaint + ["no.png"], saying: "no.png")
+        try await refuse(["degrade", "clip.mp4", "-o", "out.mkv", "--mask", "mask.png"], saying: "20x20", "64x48")
+        try place.write("no picture", to: "text.png")
+        try await refuse(inpaint + ["text.png"], saying: "text.png")
+    }
+
+    @Test(arguments: [
+        ["--scale", "5"], ["--scale", "0"], ["--scale=-4"], ["--scale", "1000"], ["--scale", "9223372036854775807"],
+        ["--blur-sigma", "2", "--blur-size", "4"], ["--blur-sigma=-1"], ["--blur-sigma", "nan"], ["--blur-sigma", "inf"],
+        ["--blur-sigma", "2", "--blur-size", "0"], ["--blur-sigma", "2", "--blur-size=-61"],
+        ["--mask-ratio", "1.5"], ["--mask-ratio=-0.5"], ["--mask-ratio", "nan"],
+        ["--average", "0"], ["--average=-7"], ["--average", "4"], ["--average", "7", "--average-boundary", "valid"],
+    ])
+    func impossibleDegradations(arguments: [String]) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        // An even window has no middle frame; whether it is refused is the operator's affair, not to crash is ours.
+        if arguments == ["--average", "4"] { return }
+        try await refuse(["degrade", "clip.mp4", "-o", "out.mkv"] + arguments)
+    }
+
+    /// A measurement that no such degradation can have given, or a result beyond all sizes.
+    @Test(arguments: [
+        ["--scale", "0"], ["--scale=-4"], ["--scale", "9223372036854775807"], ["--scale", "100000"], ["--blur-sigma", "nan"],
+        ["--mask-ratio", "7"], ["--average", "0"], ["--average", "9223372036854775807", "--average-boundary", "valid"],
+    ])
+    func impossibleRestorations(arguments: [String]) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny"] + arguments)
+    }
+
+    @Test(arguments: [
+        ["--tau", "2"], ["--steps", "0"], ["--steps", "ten"], ["--frobnicate"], ["--bits", "9"], ["--device", "toaster"], ["--device", "cuda:99"],
+        ["--dtype", "int8"], ["--frames", "3"], ["--lambda=-1"], ["--threads", "0"], ["second.mp4"],
+    ])
+    func badOptions(arguments: [String]) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--task", "deblur"] + arguments)
+    }
+
+    // MARK: Outputs
+
+    @Test func outputExists() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try place.write("precious", to: "out.mkv")
+        try await refuse(restore("clip.mp4"), saying: "out.mkv exists", "--force")
+        try await refuse(["degrade", "clip.mp4", "-o", "out.mkv", "--task", "sr4"], saying: "out.mkv exists", "--force")
+        try place.write("precious", to: "both.png")
+        try await refuse(["compare", "clip.mp4", "clip.mp4", "--side-by-side", "both.png"], saying: "both.png exists", "--force")
+        try place.write("precious", to: "log.json")
+        try await refuse(
+            ["restore", "clip.mp4", "-o", "new.mkv", "--model", "tiny", "--task", "deblur", "--json", "log.json"], saying: "log.json exists")
+        try await refuse(["compare", "clip.mp4", "clip.mp4", "--json", "log.json"], saying: "log.json exists")
+        try await refuse(["degrade", "clip.mp4", "-o", "log.mkv", "--task", "sr4"], saying: "log.json exists", "--force")
+        // A link to nothing is in the way too, and stays.
+        try FileManager.default.createSymbolicLink(atPath: place.file("link.mkv"), withDestinationPath: "nowhere.mkv")
+        try await refuse(["restore", "clip.mp4", "-o", "link.mkv", "--model", "tiny", "--task", "deblur"], saying: "exists")
+        // A folder with other things in it is not replaced even by force.
+        try FileManager.default.createDirectory(atPath: place.file("folder"), withIntermediateDirectories: false)
+        try place.write("precious", to: "folder/letter.txt")
+        try await refuse(["restore", "clip.mp4", "-o", "folder", "--model", "tiny", "--task", "deblur", "--force"], saying: "folder")
+        try await refuse(["restore", "clip.mp4", "-o", "folder/", "--model", "tiny", "--task", "deblur"], saying: "exists")
+    }
+
+    @Test func forceReplaces() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try place.write("old", to: "out.mkv")
+        try place.write("old", to: "out.json")
+        let outcome = try await place.visionxl("degrade", "clip.mp4", "-o", "out.mkv", "--task", "sr4", "--force")
+        #expect(outcome.succeeded, "\(outcome.messages)")
+        #expect(try await place.frames("out.mkv").count == 2)
+        #expect(place.folder.contents == ["clip.mp4", "out.json", "out.mkv"])
+    }
+
+    @Test func outputIsInput() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await place.tool("ffmpeg", ["-v", "error", "-i", "clip.mp4", "-frames:v", "1", "mask.png"])
+        for name in ["clip.mp4", "./clip.mp4", "../\(URL(fileURLWithPath: place.folder.path).lastPathComponent)/clip.mp4"] {
+            for force in [[], ["--force"]] {
+                try await refuse(["restore", "clip.mp4", "-o", name, "--model", "tiny", "--task", "deblur"] + force, saying: "is the input")
+                try await refuse(["degrade", "clip.mp4", "-o", name, "--task", "sr4"] + force, saying: "is the input")
+            }
+        }
+        try await refuse(["compare", "clip.mp4", "clip.mp4", "--side-by-side", "clip.mp4", "--force"], saying: "is the input")
+        try await refuse(["compare", "mask.png", "mask.png", "--side-by-side", "mask.png", "--force"], saying: "is the input")
+        // The same file under another name.
+        try FileManager.default.createSymbolicLink(atPath: place.file("link.mp4"), withDestinationPath: "clip.mp4")
+        try await refuse(["restore", "link.mp4", "-o", "clip.mp4", "--model", "tiny", "--task", "deblur", "--force"], saying: "is the input")
+        // The log over the video, or over the record that the task comes from.
+        try place.write(Self.record, to: "clip.json")
+        for json in ["clip.mp4", "clip.json", "out.mkv"] {
+            try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--json", json, "--force"], saying: json)
+        }
+    }
+
+    @Test func outputThatCannotBeWritten() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        for output in ["nowhere/out.mkv", "nowhere/frames/", "clip.mp4/out.mkv"] {
+            try await refuse(["restore", "clip.mp4", "-o", output, "--model", "tiny", "--task", "deblur"], saying: output)
+            try await refuse(["degrade", "clip.mp4", "-o", output, "--task", "sr4"])
+        }
+        for output in ["out.avi", "out.png", "out.jpeg", ".", "..", "/"] {
+            try await refuse(["restore", "clip.mp4", "-o", output, "--model", "tiny", "--task", "deblur"])
+        }
+        try await refuse(restore("clip.mp4", "--json", "nowhere/log.json"), saying: "nowhere/log.json")
+        try await refuse(["compare", "clip.mp4", "clip.mp4", "--json", "nowhere/n.json"], saying: "nowhere/n.json")
+        try await refuse(["compare", "clip.mp4", "clip.mp4", "--quiet", "--side-by-side", "nowhere/n.png"], saying: "nowhere/n.png")
+        try await refuse(["compare", "clip.mp4", "clip.mp4", "--quiet", "--side-by-side", "nowhere/n.mkv"], saying: "nowhere/n.mkv")
+    }
+
+    @Test(.enabled(if: getuid() != 0, "root may write everywhere")) func closedFolder() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try FileManager.default.createDirectory(
+            atPath: place.file("closed"), withIntermediateDirectories: false, attributes: [.posixPermissions: 0o555])
+        try await refuse(["restore", "clip.mp4", "-o", "closed/out.mkv", "--model", "tiny", "--task", "deblur"], saying: "closed")
+        try await refuse(restore("clip.mp4", "--json", "closed/log.json"), saying: "closed")
+    }
+
+    @Test(.enabled(if: getuid() == 0 && program("mount") != nil, "only root may mount a small disk")) func fullDisk() async throws {
+        let disk = place.file("disk")
+        try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: false)
+        // Where mounting is not allowed there is nothing to test.
+        guard try await place.succeeds("mount", ["-t", "tmpfs", "-o", "size=64k", "none", disk]) else { return }
+        do {
+            // Noise cannot be made small.
+            try await place.clip("clip.mp4", frames: 20, size: "128x96", extra: [])
+            try await refuse(["degrade", "clip.mp4", "-o", "disk/out.mkv", "--noise", "0.5", "--window", "2"], saying: "disk ran full")
+            try await refuse(["degrade", "clip.mp4", "-o", "disk/out", "--noise", "0.5", "--window", "2"], saying: "disk ran full")
+        } catch {
+            try await place.tool("umount", [disk])
+            throw error
+        }
+        try await place.tool("umount", [disk])
+    }
+
+    // MARK: Models and engine
+
+    @Test func noModel() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let task = ["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur"]
+        try await refuse(task + ["--model", "nowhere"], saying: "nowhere", "no such model folder")
+        try await refuse(task + ["--model", "clip.mp4"], saying: "clip.mp4")
+        try await refuse(task + ["--model", "."])
+        try await refuse(["models", "verify", "nowhere"], saying: "nowhere")
+        try await refuse(["models", "verify", "clip.mp4"], saying: "clip.mp4")
+    }
+
+    @Test func noBuiltinModel() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let roots = try await place.visionxl("models").output
+        if roots.contains("builtin\t") { return }
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur"], saying: "built-in model", "VISIONXL_MODELS")
+    }
+
+    enum Damage: String, CaseIterable {
+        case cutWeights, noWeights, noise, pickle, noConfiguration, badConfiguration, otherWidth, unknownBlock, noScheduler, notANumber
+    }
+
+    @Test(arguments: Damage.allCases) func damagedModel(damage: Damage) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let folder = URL(fileURLWithPath: place.file("model"))
+        try TinyModel.write(to: folder)
+        let weights = "model/unet/diffusion_pytorch_model.safetensors"
+        let config = "model/unet/config.json"
+        func replace(_ old: String, _ new: String) throws {
+            try place.write(String(decoding: place.data(config), as: UTF8.self).replacingOccurrences(of: old, with: new), to: config)
+        }
+        func store(_ data: Data, as name: String) throws { try data.write(to: URL(fileURLWithPath: place.file(name))) }
+        switch damage {
+        case .cutWeights: try store(place.data(weights).dropLast(100), as: weights)
+        case .noWeights: try FileManager.default.removeItem(atPath: place.file(weights))
+        case .noise: try store(Data((0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 37) }), as: weights)
+        case .pickle:
+            try FileManager.default.removeItem(atPath: place.file(weights))
+            try store(Data([0x80, 2]), as: "model/unet/diffusion_pytorch_model.bin")
+        case .noConfiguration: try FileManager.default.removeItem(atPath: place.file(config))
+        case .badConfiguration: try place.write("{", to: config)
+        case .otherWidth: try replace("[16, 16]", "[16, 32]")
+        case .unknownBlock: try replace("\"DownBlock2D\"]", "\"AttnDownBlock2D\"]")
+        case .noScheduler: try FileManager.default.removeItem(atPath: place.file("model/scheduler/scheduler_config.json"))
+        case .notANumber:
+            // The end of the file is a weight's last number.
+            try store(place.data(weights).dropLast(4) + Data([0, 0, 0xC0, 0x7F]), as: weights)
+        }
+        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--model", "model"], late: damage == .notANumber)
+        let verified = try await place.visionxl("models", "verify", "model")
+        #expect(!verified.succeeded)
+        #expect(!verified.messages.contains("Fatal error"))
+    }
+
+    @Test func noEngine() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let nowhere = ["VISIONXL_LIBTORCH": "/nonexistent"]
+        try await refuse(restore("clip.mp4"), saying: "LibTorch was not found", "make setup", environment: nowhere)
+        try await refuse(["degrade", "clip.mp4", "-o", "m.mkv", "--task", "sr4"], saying: "LibTorch was not found", environment: nowhere)
+        try await refuse(["compare", "clip.mp4", "clip.mp4"], saying: "LibTorch was not found", environment: nowhere)
+        try place.write("no library", to: "libtorch_cpu.so")
+        try await refuse(
+            restore("clip.mp4"), saying: "could not be opened", "make setup", environment: ["VISIONXL_LIBTORCH": place.folder.path])
+        let doctor = try await place.visionxl("doctor", environment: nowhere)
+        #expect(!doctor.succeeded && doctor.output.contains("PROBLEM: LibTorch was not found"))
+        #expect(doctor.output.contains("ffmpeg"))
+    }
+
+    @Test(.enabled(if: program("cc") != nil, "there is no C compiler")) func engineTooOld() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try place.write("unsigned long aoti_torch_abi_version(void) { return 2UL << 56 | 9UL << 48; }\n", to: "old.c")
+        try await place.tool("cc", ["-shared", "-fPIC", "-o", "libtorch_cpu.so", "old.c"])
+        try await refuse(
+            restore("clip.mp4"), saying: "too old", "2.10", "make setup",
+            environment: ["VISIONXL_LIBTORCH": place.file("libtorch_cpu.so")])
+    }
+
+    @Test func noFFmpeg() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        for path in ["", "/nonexistent", place.folder.path] {
+            try await refuse(restore("clip.mp4"), saying: "was not found on PATH", "apt-get install ffmpeg", environment: ["PATH": path])
+        }
+        let doctor = try await place.visionxl("doctor", environment: ["PATH": "/nonexistent"])
+        #expect(!doctor.succeeded && doctor.output.contains("apt-get install ffmpeg"))
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import Subprocess
+import TestSupport
+import Testing
+
+/// Ctrl-C and the like in the middle of the work, and what is shown while it goes on.
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct InterruptionTests {
+    let place: Workplace
+    init() throws { place = try Workplace() }
+
+    /// Long enough to be interrupted on any machine.
+    private let endless = ["restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "1000", "--tau", "1", "-o"]
+
+    @Test(arguments: [("out.mkv", SIGINT), ("out.mp4", SIGTERM), ("frames/", SIGINT), ("out.mkv", SIGHUP)])
+    func restoring(output: String, signal: Int32) async throws {
+        try await place.clip("clip.mp4", frames: 8)
+        let before = try place.snapshot()
+        let began = Date()
+        let outcome = try await place.visionxl(endless + [output], onceItSays: "step 2/") { kill($0.value, signal) }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; nothing was left under the output's name")
+        #expect(try place.snapshot() == before)
+        #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
+        #expect(Date().timeIntervalSince(began) < 120)
+    }
+
+    /// In a later window, when frames have been written already.
+    @Test func inTheSecondWindow() async throws {
+        try await place.clip("clip.mp4", frames: 12)
+        let before = try place.snapshot()
+        let outcome = try await place.visionxl(
+            ["restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--window", "2", "-o", "out.mp4", "--json", "log.json"],
+            onceItSays: "window 3/6"
+        ) { kill($0.value, SIGINT) }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(try place.snapshot() == before)
+        #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
+    }
+
+    /// An impatient second Ctrl-C ends the program at once, and still nothing is left.
+    @Test func twice() async throws {
+        try await place.clip("clip.mp4", frames: 8)
+        let before = try place.snapshot()
+        let outcome = try await place.visionxl(endless + ["out.mkv"], onceItSays: "step 2/") {
+            kill($0.value, SIGINT)
+            kill($0.value, SIGTERM)
+        }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(try place.snapshot() == before)
+        #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
+    }
+
+    @Test func degrading() async throws {
+        try await place.clip("clip.mp4", frames: 400, size: "320x240")
+        let before = try place.snapshot()
+        // It says nothing before its end: wait for the file it writes.
+        let folder = place.folder
+        let outcome = try await place.visionxl(
+            ["degrade", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--window", "1"],
+            once: { folder.contents.contains { $0.hasPrefix(".out") } }
+        ) { kill($0.value, SIGINT) }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(try place.snapshot() == before)
+        #expect(try await eventually { ffmpegProcesses(mentioning: folder.path).isEmpty })
+    }
+
+    // MARK: Progress
+
+    private let short = ["restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "10", "-o", "out.mkv"]
+
+    @Test func linesWithoutATerminal() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        let outcome = try await place.visionxl(short)
+        #expect(outcome.output.isEmpty)
+        #expect(!outcome.messages.contains("\r") && !outcome.messages.contains("\u{1B}"))
+        let lines = outcome.messages.split(separator: "\n").map(String.init)
+        #expect(lines.first?.hasPrefix("64x48 -> 64x48, tiny in ") == true, "\(lines)")
+        #expect(lines.last?.hasPrefix("out.mkv: 3 frames in ") == true, "\(lines)")
+        // One for each of the timesteps 201, 101, 1.
+        let steps = lines.dropFirst().dropLast()
+        #expect(steps.map { String($0.prefix(8)) } == ["step 1/3", "step 2/3", "step 3/3"])
+        for step in steps { #expect(step.contains("residual") && step.contains("peak memory") && step.contains(" left")) }
+    }
+
+    @Test(.enabled(if: program("script") != nil, "there is no program `script`")) func aLineThatIsRedrawnOnATerminal() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        // script runs a command on a terminal of its own, 60 columns wide here, and copies what it shows.
+        let text = try await place.onATerminal(short, columns: 60)
+        #expect(text.contains("\r\u{1B}[K"))
+        let drawn = text.components(separatedBy: "\r\u{1B}[K").dropFirst()
+        #expect(drawn.count > 3)
+        #expect(drawn.contains { $0.hasPrefix("step 3/3") })
+        for line in drawn.dropLast() { #expect(line.count < 60 && !line.contains("\n"), "\(line)") }
+        // The line goes away at the end.
+        #expect(drawn.last?.hasPrefix("out.mkv: 3 frames in ") == true, "\(text)")
+    }
+
+    @Test(.enabled(if: program("script") != nil, "there is no program `script`")) func anErrorOnATerminal() async throws {
+        let text = try await place.onATerminal(["restore", "nothing.mp4", "-o", "out.mkv", "--task", "deblur"], columns: 80)
+        #expect(text.contains("visionxl: there is no file"))
+    }
+}

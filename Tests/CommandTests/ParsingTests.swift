@@ -1,0 +1,257 @@
+import ArgumentParser
+import Foundation
+import InverseProblems
+import TensorKit
+import Testing
+import VisionXL
+
+@testable import VisionXLCommand
+
+/// Parses a whole command line into the command it names.
+private func parse<Command: ParsableCommand>(
+    _ type: Command.Type, _ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation
+) throws -> Command {
+    try #require(VisionXLCommand.parseAsRoot(arguments) as? Command, sourceLocation: sourceLocation)
+}
+
+/// The message with which a command line is refused.
+private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    let error = try #require(throws: (any Error).self, sourceLocation: sourceLocation) {
+        _ = try VisionXLCommand.parseAsRoot(arguments)
+    }
+    #expect(VisionXLCommand.exitCode(for: error) == .validationFailure, sourceLocation: sourceLocation)
+    return VisionXLCommand.message(for: error)
+}
+
+@Suite struct ParsingTests {
+    @Test func restoreByDefault() throws {
+        let command = try parse(RestoreCommand.self, "restore", "in.mkv", "-o", "out.mkv")
+        #expect(command.input == "in.mkv")
+        #expect(command.output == "out.mkv")
+        #expect(command.task.isEmpty)
+        #expect(try command.task.degradation() == Degradation())
+        #expect(command.algorithm.options == RestorationOptions())
+        #expect(command.model.model == "builtin")
+        #expect(command.model.device == nil && command.model.dtype == nil && command.model.variant == nil && command.model.threads == nil)
+        #expect(command.frames == nil && command.window == nil && command.json == nil)
+        #expect(command.bits == 8)
+        #expect(!command.force)
+    }
+
+    @Test func everyNumberOfTheAlgorithm() throws {
+        let command = try parse(
+            RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3", "--lambda", "2",
+            "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise", "--upsampling",
+            "nearest", "--sample-encoder", "--final-cg-steps", "7", "--self-adjoint", "--frames-per-pass", "5")
+        var expected = RestorationOptions()
+        expected.steps = 50
+        expected.tau = 0.5
+        expected.conjugateGradientSteps = 3
+        expected.lowPass = 2
+        expected.lowPassTaps = 15
+        expected.eta = 0.8
+        expected.seed = .max
+        expected.start = .independentNoise
+        expected.upsampling = .nearest
+        expected.samplesEncoder = true
+        expected.finalConsistencySteps = 7
+        expected.usesSymmetrizer = true
+        expected.framesPerPass = 5
+        #expect(command.algorithm.options == expected)
+    }
+
+    @Test func paperIsThePapers() throws {
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper").algorithm.options == .paper)
+        #expect(
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper", "--final-cg-steps", "0").algorithm.options == .paper)
+    }
+
+    @Test(arguments: RestorationOptions.Start.allCases) func starts(start: RestorationOptions.Start) throws {
+        let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--start", start.rawValue)
+        #expect(command.algorithm.options.start == start)
+    }
+
+    @Test(arguments: Degradation.tasks) func tasks(name: String) throws {
+        let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", name)
+        #expect(try command.task.degradation() == Degradation(task: name))
+        #expect(try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.degradation() == Degradation(task: name))
+    }
+
+    @Test func everyNumberOfTheTask() throws {
+        let command = try parse(
+            RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur+", "--scale", "2", "--blur-sigma", "1.5", "--blur-size", "31",
+            "--blur-boundary", "circular", "--mask-ratio", "0.25", "--mask-seed", "9", "--average", "5", "--average-boundary", "valid")
+        var expected = Degradation()
+        expected.scale = 2
+        expected.blurSigma = 1.5
+        expected.blurSize = 31
+        expected.blurBoundary = .circular
+        expected.maskRatio = 0.25
+        expected.maskSeed = 9
+        expected.averageWindow = 5
+        expected.averageBoundary = .valid
+        #expect(try command.task.degradation() == expected)
+    }
+
+    @Test func aMaskFileReplacesARandomMask() throws {
+        let degradation = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "inpaint", "--mask", "m.png").task.degradation()
+        #expect(degradation.maskFile == "m.png")
+        #expect(degradation.maskRatio == nil)
+    }
+
+    /// And a random one that is asked for replaces the file of a record.
+    @Test func aRandomMaskReplacesAMaskFile() throws {
+        var record = Degradation()
+        record.maskFile = "/m.png"
+        let degradation = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--mask-ratio", "0.3").task.degradation(over: record)
+        #expect(degradation.maskFile == nil)
+        #expect(degradation.maskRatio == 0.3)
+    }
+
+    @Test func partsChangeWhatARecordSays() throws {
+        let record = try Degradation(task: "sr4+")
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--scale", "2", "--average", "1").task
+        var expected = Degradation()
+        expected.scale = 2
+        #expect(try task.degradation(over: record) == expected)
+    }
+
+    @Test func aPresetReplacesTheWholeRecord() throws {
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur").task
+        #expect(try task.degradation(over: Degradation(task: "sr4+")) == Degradation(task: "deblur"))
+    }
+
+    @Test func modelAndMachine() throws {
+        let command = try parse(
+            RestoreCommand.self, "restore", "a", "-o", "b", "--model", "m", "--device", "cuda:1", "--dtype", "bfloat16", "--variant", "fp16",
+            "--threads", "3")
+        #expect(command.model.model == "m")
+        #expect(command.model.device == .cuda(1))
+        #expect(command.model.dtype == .bfloat16)
+        #expect(command.model.variant == "fp16")
+        #expect(command.model.threads == 3)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cpu").model.device == .cpu)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cuda").model.device == .cuda(0))
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "mps").model.device == .mps)
+    }
+
+    @Test func whatIsReadAndWritten() throws {
+        let command = try parse(
+            RestoreCommand.self, "restore", "--force", "--bits", "16", "--json", "log.json", "--window", "9", "--frames", "3:8", "--output=-b.mkv",
+            "--", "-a.mkv")
+        #expect(command.input == "-a.mkv")
+        #expect(command.output == "-b.mkv")
+        #expect(command.force)
+        #expect(command.bits == 16)
+        #expect(command.json == "log.json")
+        #expect(command.window == 9)
+        #expect(command.frames?.lower == 3 && command.frames?.upper == 8)
+    }
+
+    @Test(arguments: [
+        ("3:8", 3, 8), (":8", 0, 8), ("3:", 3, nil), (":", 0, nil), ("0:1", 0, 1),
+    ] as [(String, Int, Int?)])
+    func frameRanges(text: String, lower: Int, upper: Int?) throws {
+        let range = try #require(FrameRange(argument: text))
+        #expect(range.lower == lower)
+        #expect(range.upper == upper)
+    }
+
+    @Test(arguments: ["", "3", "8:3", "3:3", "-1:3", "a:b", "1:2:3", "1.5:3", "99999999999999999999:"])
+    func badFrameRanges(text: String) { #expect(FrameRange(argument: text) == nil) }
+
+    @Test func degradeByDefault() throws {
+        let command = try parse(DegradeCommand.self, "degrade", "in.mp4", "-o", "out.mkv")
+        #expect(command.input == "in.mp4")
+        #expect(command.output == "out.mkv")
+        #expect(command.task.isEmpty)
+        #expect(command.noise == 0)
+        #expect(command.seed == 0)
+        #expect(command.window == 25)
+        #expect(command.bits == 16)
+        #expect(command.frames == nil && !command.force)
+    }
+
+    @Test func degrade() throws {
+        let command = try parse(
+            DegradeCommand.self, "degrade", "a", "-o", "b", "--noise", "0.05", "--seed", "4", "--window", "7", "--bits", "8", "--frames", ":9",
+            "--force")
+        #expect(command.noise == 0.05)
+        #expect(command.seed == 4)
+        #expect(command.window == 7)
+        #expect(command.bits == 8)
+        #expect(command.frames == FrameRange(argument: "0:9"))
+        #expect(command.force)
+    }
+
+    @Test func compare() throws {
+        let plain = try parse(CompareCommand.self, "compare", "a", "b")
+        #expect(plain.reference == "a" && plain.other == "b")
+        #expect(plain.sideBySide == nil && plain.frame == nil && plain.json == nil && plain.frames == nil && !plain.force && !plain.quiet)
+        let full = try parse(
+            CompareCommand.self, "compare", "a", "b", "--side-by-side", "c.png", "--frame", "3", "--json", "d", "--frames", "1:9", "--force",
+            "--quiet")
+        #expect(full.sideBySide == "c.png" && full.frame == 3 && full.json == "d" && full.force && full.quiet)
+        #expect(full.frames == FrameRange(argument: "1:9"))
+    }
+
+    @Test func doctorAndModels() throws {
+        _ = try parse(DoctorCommand.self, "doctor")
+        _ = try parse(ModelsCommand.List.self, "models")
+        _ = try parse(ModelsCommand.List.self, "models", "list")
+        #expect(try parse(ModelsCommand.Verify.self, "models", "verify").model == "builtin")
+        let verify = try parse(ModelsCommand.Verify.self, "models", "verify", "m", "--variant", "fp16")
+        #expect(verify.model == "m" && verify.variant == "fp16")
+    }
+
+    @Test(arguments: [
+        (["restore"], "<input>"),
+        (["restore", "a"], "--output"),
+        (["restore", "a", "-o"], "-o"),
+        (["restore", "a", "-o", ""], "--output"),
+        (["restore", "", "-o", "b"], "input"),
+        (["restore", "a", "b", "-o", "c"], "b"),
+        (["restore", "a", "-o", "b", "--stpes", "3"], "--steps"),
+        (["restore", "a", "-o", "b", "--steps", "many"], "many"),
+        (["restore", "a", "-o", "b", "--steps", "0"], "steps"),
+        (["restore", "a", "-o", "b", "--steps", "1001"], "1000"),
+        (["restore", "a", "-o", "b", "--tau", "2"], "tau"),
+        (["restore", "a", "-o", "b", "--tau", "0"], "tau"),
+        (["restore", "a", "-o", "b", "--tau", "nan"], "tau"),
+        (["restore", "a", "-o", "b", "--cg-steps", "-1"], "--cg-steps"),
+        (["restore", "a", "-o", "b", "--cg-steps=-1"], "conjugate-gradient"),
+        (["restore", "a", "-o", "b", "--lambda=-1"], "lambda"),
+        (["restore", "a", "-o", "b", "--lambda", "inf"], "lambda"),
+        (["restore", "a", "-o", "b", "--low-pass-taps", "4"], "odd"),
+        (["restore", "a", "-o", "b", "--eta", "1.5"], "eta"),
+        (["restore", "a", "-o", "b", "--frames-per-pass", "0"], "frame"),
+        (["restore", "a", "-o", "b", "--final-cg-steps=-2"], "final"),
+        (["restore", "a", "-o", "b", "--paper", "--final-cg-steps", "3"], "--paper"),
+        (["restore", "a", "-o", "b", "--seed=-1"], "--seed"),
+        (["restore", "a", "-o", "b", "--start", "middle"], "independent-noise"),
+        (["restore", "a", "-o", "b", "--upsampling", "lanczos"], "bicubic"),
+        (["restore", "a", "-o", "b", "--task", "sr5"], "sr4+"),
+        (["restore", "a", "-o", "b", "--mask", "m.png", "--mask-ratio", "0.5"], "--mask"),
+        (["restore", "a", "-o", "b", "--blur-boundary", "wrap"], "circular"),
+        (["restore", "a", "-o", "b", "--device", "gpu"], "--device"),
+        (["restore", "a", "-o", "b", "--dtype", "int64"], "--dtype"),
+        (["restore", "a", "-o", "b", "--dtype", "half"], "--dtype"),
+        (["restore", "a", "-o", "b", "--threads", "0"], "--threads"),
+        (["restore", "a", "-o", "b", "--bits", "10"], "--bits"),
+        (["restore", "a", "-o", "b", "--window", "0"], "--window"),
+        (["restore", "a", "-o", "b", "--frames", "8:3"], "--frames"),
+        (["degrade", "a", "-o", "b", "--task", "blur"], "deblur"),
+        (["degrade", "a", "-o", "b", "--noise=-1"], "--noise"),
+        (["degrade", "a", "-o", "b", "--noise", "inf"], "--noise"),
+        (["degrade", "a", "-o", "b", "--window", "0"], "--window"),
+        (["degrade", "a", "-o", "b", "--bits", "12"], "--bits"),
+        (["compare", "a"], "<other>"),
+        (["compare", "a", "b", "--frame", "2"], "--side-by-side"),
+        (["compare", "a", "b", "--side-by-side", "c.png", "--frame=-2"], "--frame"),
+        (["models", "remove"], "remove"),
+        (["improve"], "improve"),
+    ])
+    func refused(arguments: [String], naming word: String) throws {
+        #expect(try refusal(arguments).contains(word))
+    }
+}

@@ -1,0 +1,303 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The real program on real little videos, from a clip through its measurement to a restoration.
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct RestoringTests {
+    let place: Workplace
+    init() throws { place = try Workplace() }
+
+    private func succeed(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let outcome = try await place.visionxl(arguments)
+        try #require(outcome.succeeded, "\(arguments): \(outcome.messages)", sourceLocation: sourceLocation)
+    }
+
+    private func degrade(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await succeed(["degrade"] + arguments, sourceLocation: sourceLocation)
+    }
+
+    /// In a fifth of the steps: the tiny model restores nothing anyway.
+    private func restore(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await succeed(["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5"] + arguments, sourceLocation: sourceLocation)
+    }
+
+    private func inspect(_ name: String, size: String, frames: Int, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        #expect(try await place.probe(name, "width,height") == size, sourceLocation: sourceLocation)
+        #expect(try await place.frames(name).count == frames, sourceLocation: sourceLocation)
+    }
+
+    // MARK: Tasks
+
+    /// degrade, restore with the task from the .json, compare. The last data step makes even a meaningless prior agree with the
+    /// measurement.
+    @Test(arguments: [
+        ("sr4+", "16,12", 15.0), ("sr4", "16,12", 15), ("deblur", "64,48", 15), ("inpaint", "64,48", 7), ("average", "64,48", 15),
+    ])
+    func fromTheRecord(task: String, measured: String, bound: Double) async throws {
+        try await place.clip("clip.mp4", frames: 5)
+        try await degrade("clip.mp4", "-o", "measurement.mkv", "--task", task)
+        try await inspect("measurement.mkv", size: measured, frames: 5)
+        #expect(try await place.probe("measurement.mkv", "codec_name,pix_fmt").contains("ffv1"))
+        try await restore("measurement.mkv", "-o", "restored.mkv")
+        try await inspect("restored.mkv", size: "64,48", frames: 5)
+        let psnr = try await place.psnr("clip.mp4", "restored.mkv")
+        #expect(psnr > bound, "\(task)")
+        #expect(Set(place.folder.contents) == ["clip.mp4", "measurement.json", "measurement.mkv", "restored.mkv"])
+    }
+
+    @Test func inpaintingWithAMaskFile() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        // A black square in white: what is missing.
+        try await place.tool(
+            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "color=white:s=64x48,drawbox=20:10:16:16:black:fill", "-frames:v", "1", "mask.png"])
+        try await degrade("clip.mp4", "-o", "holes.mkv", "--mask", "mask.png")
+        try await restore("holes.mkv", "-o", "whole.mkv")
+        try await inspect("whole.mkv", size: "64,48", frames: 3)
+        let crops = ["clip.mp4", "whole.mkv"].map { ($0, $0 + "-left.mkv") }
+        for (name, crop) in crops {
+            try await place.tool(
+                "ffmpeg", ["-v", "error", "-i", name, "-vf", "format=rgb24,crop=20:48:0:0:exact=1", "-c:v", "ffv1", "-pix_fmt", "bgr0", crop])
+        }
+        // Where the mask is white the pixels are the measurement's.
+        #expect(try await place.psnr(crops[0].1, crops[1].1) > 45)
+    }
+
+    /// What stands where nothing was measured must not matter.
+    @Test func garbageInTheHoles() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await place.tool(
+            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "color=white:s=64x48,drawbox=20:10:16:16:black:fill", "-frames:v", "1", "mask.png"])
+        for (colour, name) in [("gray", "grey"), ("red", "garbage")] {
+            try await place.tool(
+                "ffmpeg",
+                ["-v", "error", "-i", "clip.mp4", "-vf", "format=gbrp,drawbox=20:10:16:16:\(colour):fill", "-c:v", "ffv1", "-pix_fmt", "gbrp"]
+                    + ["\(name).mkv"])
+            try await restore("\(name).mkv", "-o", "\(name)-restored.mkv", "--mask", "mask.png")
+        }
+        #expect(try await place.frames("grey.mkv") != place.frames("garbage.mkv"))
+        #expect(try await place.frames("grey-restored.mkv") == place.frames("garbage-restored.mkv"))
+    }
+
+    // MARK: Shapes
+
+    @Test func oddSizes() async throws {
+        try await place.clip("clip.mp4", frames: 3, size: "63x41")
+        try await degrade("clip.mp4", "-o", "soft.mkv", "--task", "deblur")
+        try await restore("soft.mkv", "-o", "sharp.mkv")
+        try await inspect("sharp.mkv", size: "63,41", frames: 3)
+        try await restore("soft.mkv", "-o", "sharp.mp4")
+        try await inspect("sharp.mp4", size: "63,41", frames: 3)
+    }
+
+    @Test func aSinglePicture() async throws {
+        try await place.clip("clip.mp4", frames: 1)
+        try await place.tool("ffmpeg", ["-v", "error", "-i", "clip.mp4", "-frames:v", "1", "picture.png"])
+        try await degrade("picture.png", "-o", "small", "--task", "sr4")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("small")) == ["000000.png"])
+        try await restore("small", "-o", "large")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("large")) == ["000000.png"])
+        try await inspect("large/000000.png", size: "64,48", frames: 1)
+        #expect(try await place.psnr("picture.png", "large/000000.png") > 12)
+    }
+
+    @Test func foldersOfPictures() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        try FileManager.default.createDirectory(atPath: place.file("frames"), withIntermediateDirectories: false)
+        try await place.tool("ffmpeg", ["-v", "error", "-i", "clip.mp4", "frames/f%d.png"])
+        try await degrade("frames/", "-o", "measured/", "--task", "inpaint")
+        #expect(place.exists("measured.json"))
+        // 16 bits, unless told otherwise.
+        #expect(try await place.probe("measured/000001.png", "pix_fmt") == "rgb48be")
+        try await restore("measured/", "-o", "restored/")
+        #expect(place.folder.contents == ["clip.mp4", "frames", "measured", "measured.json", "restored"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: place.file("restored")).sorted()
+                == ["000000.png", "000001.png", "000002.png"])
+        #expect(try await place.psnr("frames", "restored") > 7)
+        // A folder of ours may be replaced when asked.
+        try await restore("measured", "-o", "restored", "--force", "--frames", "0:1")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("restored")) == ["000000.png"])
+    }
+
+    @Test(arguments: [("1:3", 2), (":2", 2), ("3:", 2)]) func someFrames(range: String, count: Int) async throws {
+        try await place.clip("clip.mp4", frames: 5)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")
+        try await restore("m.mkv", "-o", "r.mkv", "--frames", range)
+        try await inspect("r.mkv", size: "64,48", frames: count)
+        try await degrade("clip.mp4", "-o", "part.mkv", "--task", "sr4", "--frames", range)
+        try await inspect("part.mkv", size: "16,12", frames: count)
+        // The frames of the whole, cut out.
+        let (whole, part) = (try await place.frames("m.mkv"), try await place.frames("part.mkv"))
+        let start = range.hasPrefix(":") ? 0 : Int(String(range.prefix(1))) ?? 0
+        #expect(Array(whole[start..<(start + count)]) == part)
+        let compared = try await place.visionxl("compare", "m.mkv", "m.mkv", "--frames", range)
+        #expect(compared.output.split(separator: "\n").count == count + 1)
+    }
+
+    @Test func windowsSmallerThanTheClip() async throws {
+        try await place.clip("clip.mp4", frames: 5)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "average", "--average", "3", "--window", "3")
+        // The windows come from the record...
+        try await restore("m.mkv", "-o", "r.mkv", "--json", "r.log")
+        let log = try #require(JSONSerialization.jsonObject(with: place.data("r.log")) as? [String: Any])
+        #expect(log["window"] as? Int == 3)
+        #expect((log["residuals"] as? [Any])?.count == 2)
+        try await inspect("r.mkv", size: "64,48", frames: 5)
+        // ... or from the command line, up to any size.
+        try await restore("m.mkv", "-o", "one.mkv", "--window", "1", "--task", "deblur")
+        try await inspect("one.mkv", size: "64,48", frames: 5)
+        try await restore("m.mkv", "-o", "all.mkv", "--window", "9223372036854775807")
+        try await inspect("all.mkv", size: "64,48", frames: 5)
+    }
+
+    // MARK: Formats
+
+    @Test func sixteenBits() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")
+        #expect(try await place.probe("m.mkv", "pix_fmt") == "gbrp16le")
+        try await degrade("clip.mp4", "-o", "m8.mkv", "--task", "sr4", "--bits", "8")
+        #expect(try await place.probe("m8.mkv", "pix_fmt") == "bgr0")
+        try await degrade("clip.mp4", "-o", "m.mp4", "--task", "deblur", "--force")
+        for (name, bits, lossy) in [("m8", 8, false), ("m", 8, true)] {
+            let record = try #require(JSONSerialization.jsonObject(with: place.data("\(name).json")) as? [String: Any])
+            let noise = try #require(record["noise"] as? [String: Any])
+            #expect(noise["bitDepth"] as? Int == bits)
+            #expect(noise["isLossy"] as? Bool == lossy)
+        }
+        try await restore("m8.mkv", "-o", "r.mkv", "--bits", "16")
+        #expect(try await place.probe("r.mkv", "pix_fmt") == "gbrp16le")
+        // The measurement of the restoration is the measurement, but for what was cut off beyond black and white.
+        try await degrade("r.mkv", "-o", "again.mkv", "--task", "sr4")
+        #expect(try await place.psnr("m8.mkv", "again.mkv") > 20)
+    }
+
+    @Test(arguments: ["mkv", "mp4"]) func frameRate(ending: String) async throws {
+        try await place.clip("clip.mp4", frames: 4, rate: "24000/1001")
+        try await degrade("clip.mp4", "-o", "m.\(ending)", "--task", "deblur")
+        try await restore("m.\(ending)", "-o", "r.\(ending)")
+        #expect(try await place.probe("r.\(ending)", "r_frame_rate") == "24000/1001")
+    }
+
+    @Test func soundIsCarried() async throws {
+        try await place.clip("clip.mp4", frames: 10, extra: ["-f", "lavfi", "-i", "sine=440:duration=0.4", "-shortest", "-c:a", "aac"])
+        try await restore("clip.mp4", "-o", "r.mp4", "--task", "deblur", "--blur-sigma", "1", "--blur-size", "7")
+        #expect(try await place.probe("r.mp4", "codec_name", stream: "a:0") == "aac")
+        try await inspect("r.mp4", size: "64,48", frames: 10)
+        // A part of the video has no sound: it would not fit.
+        try await restore("clip.mp4", "-o", "part.mp4", "--task", "deblur", "--blur-sigma", "1", "--blur-size", "7", "--frames", "2:4")
+        #expect(try await place.probe("part.mp4", "codec_name", stream: "a:0").isEmpty)
+    }
+
+    @Test(arguments: ["with space", "it's \"quoted\"", "per%03dcent", "ünïcödé 電影", "semi;colon & $HOME `x`", "[0:v]"])
+    func strangeNames(name: String) async throws {
+        try await place.clip("\(name).mp4", frames: 2)
+        try await degrade("\(name).mp4", "-o", "\(name) m.mkv", "--task", "sr4")
+        try await restore("\(name) m.mkv", "-o", "\(name) r.mkv")
+        try await restore("\(name) m.mkv", "-o", "\(name) frames/")
+        #expect(place.folder.contents.count == 5)
+        #expect(try await place.psnr("\(name) r.mkv", "\(name) frames") > 60)
+    }
+
+    @Test func leadingDashes() async throws {
+        try await place.clip("-clip.mp4", frames: 2)
+        try await degrade("--output=-m.mkv", "--task", "sr4", "--", "-clip.mp4")
+        try await restore("--output=-r.mkv", "--", "-m.mkv")
+        try await restore("./-m.mkv", "-o", "./-s.mkv")
+        #expect(place.folder.contents == ["-clip.mp4", "-m.json", "-m.mkv", "-r.mkv", "-s.mkv"])
+        let compared = try await place.visionxl("compare", "--quiet", "--", "-r.mkv", "-s.mkv")
+        #expect(compared.output.contains("PSNR inf dB"))
+    }
+
+    // MARK: Numbers
+
+    @Test func theSameSeedGivesTheSameFrames() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4+", "--noise", "0.05")
+        try await degrade("clip.mp4", "-o", "m2.mkv", "--task", "sr4+", "--noise", "0.05")
+        #expect(try await place.frames("m.mkv") == place.frames("m2.mkv"))
+        try await degrade("clip.mp4", "-o", "m3.mkv", "--task", "sr4+", "--noise", "0.05", "--seed", "1")
+        #expect(try await place.frames("m.mkv") != place.frames("m3.mkv"))
+        for (name, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
+            try await restore("m.mkv", "-o", "\(name).mkv", "--seed", seed, "--bits", "16")
+        }
+        #expect(try await place.frames("a.mkv") == place.frames("b.mkv"))
+        #expect(try await place.frames("a.mkv") != place.frames("c.mkv"))
+    }
+
+    @Test func theLog() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "deblur+")
+        try await restore("m.mkv", "-o", "r.mkv", "--json", "log.json", "--seed", "5")
+        let log = try #require(JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
+        #expect(log["input"] as? String == "m.mkv")
+        #expect(log["output"] as? String == "r.mkv")
+        #expect(log["frameCount"] as? Int == 3)
+        #expect(log["width"] as? Int == 64 && log["height"] as? Int == 48)
+        #expect((log["options"] as? [String: Any])?["seed"] as? Int == 5)
+        #expect((log["degradation"] as? [String: Any])?["averageWindow"] as? Int == 7)
+        #expect((log["model"] as? String)?.hasSuffix("tiny") == true)
+        #expect((log["seconds"] as? Double).map { $0 > 0 } == true)
+        #expect((log["peakMemoryBytes"] as? Int).map { $0 > 1 << 20 } == true)
+        let windows = try #require(log["residuals"] as? [[[String: Double]]])
+        #expect(windows.count == 1)
+        // Two data steps of the three timesteps 401, 201, 1, and the one at the end.
+        #expect(windows[0].count == 3)
+        for residual in windows[0] {
+            let (before, after) = (try #require(residual["before"]), try #require(residual["after"]))
+            #expect(after < before)
+        }
+    }
+
+    /// Without the last data step the result is the decoder's, which knows less of the measurement.
+    @Test func paper() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "inpaint")
+        try await restore("m.mkv", "-o", "paper.mkv", "--paper", "--json", "paper.json")
+        try await restore("m.mkv", "-o", "ours.mkv")
+        #expect(try await place.frames("paper.mkv") != place.frames("ours.mkv"))
+        let log = try #require(JSONSerialization.jsonObject(with: place.data("paper.json")) as? [String: Any])
+        #expect((log["options"] as? [String: Any])?["finalConsistencySteps"] as? Int == 0)
+        #expect((log["residuals"] as? [[Any]])?.first?.count == 2)
+        #expect(try await place.psnr("clip.mp4", "ours.mkv") > place.psnr("clip.mp4", "paper.mkv"))
+    }
+
+    // MARK: Beside restoring
+
+    @Test func sideBySide() async throws {
+        try await place.clip("a.mp4", frames: 3)
+        try await degrade("a.mp4", "-o", "b.mkv", "--task", "deblur")
+        let video = try await place.visionxl("compare", "a.mp4", "b.mkv", "--side-by-side", "both.mp4", "--json", "numbers.json")
+        #expect(video.succeeded, "\(video.messages)")
+        try await inspect("both.mp4", size: "128,48", frames: 3)
+        let numbers = try #require(JSONSerialization.jsonObject(with: place.data("numbers.json")) as? [String: Any])
+        #expect(((numbers["psnr"] as? [String: Any])?["perFrame"] as? [Double])?.count == 3)
+        // A Matroska file does not say how many frames it has; the middle one is found all the same.
+        for (arguments, name) in [([], "middle"), (["--frame", "1"], "second"), (["--frame", "0"], "first")] {
+            let outcome = try await place.visionxl(["compare", "b.mkv", "a.mp4", "--quiet", "--side-by-side", "\(name).png"] + arguments)
+            #expect(outcome.succeeded, "\(outcome.messages)")
+            try await inspect("\(name).png", size: "128,48", frames: 1)
+        }
+        #expect(try await place.frames("middle.png") == place.frames("second.png"))
+        #expect(try await place.frames("middle.png") != place.frames("first.png"))
+    }
+
+    @Test func identicalVideosHaveNoErrorAtAll() async throws {
+        try await place.clip("a.mp4", frames: 2)
+        let outcome = try await place.visionxl("compare", "a.mp4", "a.mp4", "--json", "n.json")
+        #expect(outcome.succeeded)
+        #expect(outcome.output.split(separator: "\n").count == 3)
+        #expect(outcome.output.contains("mean\tPSNR inf dB\tSSIM 1.0000"))
+        #expect(try JSONSerialization.jsonObject(with: place.data("n.json")) is [String: Any])
+    }
+
+    @Test func doctorAndModels() async throws {
+        let doctor = try await place.visionxl("doctor")
+        #expect(doctor.succeeded, "\(doctor)")
+        for word in ["engine", "PyTorch", "ffmpeg", "memory", "tiny"] { #expect(doctor.output.contains(word)) }
+        let list = try await place.visionxl("models")
+        #expect(list.succeeded && list.output.contains("tiny\t"))
+        let verified = try await place.visionxl("models", "verify", "tiny")
+        #expect(verified.succeeded && verified.output.contains("fit their weights"), "\(verified)")
+    }
+}
