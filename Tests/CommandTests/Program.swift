@@ -99,7 +99,7 @@ struct Workplace: Sendable {
             let result = try await run(
                 .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment(environment),
                 workingDirectory: FilePath(folder.path), input: .none, output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
-            return Outcome(status: result.terminationStatus, output: result.standardOutput ?? "", messages: result.standardError ?? "")
+            return Outcome(status: result.terminationStatus, output: result.standardOutput, messages: result.standardError)
         }
     }
 
@@ -139,7 +139,7 @@ struct Workplace: Sendable {
                 #expect(try await eventually(condition))
                 try body(execution.processIdentifier)
             }
-            return Outcome(status: result.terminationStatus, output: "", messages: result.standardError ?? "")
+            return Outcome(status: result.terminationStatus, output: "", messages: result.standardError)
         }
     }
 
@@ -150,7 +150,7 @@ struct Workplace: Sendable {
             let result = try await run(
                 .name("script"), arguments: ["-qec", "stty cols \(columns); \(words)", "/dev/null"], environment: Self.environment([:]),
                 workingDirectory: FilePath(folder.path), input: .none, output: .string(limit: 1 << 20), error: .discarded)
-            return result.standardOutput ?? ""
+            return result.standardOutput
         }
     }
 
@@ -168,8 +168,8 @@ struct Workplace: Sendable {
             .name(name), arguments: Arguments(arguments), workingDirectory: FilePath(folder.path), input: .none,
             output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
         try #require(
-            result.terminationStatus.isSuccess, "\(name): \(result.standardError ?? "")", sourceLocation: sourceLocation)
-        return result.standardOutput ?? ""
+            result.terminationStatus.isSuccess, "\(name): \(result.standardError)", sourceLocation: sourceLocation)
+        return result.standardOutput
     }
 
     /// Whether another program succeeds.
