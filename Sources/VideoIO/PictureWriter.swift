@@ -25,15 +25,9 @@ extension VideoFrame {
             await writer.cancel()
             throw error
         }
-        let picture = folder.appendingPathComponent("000000.png")
-        do {
-            if FileManager.default.fileExists(atPath: path) {
-                _ = try FileManager.default.replaceItemAt(target, withItemAt: picture)
-            } else {
-                try FileManager.default.moveItem(at: picture, to: target)
-            }
-        } catch {
-            throw VideoError.cannotWrite(path, reason: error.localizedDescription)
+        // In one step, whether there is an old picture or not.
+        guard rename(folder.appendingPathComponent("000000.png").path, target.path) == 0 else {
+            throw VideoError.cannotWrite(path, reason: String(cString: strerror(errno)))
         }
     }
 }

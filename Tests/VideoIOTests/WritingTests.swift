@@ -93,6 +93,17 @@ struct WritingTests {
         #expect(try await allFrames(VideoReader(name).frames()) == [frame])
     }
 
+    @Test func aPictureIsReplacedOnlyWhenAsked() async throws {
+        let path = folder.file("picture.png")
+        let (old, new) = (try patternFrame(width: 16, height: 16, bitDepth: 8), try patternFrame(width: 32, height: 32, bitDepth: 16))
+        try await old.writePNG(to: path)
+        #expect(await videoError { try await new.writePNG(to: path) } == .targetExists(path))
+        #expect(try await allFrames(VideoReader(path).frames()) == [old])
+        try await new.writePNG(to: path, overwrite: true)
+        #expect(try await allFrames(VideoReader(path).frames()) == [new])
+        #expect(folder.contents == ["picture.png"])
+    }
+
     @Test(arguments: ["clip.mp4", "pictures/"]) func existingTargetIsRefused(name: String) async throws {
         let path = folder.file(name)
         let (old, new) = (try patternFrame(width: 16, height: 16, bitDepth: 8), try patternFrame(width: 32, height: 32, bitDepth: 8))
