@@ -8,7 +8,7 @@ public struct Engine: Sendable {
     /// PyTorch's version, for example `2.15`.
     public let version: String
 
-    /// The engine, opened at the first call. Cost: about 0.3 s once.
+    /// The engine, opened at the first call. The first call reads a library of half a gigabyte.
     ///
     /// It is looked for in `VISIONXL_LIBTORCH` (a file or its folder), in `.deps/libtorch` of the folders above the program and
     /// above the working directory, and in the `torch` package of the `python3` on PATH; that package comes first where there is an

@@ -14,7 +14,7 @@ public struct RandomGenerator: Sendable {
         self.stream = stream
     }
 
-    /// Numbers of the standard normal distribution (Box-Muller). Cost: about 20 ns each on the CPU.
+    /// Numbers of the standard normal distribution (Box-Muller). Drawn one after the other on the CPU, whatever the device.
     public mutating func normal(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
         let count = shape.reduce(1, *)
         let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
