@@ -40,22 +40,16 @@ struct SpeedCommand: AsyncParsableCommand {
         var report = Report(machine: try Machine(device: device, revision: common.revision))
         let bench = Bench(device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
         let groups = Group.allCases.filter { only.isEmpty || only.contains($0) }
+        var failed = false
         for group in groups {
             note("\(group.rawValue):")
-            switch group {
-            case .networks: try bench.networks(prior: common.modelFolder, into: &report)
-            case .operators:
-                try bench.operators(
-                    size: full ? (768, 1280) : (384, 640), frames: 25, denseFrames: denseFrames, into: &report.table)
-            case .pipeline:
-                guard let model = common.modelFolder else {
-                    report.skip(.pipeline, "the whole pipeline, sr4", "no built-in prior: Models/builtin is not there")
-                    continue
-                }
-                // Enlarged frames of 640x352, the demo's.
-                let truth = try await common.frames(frames, height: 352, width: 640)
-                try await bench.pipeline(model: model, truth: truth, into: &report)
-            case .startup: try bench.startup(into: &report)
+            do {
+                try await measure(group, with: bench, into: &report)
+            } catch {
+                // The other groups' numbers are not lost.
+                failed = true
+                note("visionxl-bench: \(error)")
+                report.skip(group, "the rest of \(group.rawValue)", "\(error)")
             }
         }
         report.machine.loadAfter = Machine.load
@@ -63,6 +57,25 @@ struct SpeedCommand: AsyncParsableCommand {
         if let python = report.python { print("- Python: \(python)") }
         print("\n" + report.table.markdown)
         if let json = common.json { try writeJSON(report, to: json) }
+        if failed { throw ExitCode.failure }
+    }
+
+    private func measure(_ group: Group, with bench: Bench, into report: inout Report) async throws {
+        switch group {
+        case .networks: try bench.networks(prior: common.modelFolder, into: &report)
+        case .operators:
+            try bench.operators(
+                size: full ? (768, 1280) : (384, 640), frames: 25, denseFrames: denseFrames, into: &report.table)
+        case .pipeline:
+            guard let model = common.modelFolder else {
+                report.skip(.pipeline, "the whole pipeline, sr4", "no built-in prior: Models/builtin is not there")
+                return
+            }
+            // Enlarged frames of 640x352, the demo's.
+            let truth = try await common.frames(frames, height: 352, width: 640)
+            try await bench.pipeline(model: model, truth: truth, into: &report)
+        case .startup: try bench.startup(into: &report)
+        }
     }
 }
 

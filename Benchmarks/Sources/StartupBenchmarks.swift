@@ -10,7 +10,8 @@ extension Bench {
             ("visionxl doctor", ["doctor"], "python -c 'import torch, diffusers'", [python, "-c", "import torch, diffusers"]),
         ]
         for row in rows {
-            var sides: [Side] = [{ try Child.time([Child.program] + row.words) }]
+            // `doctor` ends with an error where something is missing, after the same work.
+            var sides: [Side] = [{ try Child.time([Child.program] + row.words, mayFail: row.words == ["doctor"]) }]
             let isThere = row.other[0] != python || hasDiffusers
             if isThere { sides.append { try Child.time(row.other) } }
             let timings = try repetitions.alternate(sides)

@@ -39,7 +39,8 @@ struct Table {
     /// Says on standard error what has been measured: a run takes minutes.
     mutating func add(_ row: Row) {
         rows.append(row)
-        note("  \(row.what), \(row.size): \(row.ours.map(describe) ?? "-") | \(row.alternative): \(row.theirs.map(describe) ?? "-")")
+        let cells = [row.what, row.size, row.ours.map(describe) ?? "", row.alternative, row.theirs.map(describe) ?? "", row.note]
+        note("  " + cells.filter { !$0.isEmpty }.joined(separator: "; "))
     }
 
     var markdown: String {

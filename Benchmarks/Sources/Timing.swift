@@ -32,7 +32,7 @@ struct Repetitions {
     /// Runs of a row.
     var runs = 5
     /// Slow rows end with `fewest` runs, or as many more as this many seconds allow.
-    var seconds = 90.0
+    var seconds = 45.0
     var fewest = 3
 
     /// Measures all sides in turn, run by run, so that a machine that slows down slows all of them down. Each side runs once before
