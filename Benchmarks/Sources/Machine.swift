@@ -55,11 +55,11 @@ struct Machine: Encodable {
         return getloadavg(&averages, 1) == 1 ? averages[0] : .nan
     }
 
-    /// The arguments as one would type them, without what bench.sh adds.
+    /// The arguments as one would type them: without what bench.sh adds, and without this machine's folders.
     private static var arguments: String {
         var words = Array(CommandLine.arguments.dropFirst())
         if let index = words.firstIndex(of: "--revision") { words.removeSubrange(index..<min(index + 2, words.count)) }
-        return words.joined(separator: " ")
+        return words.map { $0.hasPrefix("/") ? URL(fileURLWithPath: $0).lastPathComponent : $0 }.joined(separator: " ")
     }
 }
 

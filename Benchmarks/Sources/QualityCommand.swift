@@ -69,7 +69,7 @@ struct QualityCommand: AsyncParsableCommand {
         let names = tasks.split(separator: ",").map(String.init)
         let degradations = try names.map { ($0, try Degradation(task: $0)) }
         var report = QualityReport(
-            machine: try Machine(device: device, revision: common.revision), model: folder.path, frames: frames, width: width,
+            machine: try Machine(device: device, revision: common.revision), model: folder.lastPathComponent, frames: frames, width: width,
             height: height, seed: seed, results: [])
         let prior = LatentDiffusionPrior(try LatentDiffusionModel(folder: folder, dtype: device.runningType, device: device))
         for (task, degradation) in degradations {
@@ -77,7 +77,7 @@ struct QualityCommand: AsyncParsableCommand {
         }
         report.machine.loadAfter = Machine.load
         print(report.machine.description)
-        print("- \(frames) frames of \(width)x\(height), model \(folder.path), \(prior.model.dtype.rawValue), seed \(seed)\n")
+        print("- \(frames) frames of \(width)x\(height), model \(folder.lastPathComponent), \(prior.model.dtype.rawValue), seed \(seed)\n")
         print(
             markdownTable(
                 ["task", "measurement"] + Self.columns,
