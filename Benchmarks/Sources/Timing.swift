@@ -35,10 +35,14 @@ struct Repetitions {
     var seconds = 45.0
     var fewest = 3
 
-    /// Measures all sides in turn, run by run, so that a machine that slows down slows all of them down. Each side runs once before
-    /// that, unmeasured; the order is reversed in every other run.
+    /// Measures all sides in turn, run by run, so that a machine that slows down slows all of them down. Each side runs before that,
+    /// unmeasured; the order is reversed in every other run. What is done within 0.1 s is done several times for one sample, its mean: a
+    /// thread that wakes up late would otherwise be all that is measured.
     func alternate(_ sides: [Side]) throws -> [Timing] {
-        for side in sides { _ = try side() }
+        let counts = try sides.map { side in
+            let first = try side()
+            return first > Self.sample ? 1 : max(1, min(100, Int(Self.sample / (try side()))))
+        }
         var samples = [[Double]](repeating: [], count: sides.count)
         let clock = ContinuousClock()
         let began = clock.now
@@ -46,11 +50,16 @@ struct Repetitions {
             if run >= fewest, (clock.now - began) / .seconds(1) > seconds { break }
             for index in run % 2 == 0 ? Array(sides.indices) : sides.indices.reversed() {
                 rest()
-                samples[index].append(try sides[index]())
+                var sum = 0.0
+                for _ in 0..<counts[index] { sum += try sides[index]() }
+                samples[index].append(sum / Double(counts[index]))
             }
         }
         return samples.map(Timing.init)
     }
+
+    /// Seconds of a sample, at the least.
+    private static let sample = 0.1
 }
 
 /// Seconds that `body` takes on `device`.
