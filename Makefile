@@ -1,6 +1,6 @@
 # `make help` says what there is. Everything that is fetched goes to .deps, everything that is made to .build and demo-out.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo clean distclean
+.PHONY: help setup build test demo bench clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ test: setup ## Build and run every test
 
 demo: build ## Degrade a short clip, restore it, compare: demo-out
 	@Scripts/demo.sh
+
+bench: build ## Measure speed against alternatives; ARGS="quality" measures results (Benchmarks/README.md)
+	swift build -c release --product visionxl-bench
+	@Scripts/bench.sh $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf .build demo-out

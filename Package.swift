@@ -7,6 +7,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "visionxl", targets: ["VisionXLCommand"]),
+        .executable(name: "visionxl-bench", targets: ["VisionXLBenchmarks"]),
         .library(name: "VisionXL", targets: ["VisionXL"]),
         .library(name: "InverseProblems", targets: ["InverseProblems"]),
         .library(name: "LatentDiffusion", targets: ["LatentDiffusion"]),
@@ -44,6 +45,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
+
+        .executableTarget(
+            name: "VisionXLBenchmarks",
+            dependencies: [
+                "VisionXL", "VideoIO", "Metrics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Sources"),
 
         .target(name: "TestSupport", dependencies: ["TensorKit", "Weights"], path: "Tests/TestSupport"),
         .testTarget(name: "TensorKitTests", dependencies: ["TensorKit", "TestSupport"]),

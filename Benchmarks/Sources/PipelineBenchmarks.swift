@@ -1,0 +1,98 @@
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import VideoIO
+import VisionXL
+
+// Algorithm 1 from the measurement to the frames.
+extension Bench {
+    func pipeline(model folder: URL, truth: Tensor, into report: inout Report) async throws {
+        let (frames, height, width) = (truth.size(0), truth.size(2), truth.size(3))
+        let problem = try AveragePooling(factor: 4)
+        let measurement = try problem.apply(truth)
+        let exchange = try Exchange()
+        let film = exchange.path("measurement.mkv")
+        let writer = try await VideoWriter(to: film, width: width / 4, height: height / 4, bitDepth: 16, frameRate: .fps25)
+        for frame in try VideoFrame.frames(of: measurement, bitDepth: 16) { try await writer.append(frame) }
+        try await writer.finish()
+        let options = RestorationOptions()
+        try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
+    }
+
+    private func measure(
+        _ folder: URL, _ measurement: Tensor, _ film: String, _ exchange: Exchange, _ size: String, _ options: RestorationOptions,
+        _ problem: AveragePooling, into report: inout Report
+    ) throws {
+        // A process of its own, whose memory is the pipeline's alone.
+        let python = PythonServer(device: device, threads: threads)
+        report.python = report.python ?? python?.description
+        let dtype = device.runningType
+        let prior = LatentDiffusionPrior(try LatentDiffusionModel(folder: folder, dtype: dtype, device: device))
+        let solver = Solver(prior: prior, options: options)
+        let shape = problem.inputShape(measurement)
+        // The noise that the solver makes for itself, for the other side.
+        let latent = prior.latentShape(frames: 1, height: shape.height, width: shape.width)
+        let noise = try (0..<solver.timesteps.count).map { step in
+            var random = RandomGenerator(seed: options.seed, stream: UInt64(step) + 1)
+            return try random.normal(latent)
+        }
+        let given = try measurement.to(device)
+        var result: Tensor?
+        var sides: [Side] = [
+            { try seconds(on: device) { result = try solver.restore(given, operator: problem).frames } }
+        ]
+        var peak = 0.0
+        let log = exchange.path("log.json")
+        // Through a shell: a process's peak memory begins with that of the one that started it.
+        let words = [
+            "/bin/sh", "-c", "\"$@\"; exit $?", "sh", Child.program, "restore", film, "-o", exchange.path("restored.mkv"), "--force", "--task",
+            "sr4", "--model", folder.path, "--device", "\(device)", "--threads", "\(threads)", "--json", log,
+        ]
+        sides.append {
+            let time = try Child.time(words)
+            if let entries = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: log))) as? [String: Any],
+                let bytes = entries["peakMemoryBytes"] as? Double
+            { peak = max(peak, bytes) }
+            return time
+        }
+        var theirPeak = 0.0
+        var agreement = ""
+        if let python {
+            let request: [String: Any] = [
+                "op": "sr4", "folder": folder.path, "format": "contiguous", "dtype": dtype.rawValue,
+                "input": try exchange.write(measurement, as: "measurement"),
+                "noise": try exchange.write(Tensor.stack(noise), as: "noise"), "output": exchange.path("result"),
+            ]
+            sides.append {
+                let answer = try python.ask(request)
+                theirPeak = answer["peak"] as? Double ?? 0
+                guard let time = answer["seconds"] as? Double else { throw BenchmarkError.message("The Python side gave no time.") }
+                return time
+            }
+        }
+        let timings = try repetitions.alternate(sides)
+        if python != nil, let result {
+            agreement = String(
+                format: "results differ by %.0e; ", try relativeDifference(result, exchange.read("result", shape: result.shape)))
+        }
+        func row(_ what: String, _ ours: Int, _ alternative: String, _ theirs: Int?, _ note: String) {
+            report.table.add(
+                Row(
+                    group: SpeedCommand.Group.pipeline.rawValue, what: what, size: size, ours: timings[ours], alternative: alternative,
+                    theirs: theirs.map { timings[$0] }, note: note))
+        }
+        func gigabytes(_ bytes: Double) -> String { String(format: "%.2f GB", bytes / 1e9) }
+        row(
+            "sr4 with the built-in prior, \(dtype.rawValue)", 0, "Algorithm 1 in Python with diffusers, frame by frame",
+            python == nil ? nil : 2,
+            python == nil ? "not measured: \(PythonServer.absence)" : agreement + "Python's peak memory \(gigabytes(theirPeak))")
+        row("visionxl restore, from file to file", 1, "the same within one process", 0, "peak memory \(gigabytes(peak))")
+    }
+}
+
+extension AveragePooling {
+    fileprivate func inputShape(_ measurement: Tensor) -> (height: Int, width: Int) {
+        (measurement.size(2) * factor, measurement.size(3) * factor)
+    }
+}

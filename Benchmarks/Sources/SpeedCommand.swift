@@ -1,0 +1,109 @@
+import ArgumentParser
+import Foundation
+import TensorKit
+
+struct SpeedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "speed", abstract: "Measure times.",
+        discussion: """
+            Every row compares two ways to do the same work, run in turns. Groups: \(Group.allCases.map(\.rawValue).joined(separator: ", ")).
+            Python's side needs a python with torch and diffusers: VISIONXL_PYTHON, or python3.
+            """)
+
+    enum Group: String, CaseIterable, ExpressibleByArgument {
+        case networks, operators, pipeline, startup
+    }
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "Measured runs of a row; slow rows stop earlier, after 3 at the least.")
+    var runs = 5
+
+    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "group"))
+    var only: [Group] = []
+
+    @Flag(help: "Operators at 25x3x768x1280 instead of 25x3x384x640.")
+    var full = false
+
+    @Option(help: "Frames of the rows against the dense 61x61 kernel, which takes seconds for each.")
+    var denseFrames = 1
+
+    @Option(help: "Frames of the whole pipeline.")
+    var frames = 25
+
+    mutating func validate() throws {
+        guard runs >= 1, denseFrames >= 1, frames >= 1 else { throw ValidationError("--runs and the numbers of frames are 1 or more.") }
+    }
+
+    mutating func run() async throws {
+        let device = try common.prepareEngine()
+        var report = Report(machine: try Machine(device: device, revision: common.revision))
+        let bench = Bench(device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
+        let groups = Group.allCases.filter { only.isEmpty || only.contains($0) }
+        var failed = false
+        for group in groups {
+            note("\(group.rawValue):")
+            do {
+                try await measure(group, with: bench, into: &report)
+            } catch {
+                // The other groups' numbers are not lost.
+                failed = true
+                note("visionxl-bench: \(error)")
+                report.skip(group, "the rest of \(group.rawValue)", "\(error)")
+            }
+        }
+        report.machine.loadAfter = Machine.load
+        print(report.machine.description)
+        if let python = report.python { print("- Python: \(python)") }
+        print("\n" + report.table.markdown)
+        if let json = common.json { try writeJSON(report, to: json) }
+        if failed { throw ExitCode.failure }
+    }
+
+    private func measure(_ group: Group, with bench: Bench, into report: inout Report) async throws {
+        switch group {
+        case .networks: try bench.networks(prior: common.modelFolder, into: &report)
+        case .operators:
+            try bench.operators(
+                size: full ? (768, 1280) : (384, 640), frames: 25, denseFrames: denseFrames, into: &report.table)
+        case .pipeline:
+            guard let model = common.modelFolder else {
+                report.skip(.pipeline, "the whole pipeline, sr4", "no built-in prior: Models/builtin is not there")
+                return
+            }
+            // Enlarged frames of 640x352, the demo's.
+            let truth = try await common.frames(frames, height: 352, width: 640)
+            try await bench.pipeline(model: model, truth: truth, into: &report)
+        case .startup: try bench.startup(into: &report)
+        }
+    }
+}
+
+/// The machine and all rows.
+struct Report: Encodable {
+    var machine: Machine
+    var python: String?
+    var table = Table()
+
+    init(machine: Machine) { self.machine = machine }
+
+    mutating func skip(_ group: SpeedCommand.Group, _ what: String, _ reason: String) {
+        table.add(Row(group: group.rawValue, what: what, size: "", alternative: "", note: "not measured: \(reason)"))
+    }
+
+    private enum CodingKeys: String, CodingKey { case machine, python, rows }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(machine, forKey: .machine)
+        try container.encode(python, forKey: .python)
+        try container.encode(table.rows, forKey: .rows)
+    }
+}
+
+/// What all groups of rows share.
+struct Bench {
+    let device: Device
+    let repetitions: Repetitions
+    let threads: Int
+}
