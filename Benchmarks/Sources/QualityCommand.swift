@@ -57,7 +57,8 @@ struct QualityCommand: AsyncParsableCommand {
 
     /// The columns of the table.
     static let columns = [
-        "the measurement, enlarged", "CG alone", "paper", "default", "paper, self-adjoint", "default, self-adjoint",
+        "the measurement, enlarged", "CG alone", "paper", "default", "CG alone, self-adjoint", "paper, self-adjoint",
+        "default, self-adjoint",
     ]
 
     mutating func run() async throws {
@@ -119,11 +120,13 @@ struct QualityCommand: AsyncParsableCommand {
             var enlarged = Y
             if Y.size(2) != height { enlarged = try Y.resizedBicubic(height: height, width: width) }
             try add(0, enlarged)
-            try add(1, conjugateGradients(A, measurement: Y, start: enlarged).solution)
             for selfAdjoint in A.symmetrizer == nil ? [false] : [false, true] {
+                let first = selfAdjoint ? 4 : 1
+                try add(
+                    first, conjugateGradients(A, measurement: Y, start: enlarged, usingSymmetrizer: selfAdjoint).solution)
                 for (index, base) in [RestorationOptions.paper, RestorationOptions()].enumerated() {
                     let solver = Solver(prior: prior, options: options(base, selfAdjoint: selfAdjoint))
-                    try add(2 + index + (selfAdjoint ? 2 : 0), solver.restore(Y, operator: A).frames)
+                    try add(first + 1 + index, solver.restore(Y, operator: A).frames)
                 }
             }
             return result
