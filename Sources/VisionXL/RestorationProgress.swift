@@ -1,5 +1,8 @@
 /// Where a restoration is.
 public struct RestorationProgress: Sendable, Equatable {
+    /// Is told where the work is, and stops it by throwing.
+    public typealias Handler = (RestorationProgress) throws -> Void
+
     public enum Phase: String, Sendable, Codable {
         /// Encoding and inverting the measurement.
         case inverting

@@ -7,10 +7,7 @@ import TensorKit
 ///
 ///     let solver = Solver(prior: LatentDiffusionPrior(model))
 ///     let result = try solver.restore(measurement, operator: AveragePooling(factor: 4))
-///
-/// The solver is synchronous: run it on a thread of its own. Calls of `progress` come from that thread; what it throws (for example
-/// `CancellationError`) ends the restoration at once.
-public struct Solver<Prior: DiffusionPrior>: Sendable {
+public struct Solver<Prior: DiffusionPrior>: Restorer {
     public let prior: Prior
     public var options: RestorationOptions
     /// Standard normal latents (1, C, h, w) of the renoising after each timestep, counted from 0, in place of the seeded ones: what
@@ -22,16 +19,6 @@ public struct Solver<Prior: DiffusionPrior>: Sendable {
         self.options = options
     }
 
-    /// A restored video and how it was reached.
-    public struct Result: Sendable {
-        /// (N, 3, H, W), about [-1, 1], float32.
-        public var frames: Tensor
-        /// |Y - A(X)| / |Y| around each data step, in order; the last entry is the final consistency step's, if there was one.
-        public var residuals: [RestorationProgress.Residual]
-    }
-
-    public typealias ProgressHandler = (RestorationProgress) throws -> Void
-
     /// The timesteps that are sampled: those of the schedule up to tau, from noise to data.
     public var timesteps: [Int] {
         let all = prior.schedule.timesteps(options.steps)
@@ -39,17 +26,13 @@ public struct Solver<Prior: DiffusionPrior>: Sendable {
         return kept.isEmpty ? Array(all.suffix(1)) : kept
     }
 
-    /// Restores X from Y = A(X).
+    /// Restores X from Y = A(X). The last residual is the final consistency step's, if there was one.
     ///
     /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
     /// ten times the video in float32 beside the networks.
-    /// - Parameters:
-    ///   - measurement: Y, of a shape that `A` produces, in [-1, 1].
-    ///   - A: the degradation.
-    ///   - progress: called after each piece of work.
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping ProgressHandler = { _ in }
-    ) throws -> Result {
+        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         var run = try Run(self, measurement, A, progress)
         return try run.algorithm1()
     }
@@ -66,13 +49,13 @@ extension Solver {
         let A: any LinearOperator
         let frames: Padding
         let noise: (Int) throws -> Tensor
-        let progress: ProgressHandler
+        let progress: RestorationProgress.Handler
         var meter: WorkMeter
         var step = 0
         var residuals: [RestorationProgress.Residual] = []
 
         /// Algorithm 1; the numbers of its steps are those of Docs/Algorithm.md.
-        mutating func algorithm1() throws -> Result {
+        mutating func algorithm1() throws -> Restoration {
             // 1. Batch-consistent inversion: one latent, inverted up to tau, for all frames.
             var Z = try start()
             var X = Y
@@ -99,7 +82,7 @@ extension Solver {
                 X = try dataConsistency(X, steps: options.finalConsistencySteps, phase: .finishing)
             }
             guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
-            return Result(frames: X, residuals: residuals)
+            return Restoration(frames: X, residuals: residuals)
         }
 
         /// Zhat = (Z - sqrt(1 - abar) eps) / sqrt(abar).
@@ -140,7 +123,7 @@ extension Solver {
 
 extension Solver.Run {
     init(
-        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, _ progress: @escaping Solver.ProgressHandler
+        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, _ progress: @escaping RestorationProgress.Handler
     ) throws {
         try solver.options.validate()
         prior = solver.prior

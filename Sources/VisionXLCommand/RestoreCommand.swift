@@ -145,8 +145,8 @@ struct WindowProblem: Sendable {
     let mask: Tensor?
 
     func restore(
-        _ measurement: Tensor, with solver: Solver<LatentDiffusionPrior>, progress: @escaping (RestorationProgress) throws -> Void
-    ) throws -> Solver<LatentDiffusionPrior>.Result {
+        _ measurement: Tensor, with solver: Solver<LatentDiffusionPrior>, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         let device = solver.prior.device
         let problem = try degradation.operator(height: height, width: width, mask: mask?.to(device))
         var measured = try measurement.to(device)
