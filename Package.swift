@@ -14,6 +14,7 @@ let package = Package(
         .library(name: "TensorKit", targets: ["TensorKit", "Weights"]),
         .library(name: "VideoIO", targets: ["VideoIO"]),
         .library(name: "Metrics", targets: ["Metrics"]),
+        .library(name: "Evaluation", targets: ["Evaluation"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -38,10 +39,11 @@ let package = Package(
         .target(
             name: "VisionXL",
             dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
+        .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics"]),
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [
-                "VisionXL", "VideoIO", "Metrics",
+                "VisionXL", "VideoIO", "Metrics", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -62,6 +64,7 @@ let package = Package(
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"]),
         .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
         .testTarget(
             name: "CommandTests",
             dependencies: [

@@ -1,3 +1,4 @@
+import InverseProblems
 import TensorKit
 import VideoIO
 
@@ -22,13 +23,5 @@ enum Film {
                     .contiguous().averagePooled(factor))
         }
         return try Tensor.concatenate(frames, along: 0).rounded(toBits: 8)
-    }
-}
-
-extension Tensor {
-    /// The nearest of the levels that a file of `bits` bits holds.
-    func rounded(toBits bits: Int) throws -> Tensor {
-        let half = Double((1 << bits) - 1) / 2
-        return try ((clamped(to: -1...1) + 1) * half).rounded() / half - 1
     }
 }

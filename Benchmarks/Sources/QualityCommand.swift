@@ -92,10 +92,7 @@ struct QualityCommand: AsyncParsableCommand {
         _ task: String, _ degradation: Degradation, _ truth: Tensor, _ prior: LatentDiffusionPrior, _ seed: UInt64
     ) throws -> [Result] {
         let (height, width) = (truth.size(2), truth.size(3))
-        var mask: Tensor?
-        if let ratio = degradation.maskRatio {
-            mask = try Mask.random(ratio: ratio, seed: degradation.maskSeed, height: height, width: width).mask.to(prior.device)
-        }
+        let mask = try degradation.randomMask(height: height, width: width)?.to(prior.device)
         let A = try degradation.operator(height: height, width: width, mask: mask)
         let exact = try A.apply(truth)
         let rounded = try exact.rounded(toBits: 8)

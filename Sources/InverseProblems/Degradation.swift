@@ -113,3 +113,14 @@ extension Degradation: Codable {
         averageBoundary = try values.decodeIfPresent(TemporalBoundary.self, forKey: .averageBoundary) ?? averageBoundary
     }
 }
+
+extension Degradation {
+    /// The random mask of this degradation, (h, w) of 0 and 1 of the measurement's size; nil where there is none or it is in a file.
+    /// - Parameters:
+    ///   - height: of X, likewise `width`.
+    public func randomMask(height: Int, width: Int) throws -> Tensor? {
+        guard maskFile == nil, let maskRatio else { return nil }
+        let scale = scale ?? 1
+        return try Mask.random(ratio: maskRatio, seed: maskSeed, height: height / scale, width: width / scale).mask
+    }
+}

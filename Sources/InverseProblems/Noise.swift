@@ -17,3 +17,11 @@ public func addNoise(to measurement: Tensor, sigma: Double, seed: UInt64) throws
     return try measurement.adding(
         generator.normal(measurement.shape, dtype: measurement.dtype, device: measurement.device), times: sigma)
 }
+
+extension Tensor {
+    /// What a file of integers keeps of pixels in [-1, 1]: clipped to that range and rounded to the nearest of 2^bits levels.
+    public func rounded(toBits bits: Int) throws -> Tensor {
+        let half = Double((1 << bits) - 1) / 2
+        return try ((clamped(to: -1...1) + 1) * half).rounded() / half - 1
+    }
+}

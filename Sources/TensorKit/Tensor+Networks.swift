@@ -76,9 +76,12 @@ extension Tensor {
         try Self.dispatch("aten::upsample_nearest2d", "", .tensor(self), .ints([height, width]), .none, .none)
     }
 
-    /// Bicubic interpolation (a = -0.75, half-pixel centres) to a size.
-    public func resizedBicubic(height: Int, width: Int) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::upsample_bicubic2d", "", .tensor(self), .ints([height, width]), .bool(false), .none, .none)
+    /// Bicubic interpolation (half-pixel centres) to a size: of four neighbours with a = -0.75, or, `antialiased`, with a = -0.5 and a
+    /// kernel as wide as shrinking needs it.
+    public func resizedBicubic(height: Int, width: Int, antialiased: Bool = false) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            antialiased ? "aten::_upsample_bicubic2d_aa" : "aten::upsample_bicubic2d", "", .tensor(self), .ints([height, width]), .bool(false),
+            .none, .none)
     }
 
     /// Means of `factor` x `factor` blocks.

@@ -151,14 +151,8 @@ struct WindowProblem: Sendable {
         let problem = try degradation.operator(height: height, width: width, mask: mask?.to(device))
         var measured = try measurement.to(device)
         // What stands in the holes was not measured, whatever it is.
-        if let mask = try mask ?? randomMask(measured.shape) { measured = try measured * mask.to(device) }
+        if let mask = try mask ?? degradation.randomMask(height: height, width: width) { measured = try measured * mask.to(device) }
         return try solver.restore(measured, operator: problem, progress: progress)
-    }
-
-    private func randomMask(_ shape: [Int]) throws -> Tensor? {
-        try degradation.maskRatio.map {
-            try Mask.random(ratio: $0, seed: degradation.maskSeed, height: shape[2], width: shape[3]).mask
-        }
     }
 }
 

@@ -13,7 +13,7 @@ struct VisionXLCommand: AsyncParsableCommand {
               visionxl restore small.mp4 -o large.mkv --task sr4
             """,
         version: "visionxl 0.1.0",
-        subcommands: [RestoreCommand.self, DegradeCommand.self, CompareCommand.self, DoctorCommand.self, ModelsCommand.self])
+        subcommands: [RestoreCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self, DoctorCommand.self, ModelsCommand.self])
 
     static func main() async {
         do {

@@ -1,0 +1,38 @@
+import VisionXL
+
+/// One part of the algorithm varied and the rest left alone, as in the paper's Tables 3 to 5.
+public enum Ablation: String, Sendable, CaseIterable {
+    /// How the sampling starts: inverted or noisy, one latent for all frames or one for each (Table 3).
+    case start
+    /// How much of the schedule is sampled.
+    case tau
+    /// Conjugate-gradient steps of each data step.
+    case cg
+    /// The low-pass filter's lambda.
+    case lowpass
+
+    /// Options under the names that a table shows, the paper's own among them.
+    ///
+    /// - Parameter base: everything that is not varied. The final data step hides what is compared here: take `RestorationOptions.paper`.
+    public func variants(of base: RestorationOptions) -> [(name: String, options: RestorationOptions)] {
+        func varied(_ name: String, _ change: (inout RestorationOptions) -> Void) -> (String, RestorationOptions) {
+            var options = base
+            change(&options)
+            return (name, options)
+        }
+        switch self {
+        case .start:
+            let names: [(RestorationOptions.Start, String)] = [
+                (.firstFrameInversion, "batch-consistent inversion"), (.everyFrameInversion, "inversion of each frame"),
+                (.sharedNoise, "batch-consistent noise"), (.independentNoise, "noise of each frame"),
+            ]
+            return names.map { start, name in varied(name) { $0.start = start } }
+        case .tau: return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].map { tau in varied("tau = \(tau) T") { $0.tau = tau } }
+        case .cg: return [0, 1, 5, 10, 20].map { steps in varied("l = \(steps)") { $0.conjugateGradientSteps = steps } }
+        case .lowpass:
+            return [("no filter", 0), ("lambda = 1", 1), ("lambda = sqrt 2", 2.0.squareRoot()), ("lambda = 2", 2)].map { name, lambda in
+                varied(name) { $0.lowPass = lambda }
+            }
+        }
+    }
+}

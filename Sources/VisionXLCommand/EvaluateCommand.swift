@@ -1,0 +1,215 @@
+import ArgumentParser
+import Evaluation
+import Foundation
+import InverseProblems
+import Synchronization
+import TensorKit
+import VisionXL
+
+extension MeasurementStorage: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+extension Ablation: ExpressibleByArgument {}
+extension Metric: ExpressibleByArgument {}
+
+struct EvaluateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Compare methods: clips x tasks x methods x metrics.",
+        discussion: """
+            Degrades clips, restores them with every method and measures the results. The output folder receives results.json, tables.md and
+            report.html with pictures; run the same command again after an interruption and it goes on where it was.
+
+              visionxl evaluate clips/ -o results --size 640x384 --measurement float,8bit
+              visionxl evaluate clips/ -o starts --ablation start --tasks sr4,deblur
+            """)
+
+    @Argument(help: "Videos, folders of pictures, and folders of those.")
+    var clips: [String]
+
+    @Option(name: .shortAndLong, help: "A new folder for the results, or that of an evaluation to go on with.")
+    var output: String
+
+    @Option(help: ArgumentHelp("What goes wrong, separated by commas: \(Degradation.tasks.joined(separator: ", ")).", valueName: "names"))
+    var tasks: CommaSeparated<String> = CommaSeparated(EvaluationTask.paper)
+
+    @Option(help: ArgumentHelp("Methods, separated by commas: \(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "names"))
+    var methods: CommaSeparated<MethodName> = CommaSeparated([.visionxl, .paper])
+
+    @Option(help: ArgumentHelp("Numbers, separated by commas: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "names"))
+    var metrics: CommaSeparated<Metric> = CommaSeparated([.psnr, .ssim, .lpips, .fvd, .flicker, .consistency])
+
+    @Option(help: ArgumentHelp("How measurements are kept, separated by commas: float as in the paper, 8bit, h264:CRF.", valueName: "ways"))
+    var measurement: CommaSeparated<MeasurementStorage> = CommaSeparated([.float])
+
+    @Option(help: "Standard deviation of Gaussian noise on the measurements, in units of the pixel range [-1, 1].")
+    var noise = 0.0
+
+    @Option(help: ArgumentHelp("Size of the frames: paper (1280x768, 768x1280 or 1024x1024, whichever is nearest), original, or WxH.", valueName: "size"))
+    var size: ClipSize = .paper
+
+    @Option(help: "Frames of each clip, from its first one.")
+    var frames = 25
+
+    @Option(help: "Vary one part of the algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var ablation: Ablation?
+
+    @Option(help: ArgumentHelp("The pixel-space prior of svi and pixel: ffdnet, or a folder with a guided-diffusion network.", valueName: "name"))
+    var pixelPrior = "ffdnet"
+
+    @Flag(help: "Keep the restored videos, so that metrics can be added later.")
+    var keepFrames = false
+
+    @OptionGroup(title: "Model of visionxl, paper and dds")
+    var model: ModelOptions
+
+    @OptionGroup(title: "Algorithm of visionxl and pixel")
+    var algorithm: AlgorithmOptions
+
+    mutating func validate() throws {
+        guard frames >= 1 else { throw ValidationError("--frames must be 1 or more.") }
+        guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
+        for task in tasks.values where !Degradation.tasks.contains(task) {
+            throw ValidationError("\(ProblemError.unknownTask(task, known: Degradation.tasks))")
+        }
+        if output.isEmpty { throw ValidationError("The name after --output is empty; name a folder.") }
+    }
+
+    mutating func run() async throws {
+        let clips = try Clip.find(self.clips)
+        let device = try model.prepareEngine()
+        var plan = EvaluationPlan(clips: clips, tasks: try tasks.values.map { try EvaluationTask(preset: $0) }, contenders: [])
+        plan.storages = measurement.values
+        plan.metrics = metrics.values
+        plan.size = size
+        plan.frameCount = frames
+        plan.noise = noise
+        plan.seed = algorithm.seed
+        plan.device = device
+        plan.keepsFrames = keepFrames
+        let methods = try Methods(model: model, pixelPrior: pixelPrior, options: algorithm.options, device: device)
+        if let ablation {
+            var base = algorithm.options
+            // It would hide what is compared.
+            if algorithm.finalCgSteps == nil { base.finalConsistencySteps = 0 }
+            plan.contenders = try ablation.variants(of: base).map { try methods.contender($0.name, options: $0.options) }
+        } else {
+            plan.contenders = try self.methods.values.map(methods.contender)
+        }
+        let display = EvaluationDisplay(cellCount: plan.cellCount)
+        let evaluation = Evaluation(plan, folder: output)
+        let results = try await evaluation.run { display.show($0) }
+        display.finish()
+        try results.write(to: output)
+        Console.print(results.markdown)
+        Console.note("\(output)/report.html has the pictures, \(output)/results.json every number.")
+    }
+}
+
+/// A list written with commas: `sr4,deblur`. Empty lists and doubles are refused.
+struct CommaSeparated<Element: ExpressibleByArgument & Hashable & Sendable>: ExpressibleByArgument, Sendable {
+    var values: [Element]
+
+    init(_ values: [Element]) { self.values = values }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        let values = parts.compactMap { Element(argument: $0.trimmingCharacters(in: .whitespaces)) }
+        guard !values.isEmpty, values.count == parts.count, Set(values).count == values.count else { return nil }
+        self.values = values
+    }
+
+    var defaultValueDescription: String { values.map(\.defaultValueDescription).joined(separator: ",") }
+}
+
+extension ClipSize: ExpressibleByArgument {
+    public init?(argument: String) {
+        switch argument {
+        case "paper": self = .paper
+        case "original": self = .original
+        default:
+            let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+            guard parts.count == 2, let width = parts[0], let height = parts[1], width > 0, height > 0 else { return nil }
+            self = .fixed(width: width, height: height)
+        }
+    }
+
+    public var defaultValueDescription: String {
+        switch self {
+        case .paper: "paper"
+        case .original: "original"
+        case .fixed(let width, let height): "\(width)x\(height)"
+        }
+    }
+}
+
+/// Says how an evaluation goes: a line for every cell, and on a terminal where the current one is.
+final class EvaluationDisplay: Sendable {
+    private let cellCount: Int
+    private let state: Mutex<State>
+
+    private struct State {
+        var drawn = Date.distantPast
+        var computed = 0
+        var seconds = 0.0
+        var began = Date()
+        var current: Cell.Settings?
+    }
+
+    init(cellCount: Int) {
+        self.cellCount = cellCount
+        state = Mutex(State())
+    }
+
+    func show(_ event: EvaluationEvent) {
+        switch event {
+        case .opened(let clip, let frames, let width, let height, let scale):
+            let resized = abs(scale - 1) < 0.001 ? "" : String(format: " (resized %.2f times)", scale)
+            note("\(clip): \(frames) frames of \(width)x\(height)\(resized)")
+        case .started(let cell, _):
+            state.withLock {
+                $0.began = Date()
+                $0.current = cell
+            }
+        case .progress(let progress, let number):
+            guard Console.isTerminal else { return }
+            let text = state.withLock { state -> String? in
+                guard Date().timeIntervalSince(state.drawn) > 0.1, let current = state.current else { return nil }
+                state.drawn = Date()
+                let percent = Int(progress.fraction * 100)
+                return "\(number)/\(cellCount) \(Self.name(current)): \(progress.phase.rawValue), \(percent)%, peak memory "
+                    + Usage.describe(bytes: Usage.peakMemory) + left(state, number)
+            }
+            if let text { Console.write("\r\u{1B}[K" + text.prefix((Console.terminalWidth ?? 200) - 1), to: STDERR_FILENO) }
+        case .finished(let cell, let number, let isNew):
+            let rest = state.withLock { state -> String in
+                guard isNew else { return " (from an earlier run)" }
+                state.computed += 1
+                state.seconds += Date().timeIntervalSince(state.began)
+                return " in \(Usage.describe(seconds: cell.seconds ?? 0))" + left(state, number)
+            }
+            note("\(number)/\(cellCount) \(Self.name(cell.settings)): \(Self.outcome(cell))\(rest)")
+        }
+    }
+
+    func finish() {
+        if Console.isTerminal { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
+
+    private func left(_ state: State, _ number: Int) -> String {
+        guard state.computed > 0, number < cellCount else { return "" }
+        return ", " + Usage.describe(seconds: state.seconds / Double(state.computed) * Double(cellCount - number)) + " left"
+    }
+
+    private static func name(_ cell: Cell.Settings) -> String { "\(cell.clip), \(cell.task), \(cell.storage), \(cell.method)" }
+
+    private static func outcome(_ cell: Cell) -> String {
+        if let failure = cell.failure { return "failed: \(failure)" }
+        let numbers = [(Metric.psnr, "%.2f dB"), (.ssim, "SSIM %.4f"), (.lpips, "LPIPS %.4f")].compactMap { metric, format in
+            cell.scores[metric].map { String(format: format, $0.mean) }
+        }
+        return numbers.isEmpty ? "done" : numbers.joined(separator: ", ")
+    }
+
+    private func note(_ text: String) { Console.note((Console.isTerminal ? "\r\u{1B}[K" : "") + text) }
+}

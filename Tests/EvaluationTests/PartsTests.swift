@@ -1,0 +1,109 @@
+import Evaluation
+import Foundation
+import InverseProblems
+import TensorKit
+import Testing
+import VideoIO
+import VisionXL
+
+@Suite struct PartsTests {
+    @Test(arguments: ["float", "8bit", "h264:0", "h264:51"])
+    func storagesAreReadAsTheyAreWritten(_ text: String) throws {
+        let storage = try #require(MeasurementStorage(text))
+        #expect(storage.description == text)
+        #expect(try JSONDecoder().decode([MeasurementStorage].self, from: JSONEncoder().encode([storage])) == [storage])
+    }
+
+    @Test(arguments: ["", "16bit", "h264", "h264:52", "h264:-1", "h264:x", "h264:3:4"])
+    func otherStoragesAreRefused(_ text: String) {
+        #expect(MeasurementStorage(text) == nil)
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode([MeasurementStorage].self, from: Data("[\"\(text)\"]".utf8)) }
+    }
+
+    @Test func aFileRoundsAndLeavesHolesEmpty() async throws {
+        var random = RandomGenerator(seed: 3, stream: 0)
+        let y = try random.normal([3, 3, 20, 26]) * 0.4
+        let known = try Mask.random(ratio: 0.5, seed: 1, height: 20, width: 26).mask
+        let eight = try await MeasurementStorage.eightBit.stored(y.clamped(to: -1...1), known: known)
+        let error = try ((eight - y.clamped(to: -1...1)) * known).absolute().maximum().item()
+        #expect(error <= 1 / 255.0 + 1e-6 && error > 0.5 / 255)
+        let empty = try (eight * (known * -1 + 1)).absolute().maximum().item()
+        #expect(empty == 0)
+        #expect(try await MeasurementStorage.float.stored(y).array(of: Float.self) == y.array(of: Float.self))
+    }
+
+    @Test func h264IsAnotherNearbyVideo() async throws {
+        let scratch = try Scratch()
+        let clip = try await scratch.clip("clip", height: 48, width: 64)
+        var frames: [Tensor] = []
+        for try await frame in try await VideoReader(clip.path).frames() { frames.append(try frame.tensor) }
+        // Of one colour, so that halved chroma does not count.
+        let video = try Tensor.stack(frames).mean(along: [1], keepingDimensions: true).expanded([-1, 3, -1, -1]).contiguous()
+        var errors: [Double] = []
+        for quality in [5, 40] {
+            let stored = try await MeasurementStorage.h264(quality: quality).stored(video)
+            #expect(stored.shape == video.shape)
+            errors.append(try (stored - video).norm() / video.norm())
+        }
+        #expect(errors[0] < 0.05 && errors[0] < errors[1])
+    }
+
+    @Test func thePaperHasThreeSizes() {
+        func size(_ width: Int, _ height: Int) -> [Int] {
+            let size = ClipSize.paper.size(forWidth: width, height: height)
+            return [size.width, size.height]
+        }
+        #expect(size(1920, 1080) == [1280, 768])
+        #expect(size(1080, 1920) == [768, 1280])
+        #expect(size(500, 520) == [1024, 1024])
+        let own = ClipSize.original.size(forWidth: 7, height: 5)
+        #expect([own.width, own.height] == [7, 5])
+    }
+
+    @Test func clipsAreFoundUnderUniqueNames() async throws {
+        let scratch = try Scratch()
+        for folder in ["many/x", "many/y", "other"] {
+            try FileManager.default.createDirectory(atPath: scratch.path(folder), withIntermediateDirectories: true)
+        }
+        for file in ["many/b.mp4", "many/a.mkv", "many/notes.txt", "many/x/000.png", "other/b.mov"] {
+            try Data().write(to: URL(fileURLWithPath: scratch.path(file)))
+        }
+        let clips = try Clip.find([scratch.path("many"), scratch.path("other/b.mov")])
+        #expect(clips.map(\.name) == ["a", "b", "x", "b-2"])
+        #expect(try Clip.find([scratch.path("many/x")]).map(\.path) == [scratch.path("many/x")])
+        #expect(throws: EvaluationError.noClips(scratch.path("many/y"))) { try Clip.find([scratch.path("many/y")]) }
+        #expect(throws: VideoError.fileMissing(scratch.path("none"))) { try Clip.find([scratch.path("none")]) }
+    }
+
+    /// The average's eigenvalues are those of its discrete Fourier transform: sin(pi k w / n) / (w sin(pi k / n)).
+    @Test(arguments: [(25, 7), (14, 7), (21, 7), (15, 7), (6, 3), (8, 3)])
+    func anAverageIsInvertibleWhereItHasNoZero(_ frames: Int, _ window: Int) throws {
+        var degradation = Degradation()
+        degradation.averageWindow = window
+        let eigenvalues = (1..<frames).map { k -> Double in
+            let angle = Double.pi * Double(k) / Double(frames)
+            return abs(sin(angle * Double(window)) / (Double(window) * sin(angle)))
+        }
+        let isInvertible = eigenvalues.allSatisfy { $0 > 1e-9 }
+        #expect(EvaluationTask(name: "", degradation: degradation).isInvertibleInTime(frames: frames) == isInvertible)
+        degradation.averageBoundary = .replicate
+        #expect(!EvaluationTask(name: "", degradation: degradation).isInvertibleInTime(frames: frames))
+    }
+
+    @Test(arguments: Ablation.allCases)
+    func ablationsVaryOneThing(_ ablation: Ablation) throws {
+        let variants = ablation.variants(of: .paper)
+        #expect(Set(variants.map(\.name)).count == variants.count && variants.count >= 4)
+        // The paper's own value is among them, everything else is the paper's.
+        #expect(variants.contains { $0.options == .paper })
+        for variant in variants {
+            var options = variant.options
+            try options.validate()
+            options.start = RestorationOptions.paper.start
+            options.tau = RestorationOptions.paper.tau
+            options.conjugateGradientSteps = RestorationOptions.paper.conjugateGradientSteps
+            options.lowPass = RestorationOptions.paper.lowPass
+            #expect(options == .paper)
+        }
+    }
+}
