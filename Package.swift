@@ -35,7 +35,7 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
-        .target(name: "Metrics", dependencies: ["TensorKit"]),
+        .target(name: "Metrics", dependencies: ["TensorKit", "Weights"]),
         .target(
             name: "VisionXL",
             dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
@@ -62,7 +62,9 @@ let package = Package(
         .testTarget(name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"]),
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
-        .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"]),
+        .testTarget(
+            name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "VideoIO", "Weights"],
+            exclude: ["Fixtures", "convert_networks_test.py"]),
         .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
         .testTarget(

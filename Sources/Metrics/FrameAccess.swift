@@ -15,6 +15,11 @@ func requireAlike(_ a: Tensor, _ b: Tensor) throws {
     guard a.shape == b.shape else { throw MetricError.shapesDiffer(a.shape, b.shape) }
 }
 
+/// Throws unless a video's frames have three channels.
+func requireColour(_ video: Tensor) throws {
+    guard video.size(1) == 3 else { throw MetricError.notColour(channels: video.size(1)) }
+}
+
 func requirePositive(range: Double) throws {
     guard range.isFinite, range > 0 else { throw MetricError.invalidRange(range) }
 }

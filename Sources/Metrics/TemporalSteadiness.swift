@@ -24,6 +24,47 @@ public func temporalError(_ video: Tensor, _ truth: Tensor) throws -> VideoScore
     return try changes(of: [video, truth]) { try $0[0] - $0[1] }
 }
 
+/// What flickers where nothing moves, beside the truth's own flicker there. Everything is in the pixels' unit.
+public struct StillFlicker: Hashable, Sendable, Codable {
+    /// The mean absolute difference to the frame before, over the still pixels of all frames.
+    public let video: Double
+    /// The same of the truth: its noise, at most the threshold.
+    public let truth: Double
+    /// The fraction of pixels that are still, in (0, 1]. The numbers rest on these alone.
+    public let fraction: Double
+    /// Flicker that is not the truth's: 0 for a video as steady as the truth, negative for one that is steadier.
+    public var excess: Double { video - truth }
+}
+
+/// The flicker of a video against the truth's, where the truth is still: scenes' own motion does not count.
+///
+/// A pixel is still from one frame to the next where no channel of the truth changes by more than `threshold`.
+/// Cost: about eight passes over each frame in float64, the memory of eight frames in float64.
+/// - Parameters:
+///   - video: (N, C, H, W) of any real type, N at least 2.
+///   - truth: The same shape; it may be on another device.
+///   - threshold: Of the pixels' unit; by default 2 of 255 steps of pixels in [-1, 1].
+/// - Throws: `MetricError` for shapes that differ, a single frame, values that are not finite and a truth that is still nowhere,
+///   `TensorError` from the engine.
+public func stillFlicker(_ video: Tensor, _ truth: Tensor, threshold: Double = 4.0 / 255) throws -> StillFlicker {
+    try requireAlike(video, truth)
+    try requirePositive(range: threshold)
+    var sums = (video: 0.0, truth: 0.0, still: 0.0)
+    let pairs = try changes(of: [video, truth]) { change in
+        let still = try change[1].absolute().isGreater(than: threshold).to(.float64).sum(along: [1], keepingDimensions: true)
+            .isEqual(to: 0).to(.float64)
+        sums.video += try (change[0].absolute() * still).sum().item()
+        sums.truth += try (change[1].absolute() * still).sum().item()
+        sums.still += try still.sum().item()
+        // What is looked at for NaN and infinity.
+        return try change[0] - change[1]
+    }
+    guard sums.still > 0 else { throw MetricError.nothingStatic(threshold: threshold) }
+    let values = sums.still * Double(video.size(1))
+    let pixels = Double(pairs.perFrame.count * video.size(2) * video.size(3))
+    return StillFlicker(video: sums.video / values, truth: sums.truth / values, fraction: sums.still / pixels)
+}
+
 /// For each frame but the first, the mean absolute value of what `combine` makes of the videos' differences to the frame before.
 private func changes(of videos: [Tensor], _ combine: ([Tensor]) throws -> Tensor) throws -> VideoScore {
     let count = videos[0].size(0)

@@ -92,6 +92,14 @@ extension Tensor {
         return Tensor(owning: words[0])
     }
 
+    /// An operator with two tensors as its results, in memory of their own.
+    static func dispatchPair(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) -> (Tensor, Tensor) {
+        let words = try call(name, overload, arguments, results: 2)
+        return (Tensor(owning: words[0]), Tensor(owning: words[1]))
+    }
+
     /// An operator whose result may share memory with `self`, its first argument.
     func view(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Tensor {
         let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)

@@ -24,6 +24,13 @@ extension Tensor {
             .ints([0, 0]), .ints([0, 0]), .int(groups), .ints([1, 1]))
     }
 
+    /// Three-dimensional convolution (cross-correlation) of (N, C, T, H, W) with a weight (O, C, kT, kH, kW), without padding.
+    public func convolved3D(_ weight: Tensor, bias: Tensor? = nil, stride: Int = 1) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::conv3d", "", .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride, stride]), .ints([0, 0, 0]),
+            .ints([1, 1, 1]), .int(1))
+    }
+
     /// x W' + b along the last dimension; weight (O, I).
     public func linear(_ weight: Tensor, bias: Tensor? = nil) throws(TensorError) -> Tensor {
         try Self.dispatch("aten::linear", "", .tensor(self), .tensor(weight), .optional(bias))
@@ -96,5 +103,11 @@ extension Tensor {
         try Self.dispatch(
             "aten::max_pool2d", "", .tensor(self), .ints([size, size]), .ints([stride, stride]), .ints([0, 0]), .ints([1, 1]),
             .bool(false))
+    }
+
+    /// Maxima of windows of (N, C, T, H, W), `[time, rows, columns]` large and as far apart as `stride` says.
+    public func maxPooled3D(_ size: [Int], stride: [Int]) throws(TensorError) -> Tensor {
+        try Self.dispatch(
+            "aten::max_pool3d", "", .tensor(self), .ints(size), .ints(stride), .ints([0, 0, 0]), .ints([1, 1, 1]), .bool(false))
     }
 }

@@ -9,6 +9,7 @@ public enum WeightsError: Error, Sendable, Equatable, CustomStringConvertible, L
     case pickleOnly(path: String)
     case noWeights(folder: String)
     case notWeights(path: String)
+    case networkNotFound(name: String, searched: [String])
 
     // Configurations.
     case noComponent(model: String, component: String, present: [String])
@@ -58,6 +59,8 @@ public enum WeightsError: Error, Sendable, Equatable, CustomStringConvertible, L
             "\(folder): there are no weights in this folder (no diffusion_pytorch_model or model .safetensors, nor an index of shards); download the model again."
         case .notWeights(let path):
             "\(path): this is neither a .safetensors file, nor a .safetensors.index.json, nor a folder of them; name one of these."
+        case .networkNotFound(let name, let searched):
+            "The network \(name) was not found (looked in \(searched.joined(separator: ", "))); run `make setup`, or set VISIONXL_NETWORKS to the folder of \(name).safetensors."
         case .noComponent(let model, let component, let present):
             "\(model): the model has no folder \(quoted(component)) (it has: \(present.isEmpty ? "none" : listed(present))); download it whole or name another model."
         case .noConfig(let path): "\(path): the configuration is missing; download the model again."

@@ -75,4 +75,24 @@ import Testing
         #expect(isClose(try flicker(jumping).perFrame, [0.5, 0.5], within: 1e-12))
         #expect(isClose(try temporalError(jumping, still).perFrame, [0.5, 0.5], within: 1e-12))
     }
+
+    @Test func flickerCountsWhereTheTruthIsStill() throws {
+        // The left half is still up to noise of 0.01, the right half changes by 0.4; the video adds a flicker of 0.1.
+        let left = try Tensor.zeros([1, 3, 4, 3], dtype: .float64)
+        let right = try Tensor.zeros([1, 3, 4, 5], dtype: .float64)
+        let truth = try Tensor.concatenate(
+            [Tensor.concatenate([left, right], along: 3), Tensor.concatenate([left + 0.01, right + 0.4], along: 3)], along: 0)
+        let score = try stillFlicker(Tensor.concatenate([truth.rows(0..<1), truth.rows(1..<2) + 0.1], along: 0), truth)
+        #expect(abs(score.video - 0.11) < 1e-12 && abs(score.truth - 0.01) < 1e-12 && abs(score.excess - 0.1) < 1e-12)
+        #expect(score.fraction == 3.0 / 8)
+        #expect(try stillFlicker(truth, truth).excess == 0)
+        // A frozen video is steadier than the truth.
+        let frozen = try Tensor.concatenate([truth.rows(0..<1), truth.rows(0..<1)], along: 0)
+        #expect(abs(try stillFlicker(frozen, truth).excess + 0.01) < 1e-12)
+        // One channel that changes is enough for a pixel to move.
+        var coloured = truth
+        try coloured.replace(along: 1, from: 1, with: truth.narrow(1, from: 1, count: 1) * 100)
+        #expect(throws: MetricError.nothingStatic(threshold: 4.0 / 255)) { try stillFlicker(truth, coloured) }
+        #expect(try stillFlicker(truth, coloured, threshold: 1).fraction == 3.0 / 8)
+    }
 }

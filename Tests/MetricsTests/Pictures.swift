@@ -25,3 +25,14 @@ func pictures(_ count: Int, _ height: Int, _ width: Int, type: DType = .float64)
 func isClose(_ a: [Double], _ b: [Double], within tolerance: Double) -> Bool {
     a.count == b.count && zip(a, b).allSatisfy { $0 == $1 || abs($0 - $1) <= tolerance }
 }
+
+/// (count, width): `features` of Benchmarks/reference/metrics.py.
+func features(_ count: Int, _ width: Int, seed: UInt32) throws -> Tensor {
+    var state = seed
+    let values = (0..<count * width).map { index -> Double in
+        state = state &* 1_664_525 &+ 1_013_904_223
+        let column = index % width
+        return Double(column) / Double(width) + Double(1 + column % 5) * (Double(state) / 4_294_967_296 - 0.5)
+    }
+    return try Tensor(values, shape: [count, width])
+}

