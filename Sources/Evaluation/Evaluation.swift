@@ -165,6 +165,9 @@ public struct Evaluation: Sendable {
                 gauge.read()
                 cell.peakMemory = PeakMemory.bytes
                 cell.peakDeviceMemory = gauge.peak
+                guard result.frames.shape == truth.frames.shape else {
+                    throw EvaluationError.wrongShape(method: settings.method, result.frames.shape, expected: truth.frames.shape)
+                }
                 cell.residual = try (problem.operator.apply(result.frames) - measurement).norm() / measurement.norm()
                 if cell.residual?.isFinite == false { cell.residual = nil }
                 let shown = try result.frames.clamped(to: -1...1).to(.cpu)
