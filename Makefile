@@ -5,7 +5,7 @@
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Fetch LibTorch (500 MB, once), ffmpeg and the demo's clip where they are missing
+setup: ## Fetch LibTorch (500 MB, once), ffmpeg, the demo's clip and the metrics' networks where they are missing
 	@Scripts/setup.sh
 
 build: setup ## Build the program: .build/release/visionxl

@@ -70,7 +70,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport", "VisionXL", "InverseProblems", "TensorKit",
+                "VisionXLCommand", "TestSupport", "VisionXL", "InverseProblems", "TensorKit", "Weights",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),

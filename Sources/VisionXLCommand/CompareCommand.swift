@@ -9,9 +9,19 @@ struct CompareCommand: AsyncParsableCommand {
         commandName: "compare",
         abstract: "Measure how far two videos are apart.",
         discussion: """
-            PSNR in dB and SSIM (Wang et al. 2004, Gaussian window of 11 pixels, sigma 1.5), for every frame and on average.
+            For every frame and on average:
+
+              psnr            in dB; more is better
+              ssim            Wang et al. 2004, window of 11 pixels, sigma 1.5; 1 is best
+              lpips           Zhang et al. 2018, v0.1, AlexNet; 0 is best
+              lpips-vgg       the same with VGG16, ten times as slow
+              temporal-error  |change in time - the reference's|; 0 is best
+              flicker         |change in time| where the reference is still
+
+            Pixels count from -1 to 1.
 
               visionxl compare truth.mkv restored.mkv --side-by-side both.png
+              visionxl compare truth.mkv restored.mkv --metrics psnr,lpips,flicker
             """)
 
     @Argument(help: "The reference: a video, a folder of pictures, or a picture.")
@@ -19,6 +29,10 @@ struct CompareCommand: AsyncParsableCommand {
 
     @Argument(help: "What is compared with it, of the same size and length.")
     var other: String
+
+    @Option(
+        help: ArgumentHelp("What is measured, of the list above. (default: psnr,ssim)", valueName: "list"), transform: Measure.list)
+    var metrics: [Measure] = Measure.byDefault
 
     @Option(help: ArgumentHelp("Only the frames from a to before b of both, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
@@ -61,13 +75,13 @@ struct CompareCommand: AsyncParsableCommand {
         var left = try FrameWindows(readers.0, frames: frames, size: 1)
         var right = try FrameWindows(readers.1, frames: frames, size: 1)
         _ = try Engine.load()
+        var comparison = try Comparison(metrics)
         let pictured = frame ?? left.frameCount.map { $0 / 2 } ?? 0
         var writer: VideoWriter?
         if let sideBySide, !isPicture {
             writer = try await VideoWriter(
                 to: sideBySide, width: 2 * info.width, height: info.height, bitDepth: 8, frameRate: info.frameRate, overwrite: force)
         }
-        var comparison = Comparison()
         var picture: VideoFrame?
         do {
             while true {
@@ -75,18 +89,16 @@ struct CompareCommand: AsyncParsableCommand {
                 guard let a, let b else {
                     guard a == nil && b == nil else {
                         throw CommandError.message(
-                            "\(a == nil ? reference : other) ends after \(comparison.psnr.count) frames and the other goes on; choose the same "
+                            "\(a == nil ? reference : other) ends after \(comparison.count) frames and the other goes on; choose the same "
                                 + "frames of both with --frames a:b.")
                     }
                     break
                 }
-                let (scores, joined) = try Self.compare(a, b, joining: writer != nil || comparison.psnr.count == pictured)
-                comparison.add(scores)
-                if comparison.psnr.count == pictured + 1 { picture = joined }
+                let joins = writer != nil || comparison.count == pictured
+                let (line, joined) = try Self.compare(a, b, in: &comparison, joining: joins)
+                if comparison.count == pictured + 1 { picture = joined }
                 if let writer, let joined { try await writer.append(joined) }
-                if !quiet {
-                    Console.print("frame \(comparison.psnr.count - 1)\tPSNR \(format(scores.psnr)) dB\tSSIM \(String(format: "%.4f", scores.ssim))")
-                }
+                if !quiet && !line.isEmpty { Console.print("frame \(comparison.count - 1)\t\(line)") }
             }
             try await writer?.finish()
         } catch {
@@ -95,40 +107,22 @@ struct CompareCommand: AsyncParsableCommand {
         }
         if let sideBySide, isPicture {
             guard let picture else {
-                throw CommandError.message("There is no frame \(pictured): \(comparison.psnr.count) frames were compared.")
+                throw CommandError.message("There is no frame \(pictured): \(comparison.count) frames were compared.")
             }
             try await picture.writePNG(to: sideBySide, overwrite: force)
         }
-        guard !comparison.psnr.isEmpty else { throw CommandError.message("\(reference) has no frames to compare.") }
+        guard comparison.count > 0 else { throw CommandError.message("\(reference) has no frames to compare.") }
         if let json { try JSONFile.write(comparison.report, to: json) }
-        Console.print("mean\tPSNR \(format(comparison.report.psnr.mean)) dB\tSSIM \(String(format: "%.4f", comparison.report.ssim.mean))")
+        Console.print("mean\t\(comparison.summary)")
+        for gap in comparison.gaps { Console.note(gap) }
     }
 
-    private func format(_ decibels: Double) -> String { decibels.isInfinite ? "inf" : String(format: "%.2f", decibels) }
-
-    private static func compare(_ a: VideoFrame, _ b: VideoFrame, joining: Bool) throws
-        -> (scores: (psnr: Double, ssim: Double), joined: VideoFrame?)
-    {
+    private static func compare(
+        _ a: VideoFrame, _ b: VideoFrame, in comparison: inout Comparison, joining: Bool
+    ) throws -> (line: String, joined: VideoFrame?) {
         let (x, y) = (try Tensor(frames: [a]), try Tensor(frames: [b]))
-        let scores = (psnr: try psnr(x, y).mean, ssim: try ssim(x, y).mean)
+        let line = try comparison.add(truth: x, other: y)
         let joined = joining ? try VideoFrame.frames(of: Tensor.concatenate([x, y], along: 3), bitDepth: 8).first : nil
-        return (scores, joined)
-    }
-
-    private struct Comparison {
-        var psnr: [Double] = []
-        var ssim: [Double] = []
-
-        struct Report: Encodable {
-            var psnr: VideoScore
-            var ssim: VideoScore
-        }
-
-        mutating func add(_ scores: (psnr: Double, ssim: Double)) {
-            psnr.append(scores.psnr)
-            ssim.append(scores.ssim)
-        }
-
-        var report: Report { Report(psnr: VideoScore(perFrame: psnr), ssim: VideoScore(perFrame: ssim)) }
+        return (line, joined)
     }
 }

@@ -85,6 +85,17 @@ import Testing
         try await refuse(["compare", "a.mp4", "a.mp4", "--quiet", "--side-by-side", "p.png", "--frame", "3"], saying: "no frame 3")
     }
 
+    @Test func metricsWithoutTheirNetwork() async throws {
+        try await place.clip("a.mp4", frames: 2)
+        let nowhere = ["VISIONXL_NETWORKS": "/nonexistent"]
+        for (name, network) in [("lpips", "lpips-alexnet"), ("lpips-vgg", "lpips-vgg16")] {
+            try await refuse(
+                ["compare", "a.mp4", "a.mp4", "--metrics", "psnr,\(name)", "--side-by-side", "both.mkv", "--json", "n.json"],
+                saying: network, "run `make setup`", environment: nowhere)
+        }
+        #expect(try await place.visionxl("compare", "a.mp4", "a.mp4", environment: nowhere).succeeded)
+    }
+
     // MARK: Tasks
 
     @Test func noTask() async throws {

@@ -188,6 +188,9 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         let plain = try parse(CompareCommand.self, "compare", "a", "b")
         #expect(plain.reference == "a" && plain.other == "b")
         #expect(plain.sideBySide == nil && plain.frame == nil && plain.json == nil && plain.frames == nil && !plain.force && !plain.quiet)
+        #expect(plain.metrics == [.psnr, .ssim])
+        // In their own order, each once.
+        #expect(try parse(CompareCommand.self, "compare", "a", "b", "--metrics", "flicker, lpips,psnr,lpips").metrics == [.psnr, .lpips, .flicker])
         let full = try parse(
             CompareCommand.self, "compare", "a", "b", "--side-by-side", "c.png", "--frame", "3", "--json", "d", "--frames", "1:9", "--force",
             "--quiet")
@@ -247,6 +250,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["degrade", "a", "-o", "b", "--bits", "12"], "--bits"),
         (["compare", "a"], "<other>"),
         (["compare", "a", "b", "--frame", "2"], "--side-by-side"),
+        (["compare", "a", "b", "--metrics", "psnr,vmaf"], "psnr, ssim, lpips, lpips-vgg, temporal-error, flicker; \"vmaf\" is none"),
+        (["compare", "a", "b", "--metrics", ""], "\"\" is none"),
         (["compare", "a", "b", "--side-by-side", "c.png", "--frame=-2"], "--frame"),
         (["models", "remove"], "remove"),
         (["improve"], "improve"),

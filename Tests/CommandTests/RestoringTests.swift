@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import Weights
 
 /// The real program on real little videos, from a clip through its measurement to a restoration.
 @Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct RestoringTests {
@@ -280,6 +281,36 @@ import Testing
         }
         #expect(try await place.frames("middle.png") == place.frames("second.png"))
         #expect(try await place.frames("middle.png") != place.frames("first.png"))
+    }
+
+    @Test func metricsOfSteadiness() async throws {
+        try await place.clip("a.mp4", frames: 4)
+        try await degrade("a.mp4", "-o", "b.mkv", "--task", "deblur")
+        let outcome = try await place.visionxl("compare", "a.mp4", "b.mkv", "--metrics", "temporal-error,flicker,psnr", "--json", "n.json")
+        #expect(outcome.succeeded, "\(outcome.messages)")
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.count == 5 && lines[0].hasPrefix("frame 0\tPSNR") && !lines[0].contains("temporal error"))
+        #expect(lines[1].contains("temporal error 0.") && lines[4].contains("flicker 0.") && lines[4].contains("% of the pixels"))
+        let numbers = try #require(JSONSerialization.jsonObject(with: place.data("n.json")) as? [String: Any])
+        #expect(((numbers["temporalError"] as? [String: Any])?["perFrame"] as? [Double])?.count == 3)
+        #expect(Set((numbers["flicker"] as? [String: Double] ?? [:]).keys) == ["video", "truth", "fraction"])
+        #expect(numbers["ssim"] == nil)
+        // A single frame has no change in time; that is said, and the rest is measured.
+        let single = try await place.visionxl("compare", "a.mp4", "a.mp4", "--metrics", "psnr,flicker", "--frames", "0:1")
+        #expect(single.succeeded && single.output.contains("mean\tPSNR inf dB\n") && single.messages.contains("1 frame has no change"))
+    }
+
+    @Test(.enabled(if: NetworkLibrary.isAvailable(.lpipsAlexNet), "LPIPS's network is not here; run `make setup`"))
+    func perceptualDistance() async throws {
+        try await place.clip("a.mp4", frames: 2)
+        try await degrade("a.mp4", "-o", "b.mkv", "--task", "deblur")
+        let networks = ["VISIONXL_NETWORKS": try NetworkLibrary.url(of: .lpipsAlexNet).deletingLastPathComponent().path]
+        let outcome = try await place.visionxl("compare", "a.mp4", "b.mkv", "--metrics", "lpips", "--json", "n.json", environment: networks)
+        #expect(outcome.succeeded, "\(outcome.messages)")
+        let numbers = try #require(JSONSerialization.jsonObject(with: place.data("n.json")) as? [String: Any])
+        let distances = try #require((numbers["lpips"] as? [String: Any])?["perFrame"] as? [Double])
+        #expect(distances.count == 2 && distances.allSatisfy { $0 > 0.05 && $0 < 1 })
+        #expect(outcome.output.contains("mean\tLPIPS 0."))
     }
 
     @Test func identicalVideosHaveNoErrorAtAll() async throws {

@@ -1,15 +1,17 @@
-"""Scripts/convert_networks.py with pickles that are good, wrong and hostile. usage: convert_networks_test.py [unittest's arguments]
+"""Scripts/convert_networks.py and Scripts/unbuilt with packages that are good, wrong and hostile. usage: convert_networks_test.py [unittest's arguments]
 
 Needs nothing but Python: what NumPy and PyTorch would have written is written here by hand.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import os
 import pathlib
 import pickle
 import struct
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -271,6 +273,38 @@ class Wrong(unittest.TestCase):
         tensors = torch_file()
         for length in range(len(tensors)):
             self.refuse(tensors[:length], load=converter.load_torch)
+
+
+def has_pip():
+    return subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0
+
+
+@unittest.skipUnless(has_pip(), "pip is not installed")
+class Unbuilt(unittest.TestCase):
+    def test_no_setup_py_is_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = {
+                "setup.py": f"open({folder + '/ran'!r}, 'w')",
+                "PKG-INFO": "Metadata-Version: 2.1\nName: some-weights\nVersion: 1.2\n",
+            }
+            archive = f"{folder}/some_weights-1.2.tar.gz"
+            with tarfile.open(archive, "w:gz") as source:
+                for path, content in files.items():
+                    entry = tarfile.TarInfo(f"some_weights-1.2/{path}")
+                    entry.size = len(content)
+                    source.addfile(entry, io.BytesIO(content.encode()))
+            digest = hashlib.sha256(pathlib.Path(archive).read_bytes()).hexdigest()
+            pathlib.Path(folder, "pins.txt").write_text(f"some-weights==1.2 --hash=sha256:{digest}\n")
+            # As in Scripts/setup.sh, but for the index.
+            unbuilt = str(pathlib.Path(converter.__file__).parent / "unbuilt")
+            done = subprocess.run(
+                [sys.executable, "-m", "pip", "download", "--no-index", "--find-links", folder, "--no-deps", "--only-binary=:all:",
+                 "--no-binary=some-weights", "--no-build-isolation", "--use-pep517", "--require-hashes", "-r", f"{folder}/pins.txt",
+                 "-d", f"{folder}/out"],
+                capture_output=True, text=True, env={**os.environ, "PYTHONPATH": unbuilt, "PYTHONDONTWRITEBYTECODE": "1"})
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(os.listdir(f"{folder}/out"), ["some_weights-1.2.tar.gz"])
+            self.assertFalse(os.path.exists(f"{folder}/ran"))
 
 
 if __name__ == "__main__":
