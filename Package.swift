@@ -59,7 +59,8 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["TensorKit", "Weights"], path: "Tests/TestSupport"),
         .testTarget(name: "TensorKitTests", dependencies: ["TensorKit", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"]),
-        .testTarget(name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"]),
+        .testTarget(
+            name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
         .testTarget(

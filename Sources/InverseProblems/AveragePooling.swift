@@ -15,6 +15,7 @@ public struct AveragePooling: LinearOperator {
     }
 
     public var name: String { "average pooling by \(factor)" }
+    public var mixesFrames: Bool { false }
 
     /// - Throws: `ProblemError.indivisible` for frames whose sides are no multiples of the factor.
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {

@@ -51,6 +51,7 @@ public struct GaussianBlur: LinearOperator {
     }
 
     public var name: String { "Gaussian blur \(size)x\(size), sigma \(sigma), \(boundary.rawValue)" }
+    public var mixesFrames: Bool { false }
 
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try requireVideo(input)
@@ -143,6 +144,7 @@ struct BorderWeights: LinearOperator {
     private let cache = Cache<Key, Tensor>()
 
     var name: String { "border weights" }
+    var mixesFrames: Bool { false }
 
     func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try requireVideo(input)

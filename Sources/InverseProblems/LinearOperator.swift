@@ -31,9 +31,14 @@ public protocol LinearOperator: Sendable, CustomStringConvertible {
     /// An operator B such that B A is symmetric and positive semidefinite, so that conjugate gradients can solve B A x = B y directly
     /// instead of the squared system A' A x = A' y; nil where there is none better than A'.
     var symmetrizer: (any LinearOperator)? { get }
+
+    /// Whether a frame of A(X) may depend on more than the same frame of X. What says false gives the same for a video as for its frames
+    /// one at a time; true unless an operator knows better.
+    var mixesFrames: Bool { get }
 }
 
 extension LinearOperator {
+    public var mixesFrames: Bool { true }
     public var symmetrizer: (any LinearOperator)? { nil }
     public var description: String { name }
 
@@ -65,6 +70,7 @@ func requireVideo(_ shape: [Int]) throws(ProblemError) {
 public struct Identity: LinearOperator {
     public init() {}
     public var name: String { "identity" }
+    public var mixesFrames: Bool { false }
 
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try requireVideo(input)
@@ -91,6 +97,7 @@ public struct Composition: LinearOperator {
     }
 
     public var name: String { "\(first.name), then \(second.name)" }
+    public var mixesFrames: Bool { first.mixesFrames || second.mixesFrames }
 
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try second.outputShape(for: first.outputShape(for: input))
@@ -122,6 +129,7 @@ public struct Adjoint: LinearOperator {
     public init(of base: any LinearOperator) { self.base = base }
 
     public var name: String { "adjoint of (\(base.name))" }
+    public var mixesFrames: Bool { base.mixesFrames }
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] { try base.inputShape(for: input) }
     public func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { try base.outputShape(for: output) }
     public func apply(_ video: Tensor) throws -> Tensor { try base.adjoint(video) }

@@ -38,6 +38,7 @@ public struct Mask: LinearOperator {
     }
 
     public var name: String { "mask \(mask.size(1))x\(mask.size(0))" }
+    public var mixesFrames: Bool { false }
 
     /// - Throws: `ProblemError.maskSize` for frames of another size.
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {

@@ -172,6 +172,27 @@ final class ConfigurationReader {
         return result
     }
 
+    /// A list of numbers, or a text of them with commas between, as guided-diffusion has it; nil where there is none or it is empty.
+    func numbers(_ key: String) throws -> [Double]? {
+        let found: [Double?]
+        switch value(key) {
+        case nil: return nil
+        case .string(let text):
+            found = text.split(separator: ",").map { Double($0.trimmingCharacters(in: .whitespaces)) }
+        case .list(let items):
+            found = items.map {
+                guard case .number(let number) = $0 else { return nil }
+                return number
+            }
+        default: found = [nil]
+        }
+        let numbers = found.compactMap { $0 }
+        guard numbers.count == found.count, numbers.allSatisfy({ abs($0) < 1e6 }) else {
+            throw ModelError.invalid(path: path, key: key, expected: "a list of numbers")
+        }
+        return numbers.isEmpty ? nil : numbers
+    }
+
     /// Reads a key that has only one value here.
     func require(_ key: String, _ supported: String..., default fallback: String) throws {
         let found = value(key)?.text ?? fallback

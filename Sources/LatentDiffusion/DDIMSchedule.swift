@@ -40,6 +40,13 @@ public struct DDIMSchedule: Sendable, Equatable {
         self.stepsOffset = stepsOffset
     }
 
+    /// Ho et al.'s schedule (2020), which pixel-space models such as guided-diffusion's have: betas from 1e-4 to 0.02 over 1000 steps, and
+    /// as steep over another number of them.
+    public static func linear(steps: Int = 1000) -> DDIMSchedule {
+        let scale = 1000 / Double(max(steps, 1))
+        return DDIMSchedule(betaStart: min(scale * 1e-4, 0.999), betaEnd: min(scale * 0.02, 0.999), betas: .linear, trainingSteps: steps)
+    }
+
     /// Reads `scheduler_config.json`, also that of another sampler: what matters here is the training schedule.
     public init(contentsOf url: URL) throws {
         let json = try ConfigurationReader(contentsOf: url)

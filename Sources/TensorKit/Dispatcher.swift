@@ -113,6 +113,11 @@ extension Tensor {
         clibtorch_tensor_release(UnsafeMutableRawPointer(bitPattern: UInt(words[0])))
     }
 
+    /// An operator without a result, which changes tensors of its arguments in place. Under the same condition.
+    static func perform(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) {
+        _ = try call(name, overload, arguments, results: 0)
+    }
+
     /// The error of the call that has just failed on this thread.
     static func failure(_ name: String) -> TensorError {
         guard let text = clibtorch_last_error() else {

@@ -113,6 +113,39 @@ extension Tensor {
             orAssign: { (t) throws(TensorError) in try t / divisor })
     }
 
+    /// self += factor * other in one pass, or the same for the box of other's shape that begins at the index `start`. In place where the
+    /// memory is not shared, then without any memory of its own. Floating-point tensors of one type.
+    /// - Throws: `invalidArgument` when the box does not lie within self or the types differ.
+    public mutating func add(_ other: Tensor, times factor: Double = 1, at start: [Int]? = nil) throws(TensorError) {
+        let (shape, box, dtype, device) = (self.shape, other.shape, self.dtype, self.device)
+        let start = start ?? shape.map { _ in 0 }
+        guard dtype.isFloatingPoint, other.dtype == dtype, box.count == shape.count, start.count == shape.count,
+            zip(shape, zip(start, box)).allSatisfy({ $1.0 >= 0 && $1.0 + $1.1 <= $0 })
+        else {
+            throw .invalidArgument(
+                "A \(other.dtype.rawValue) tensor of the shape \(box) cannot be added at \(start) of a \(dtype.rawValue) tensor of the shape "
+                    + "\(shape).")
+        }
+        func add(to target: Tensor) throws(TensorError) {
+            var part = target
+            for (dimension, size) in shape.enumerated() where box[dimension] != size {
+                part = try part.narrow(dimension, from: start[dimension], count: box[dimension])
+            }
+            // Of the operators that add in place, this one has its factor in a tensor.
+            let one = try Tensor.ones([], dtype: dtype, device: device)
+            try Self.perform(
+                "aten::_foreach_addcmul_", "Tensor", .tensors([part]), .tensors([other]), .tensors([one]),
+                .tensor(Tensor([factor], shape: [1])))
+        }
+        try modify(
+            { (t) throws(TensorError) in try add(to: t) },
+            orAssign: { (t) throws(TensorError) in
+                let copy = try t.copied()
+                try add(to: copy)
+                return copy
+            })
+    }
+
     /// x * sigmoid(x), in place where the memory is not shared.
     public mutating func formSilu() throws(TensorError) {
         try modify(

@@ -6,7 +6,7 @@ import TensorKit
 extension Solver.Run {
     /// Z_tau, (N, C, h, w).
     mutating func start() throws -> Tensor {
-        let full = try fullSizeMeasurement()
+        let full = try fullSize(Y, like: frames, options.upsampling)
         switch options.start {
         case .firstFrameInversion:
             return try repeated(invert(encode(full.rows(0..<1), phase: .inverting)))
@@ -16,23 +16,11 @@ extension Solver.Run {
             return try repeated(noised(encode(full.rows(0..<1), phase: .inverting)))
         case .independentNoise:
             return try noised(encode(full, phase: .inverting))
+        case .pureNoise:
+            return try repeated(startingNoise(frames: 1))
+        case .independentPureNoise:
+            return try startingNoise(frames: frames.count)
         }
-    }
-
-    /// The measurement at the size of the frames: enlarged where the operator shrinks them, and frames repeated at the ends where it
-    /// has fewer of them.
-    private func fullSizeMeasurement() throws -> Tensor {
-        var y = Y
-        if y.size(2) != frames.height || y.size(3) != frames.width {
-            switch options.upsampling {
-            case .nearest: y = try y.upsampledNearest(height: frames.height, width: frames.width)
-            case .bicubic: y = try y.resizedBicubic(height: frames.height, width: frames.width)
-            }
-        }
-        let missing = frames.count - y.size(0)
-        guard missing > 0 else { return y }
-        let count = y.size(0)
-        return try y.gathered((0..<frames.count).map { Swift.min(Swift.max($0 - missing / 2, 0), count - 1) }, along: 0)
     }
 
     /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.
@@ -52,10 +40,30 @@ extension Solver.Run {
     /// sqrt(abar) z + sqrt(1 - abar) noise at tau.
     private func noised(_ latents: Tensor) throws -> Tensor {
         let abar = schedule.alphaBar(timesteps[0])
+        return try (latents * abar.squareRoot()).adding(startingNoise(frames: latents.size(0)), times: (1 - abar).squareRoot())
+    }
+
+    private func startingNoise(frames count: Int) throws -> Tensor {
         var random = RandomGenerator(seed: options.seed, stream: 0)
-        let noise = try random.normal(latents.shape, device: prior.device)
-        return try (latents * abar.squareRoot()).adding(noise, times: (1 - abar).squareRoot())
+        return try random.normal(
+            prior.latentShape(frames: count, height: frames.paddedHeight, width: frames.paddedWidth), device: prior.device)
     }
 
     private func repeated(_ latent: Tensor) throws -> Tensor { try latent.expanded([frames.count, -1, -1, -1]).contiguous() }
+}
+
+/// A measurement at the size of the frames: enlarged where the operator shrinks them, and frames repeated at the ends where it has fewer
+/// of them.
+func fullSize(_ Y: Tensor, like frames: Padding, _ upsampling: RestorationOptions.Upsampling) throws -> Tensor {
+    var y = Y
+    if y.size(2) != frames.height || y.size(3) != frames.width {
+        switch upsampling {
+        case .nearest: y = try y.upsampledNearest(height: frames.height, width: frames.width)
+        case .bicubic: y = try y.resizedBicubic(height: frames.height, width: frames.width)
+        }
+    }
+    let missing = frames.count - y.size(0)
+    guard missing > 0 else { return y }
+    let count = y.size(0)
+    return try y.gathered((0..<frames.count).map { Swift.min(Swift.max($0 - missing / 2, 0), count - 1) }, along: 0)
 }

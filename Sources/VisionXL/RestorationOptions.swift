@@ -12,6 +12,11 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var lowPassTaps: Int?
     /// eta: the part of the renoising that is new noise.
     public var eta = 0.2
+    /// Whose the new noise of the renoising is.
+    public var renoising = Renoising.shared
+    /// Whether the data steps may solve each frame on its own where the operator does not mix frames, instead of all with the same
+    /// conjugate-gradient steps.
+    public var solvesFramesAlone = false
     /// Seed of all noise.
     public var seed: UInt64 = 0
     /// Whether latents are samples of the encoder's distribution instead of its mean.
@@ -38,6 +43,40 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         return options
     }
 
+    /// SVI (Kwon & Ye, "Solving Video Inverse Problems Using Image Diffusion Models", 2024): the whole schedule in 100 steps from one
+    /// noise for all frames, 5 conjugate-gradient steps over all of them, eta 0.8 with one noise, no low-pass. Its prior lives in
+    /// pixels: `ADMPrior`, or `PixelSpacePrior` over a denoiser, either in a `PatchedPrior` for frames larger than 256 x 256.
+    public static var svi: RestorationOptions {
+        var options = RestorationOptions()
+        options.steps = 100
+        options.tau = 1
+        options.start = .pureNoise
+        options.conjugateGradientSteps = 5
+        options.finalConsistencySteps = 5
+        options.eta = 0.8
+        options.lowPass = 0
+        return options
+    }
+
+    /// DDS (Chung, Lee & Ye, "Decomposed Diffusion Sampler for Accelerating Large-Scale Inverse Problems", 2024) frame by frame: SVI's
+    /// numbers without its batch consistency. Every frame has a noise of its own at the start and at each renoising, and conjugate
+    /// gradients of its own unless the operator mixes frames.
+    public static var dds: RestorationOptions {
+        var options = RestorationOptions.svi
+        options.start = .independentPureNoise
+        options.renoising = .independent
+        options.solvesFramesAlone = true
+        return options
+    }
+
+    /// Whose the new noise of the renoising is.
+    public enum Renoising: String, Sendable, Codable, CaseIterable {
+        /// One noise for all frames ("batch-consistent").
+        case shared
+        /// A noise of its own for every frame.
+        case independent
+    }
+
     /// How small frames are enlarged for the start.
     public enum Upsampling: String, Sendable, Codable, CaseIterable {
         /// Every pixel repeated, as in the paper. An inversion keeps the blocks.
@@ -56,6 +95,10 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case sharedNoise = "noise"
         /// Each measured frame with a noise of its own: the ablation.
         case independentNoise = "independent-noise"
+        /// One random noise for all frames and nothing of the measurement. For a tau of 1: at a smaller one there should be a signal.
+        case pureNoise = "pure-noise"
+        /// The same with a noise of its own for every frame.
+        case independentPureNoise = "independent-pure-noise"
     }
 
     /// Throws a sentence when a number is outside its range.

@@ -16,13 +16,15 @@ public struct RestorationProgress: Sendable, Equatable {
         case encoding
         /// The last data step.
         case finishing
+        /// An iteration over all frames at once, of a method without a network.
+        case optimizing
     }
 
     public var phase: Phase
-    /// The timestep's number, 1 ... stepCount; 0 during the inversion.
+    /// The timestep's (or iteration's) number, 1 ... stepCount; 0 during the inversion.
     public var step: Int
     public var stepCount: Int
-    /// The schedule's timestep.
+    /// The schedule's timestep; 0 where there is none.
     public var timestep: Int
     /// Frames of this phase that are done, of all.
     public var frame: Int
@@ -52,6 +54,7 @@ struct WorkMeter {
             case .everyFrameInversion: n * (cost.encoding + steps * cost.prediction)
             case .sharedNoise: cost.encoding
             case .independentNoise: n * cost.encoding
+            case .pureNoise, .independentPureNoise: 0
             }
         total = starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
     }

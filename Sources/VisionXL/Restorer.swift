@@ -31,8 +31,21 @@ public struct Restoration: Sendable {
     /// |Y - A(X)| / |Y| around each data step, in order.
     public var residuals: [RestorationProgress.Residual]
 
-    public init(frames: Tensor, residuals: [RestorationProgress.Residual] = []) {
+    /// What a method that minimises something has brought down: the objective at its start and after each iteration; empty for others.
+    public var objectives: [Double]
+
+    public init(frames: Tensor, residuals: [RestorationProgress.Residual] = [], objectives: [Double] = []) {
         self.frames = frames
         self.residuals = residuals
+        self.objectives = objectives
     }
+}
+
+/// The measurement as float32 on a device, if it is one.
+func requireMeasurement(_ measurement: Tensor, on device: Device) throws -> Tensor {
+    guard measurement.rank == 4, measurement.size(0) >= 1, measurement.size(1) == 3 else {
+        throw RestorationError.invalidMeasurement(
+            "A measurement must have the shape (frames, 3, height, width), and has \(measurement.shape).")
+    }
+    return try measurement.to(.float32).to(device)
 }

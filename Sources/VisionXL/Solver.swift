@@ -10,7 +10,7 @@ import TensorKit
 public struct Solver<Prior: DiffusionPrior>: Restorer {
     public let prior: Prior
     public var options: RestorationOptions
-    /// Standard normal latents (1, C, h, w) of the renoising after each timestep, counted from 0, in place of the seeded ones: what
+    /// Standard normal latents (1, C, h, w), or (N, C, h, w) for every frame its own, of the renoising after each timestep, counted from 0, in place of the seeded ones: what
     /// reproduces another program's run.
     public var noise: (@Sendable (Int) throws -> Tensor)?
 
@@ -74,7 +74,7 @@ extension Solver {
                 let Xbar = try dataConsistency(Xhat, steps: options.conjugateGradientSteps, phase: .consistency)
                 // 4. The scheduled low-pass filter, and the encoder.
                 let Zbar = try encode(lowPass(Xbar, t))
-                // 5. Renoising with one noise for all frames.
+                // 5. Renoising with one noise for all frames (unless each is to have its own).
                 Z = try renoise(Zbar, noisePrediction, to: timesteps[index + 1], with: noise(index))
             }
             // 7. Beyond the paper: once more the data, so that the autoencoder's error is not in what was measured.
@@ -93,13 +93,34 @@ extension Solver {
 
         /// Xbar = argmin |Y - A X|^2 over X in Xhat + Krylov_l.
         mutating func dataConsistency(_ Xhat: Tensor, steps: Int, phase: RestorationProgress.Phase) throws -> Tensor {
-            let (solution, report) = try conjugateGradients(
-                A, measurement: Y, start: Xhat, iterations: steps, usingSymmetrizer: options.usesSymmetrizer)
-            let residual = RestorationProgress.Residual(before: report.residualBefore, after: report.residualAfter)
+            let (solution, residual) = try solve(from: Xhat, steps: steps)
             guard residual.after.isFinite else { throw RestorationError.notFinite(step: step) }
             residuals.append(residual)
             try tell(phase, frame: frames.count, residual: residual)
             return solution
+        }
+
+        private func solve(from Xhat: Tensor, steps: Int) throws -> (Tensor, RestorationProgress.Residual) {
+            func solve(_ Y: Tensor, _ start: Tensor) throws -> (Tensor, RestorationProgress.Residual) {
+                let (solution, report) = try conjugateGradients(
+                    A, measurement: Y, start: start, iterations: steps, usingSymmetrizer: options.usesSymmetrizer)
+                return (solution, .init(before: report.residualBefore, after: report.residualAfter))
+            }
+            guard options.solvesFramesAlone, !A.mixesFrames else { return try solve(Y, Xhat) }
+            let parts = try (0..<frames.count).map { try solve(Y.rows($0..<$0 + 1), Xhat.rows($0..<$0 + 1)) }
+            // Of the whole video again: the root of the sum of squares.
+            let sizes = try parts.indices.map { frame in
+                let size = try Y.rows(frame..<frame + 1).norm()
+                return size > 0 ? size : 1
+            }
+            func total(_ part: KeyPath<RestorationProgress.Residual, Double>) throws -> Double {
+                let squares = zip(parts, sizes).map { $0.1[keyPath: part] * $1 }.map { $0 * $0 }
+                let measured = try Y.norm()
+                return squares.reduce(0, +).squareRoot() / (measured > 0 ? measured : 1)
+            }
+            return (
+                try Tensor.concatenate(parts.map(\.0), along: 0), .init(before: try total(\.before), after: try total(\.after))
+            )
         }
 
         /// Xbar * h_sigma with sigma = lambda sqrt(1 - abar), frame by frame.
@@ -109,7 +130,7 @@ extension Solver {
             return try GaussianBlur.lowPass(sigma: sigma, taps: options.lowPassTaps).apply(X)
         }
 
-        /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames.
+        /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames or one for each.
         func renoise(_ Zbar: Tensor, _ noisePrediction: Tensor, to next: Int, with noise: Tensor) throws -> Tensor {
             let abar = schedule.alphaBar(next)
             let eta = options.eta
@@ -130,15 +151,12 @@ extension Solver.Run {
         options = solver.options
         schedule = prior.schedule
         timesteps = solver.timesteps
-        guard measurement.rank == 4, measurement.size(0) >= 1, measurement.size(1) == 3 else {
-            throw RestorationError.invalidMeasurement(
-                "A measurement must have the shape (frames, 3, height, width), and has \(measurement.shape).")
-        }
-        Y = try measurement.to(.float32).to(prior.device)
+        Y = try requireMeasurement(measurement, on: prior.device)
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
         frames = Padding(count: shape[0], height: shape[2], width: shape[3], multiple: prior.frameMultiple)
-        let latent = prior.latentShape(frames: 1, height: frames.paddedHeight, width: frames.paddedWidth)
+        let noisy = options.renoising == .shared ? 1 : frames.count
+        let latent = prior.latentShape(frames: noisy, height: frames.paddedHeight, width: frames.paddedWidth)
         let device = prior.device
         let seed = options.seed
         noise = solver.noise ?? { step in

@@ -42,9 +42,10 @@ struct ProgressDisplay: Sendable {
         var parts: [String] = []
         if let windowCount, windowCount > 1 { parts.append("window \(window + 1)/\(windowCount)") }
         parts.append(progress.step == 0 ? "start" : "step \(progress.step)/\(progress.stepCount)")
-        parts.append("\(progress.phase.rawValue) frame \(progress.frame)/\(progress.frameCount)")
+        let isWhole = progress.phase == .optimizing
+        parts.append(progress.phase.rawValue + (isWhole ? "" : " frame \(progress.frame)/\(progress.frameCount)"))
         let seconds = now.timeIntervalSince(phaseBegan)
-        if seconds > 0.5, progress.frame > 1 { parts.append(String(format: "%.2f frames/s", Double(progress.frame - 1) / seconds)) }
+        if seconds > 0.5, progress.frame > 1, !isWhole { parts.append(String(format: "%.2f frames/s", Double(progress.frame - 1) / seconds)) }
         let elapsed = now.timeIntervalSince(began)
         let done = (Double(window) + progress.fraction) / Double(max(windowCount ?? window + 1, 1))
         if done > 0.01, windowCount != nil {

@@ -85,6 +85,21 @@ import Testing
         #expect(throws: ProblemError.notFloatingPoint(.uint8)) { try problem.apply(.zeros([8, 3, 8, 12], dtype: .uint8)) }
     }
 
+    /// What says that it does not mix frames gives the same for a video as for its frames one at a time.
+    @Test(arguments: Registered.all) func framesAreMixedOnlyWhereItIsSaid(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() where !problem.mixesFrames {
+            let x = try random(shape, seed: 1)
+            let whole = try problem.apply(x)
+            #expect(whole.size(0) == shape[0])
+            for frame in 0..<shape[0] {
+                let alone = try problem.apply(x.rows(frame..<frame + 1))
+                #expect(try relativeDistance(alone, whole.rows(frame..<frame + 1)) < 1e-6)
+            }
+        }
+        #expect(try TemporalAverage().then(GaussianBlur()).mixesFrames)
+        #expect(try !AveragePooling(factor: 2).then(GaussianBlur()).transposed.mixesFrames)
+    }
+
     @Test func whichOperatorsHaveASymmetrizer() throws {
         func has(_ problem: any LinearOperator) -> Bool { problem.symmetrizer != nil }
         #expect(has(Identity()))
