@@ -129,8 +129,8 @@ def random_mask(ratio, seed, height, width):
     return torch.from_numpy(mask.reshape(height, width))
 
 
-def for_task(task, height, width, mask_seed=0):
-    """The operator of a task of the paper for MEASUREMENTS of height x width."""
+def of_task(task, height, width, mask_seed=0):
+    """The operator of a task of the paper for frames of height x width. `parts` are its operators in order."""
     if task not in TASKS:
         raise SystemExit(f"There is no task {task}; the tasks are {', '.join(TASKS)}.")
     spatial = {
@@ -141,3 +141,9 @@ def for_task(task, height, width, mask_seed=0):
     }[task.rstrip("+")]()
     temporal = [TemporalAverage(7)] if task == "average" or task.endswith("+") else []
     return Sequence(*temporal, *spatial)
+
+
+def of_measurement(task, height, width, mask_seed=0):
+    """The operator of a task whose measurements are of height x width."""
+    factor = 4 if task.startswith("sr4") else 1
+    return of_task(task, factor * height, factor * width, mask_seed)

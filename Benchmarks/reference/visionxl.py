@@ -288,7 +288,7 @@ def main():
     given = {name: getattr(arguments, name) for name in vars(options) if getattr(arguments, name) is not None}
     options = dataclasses.replace(options, **given)
     Y = media.read(arguments.input).to(arguments.device)
-    A = operators.for_task(arguments.task, *Y.shape[2:], arguments.mask_seed)
+    A = operators.of_measurement(arguments.task, *Y.shape[2:], arguments.mask_seed)
     model = Model(arguments.model, arguments.device)
 
     def tell(t, Xhat, Xbar):
