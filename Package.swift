@@ -61,7 +61,7 @@ let package = Package(
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"]),
-        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"]),
+        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
