@@ -39,7 +39,7 @@ let package = Package(
         .target(
             name: "VisionXL",
             dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
-        .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics"]),
+        .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics", "Weights"]),
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [
@@ -66,8 +66,8 @@ let package = Package(
         .testTarget(
             name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "VideoIO", "Weights"],
             exclude: ["Fixtures", "convert_networks_test.py"]),
-        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
+        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "CommandTests",
             dependencies: [

@@ -34,7 +34,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     var tasks: CommaSeparated<String> = CommaSeparated(EvaluationTask.paper)
 
     @Option(help: ArgumentHelp("Methods, separated by commas: \(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "names"))
-    var methods: CommaSeparated<MethodName> = CommaSeparated([.visionxl, .paper])
+    var methods: CommaSeparated<MethodName> = CommaSeparated([.visionxl, .paper, .svi, .dds, .admmTV, .upsampling])
 
     @Option(help: ArgumentHelp("Numbers, separated by commas: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "names"))
     var metrics: CommaSeparated<Metric> = CommaSeparated([.psnr, .ssim, .lpips, .fvd, .flicker, .consistency])
@@ -54,13 +54,13 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Vary one part of the algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", ")).")
     var ablation: Ablation?
 
-    @Option(help: ArgumentHelp("The pixel-space prior of svi and pixel: ffdnet, or a folder with a guided-diffusion network.", valueName: "name"))
+    @Option(help: ArgumentHelp("The pixel-space prior of svi, dds and pixel: ffdnet, or a guided-diffusion network's .safetensors with its .json beside.", valueName: "file"))
     var pixelPrior = "ffdnet"
 
     @Flag(help: "Keep the restored videos, so that metrics can be added later.")
     var keepFrames = false
 
-    @OptionGroup(title: "Model of visionxl, paper and dds")
+    @OptionGroup(title: "Model of visionxl and paper")
     var model: ModelOptions
 
     @OptionGroup(title: "Algorithm of visionxl and pixel")

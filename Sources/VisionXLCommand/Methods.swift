@@ -1,17 +1,29 @@
 import ArgumentParser
 import Evaluation
 import Foundation
+import InverseProblems
 import LatentDiffusion
 import Synchronization
 import TensorKit
 import VisionXL
+import Weights
 
 /// The methods that `evaluate` knows by name.
 enum MethodName: String, CaseIterable, ExpressibleByArgument {
-    /// The default.
+    /// VISION-XL as the program runs it.
     case visionxl
     /// Algorithm 1 and nothing else.
     case paper
+    /// Algorithm 1 as the program runs it with a prior in pixel space.
+    case pixel
+    case svi
+    case dds
+    case admmTV = "admm-tv"
+    /// Conjugate gradients from the enlarged measurement, as many steps as VISION-XL takes in all, no prior.
+    case cg
+    case adjoint
+    /// The measurement itself, enlarged where it is smaller.
+    case upsampling
 }
 
 /// Makes contenders; those that share a network share one copy of it, loaded when the first of them runs.
@@ -20,22 +32,62 @@ struct Methods: Sendable {
     let device: Device
     private let modelDescription: String
     private let latent: Shared<LatentDiffusionPrior>
+    private let pixelDescription: String
+    private let pixel: Shared<PixelPriors>
 
     init(model: ModelOptions, pixelPrior: String, options: RestorationOptions, device: Device) throws {
         self.options = options
         self.device = device
         let folder = try ModelLibrary.folder(named: model.model)
         modelDescription = "\(Self.identity(of: folder)) \(model.variant ?? "") \(model.autoencoder) \((model.dtype ?? device.runningType).rawValue)"
-        latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
+        let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
+        self.latent = latent
+        if pixelPrior == "ffdnet" {
+            pixelDescription = pixelPrior
+            pixel = Shared {
+                let network = try FFDNet(weights: NetworkLibrary.url(of: .ffdnetColor), device: device)
+                return .ffdnet(network, schedule: try latent.value.schedule)
+            }
+        } else {
+            let file = URL(fileURLWithPath: pixelPrior)
+            pixelDescription = Self.identity(of: file)
+            pixel = Shared { .adm(ADMPrior(try ADMUNet(weights: file, device: device))) }
+        }
     }
 
     func contender(_ method: MethodName) throws -> Contender {
+        let device = device
+        let name = method.rawValue
         switch method {
-        case .visionxl: return try contender(method.rawValue, options: options)
+        case .visionxl: return try contender(name, options: options)
         case .paper:
             var paper = RestorationOptions.paper
             paper.seed = options.seed
-            return try contender(method.rawValue, options: paper)
+            return try contender(name, options: paper)
+        case .pixel: return try pixelContender(name, options: options) { try $0.forVisionXL }
+        case .svi: return try pixelContender(name, options: .svi) { try $0.forWholeSchedule }
+        case .dds: return try pixelContender(name, options: .dds) { try $0.forWholeSchedule }
+        case .admmTV:
+            let settings = TotalVariationOptions()
+            return Contender(name: name, settings: try Self.describe(settings)) { ADMMTotalVariation(options: settings, device: device) }
+        case .cg:
+            let timesteps = 8  // What VISION-XL has by default, of which the last has the final step's.
+            let steps = options.conjugateGradientSteps * (timesteps - 1) + options.finalConsistencySteps
+            return Contender(name: name, settings: "\(steps) steps") { ConjugateGradientsRestorer(steps: steps, device: device) }
+        case .adjoint: return Contender(name: name, settings: "") { AdjointRestorer(device: device) }
+        case .upsampling: return Contender(name: name, settings: "") { UpsamplingRestorer(device: device) }
+        }
+    }
+
+    private func pixelContender(
+        _ name: String, options base: RestorationOptions, prior: @escaping @Sendable (PixelPriors) throws -> any DiffusionPrior
+    ) throws -> Contender {
+        var options = base
+        options.seed = self.options.seed
+        let (chosen, pixel) = (options, pixel)
+        return Contender(name: name, settings: "\(pixelDescription) \(try Self.describe(options))") {
+            func solver(_ prior: some DiffusionPrior) -> any Restorer { Solver(prior: prior, options: chosen) }
+            return solver(try prior(pixel.value))
         }
     }
 
@@ -48,7 +100,7 @@ struct Methods: Sendable {
     }
 
     /// Every option, whatever a later version adds.
-    private static func describe(_ options: RestorationOptions) throws -> String {
+    private static func describe(_ options: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         return String(decoding: try encoder.encode(options), as: UTF8.self)
@@ -56,6 +108,9 @@ struct Methods: Sendable {
 
     /// A model's name with the sizes and dates of its files: another model in the same place is another model.
     private static func identity(of folder: URL) -> String {
+        if !folder.hasDirectoryPath, let values = try? folder.resourceValues(forKeys: [.fileSizeKey]), let size = values.fileSize {
+            return "\(folder.lastPathComponent)=\(size)"
+        }
         let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: [.fileSizeKey, .contentModificationDateKey])
         var entries: [String] = []
         while let file = files?.nextObject() as? URL {
@@ -65,6 +120,33 @@ struct Methods: Sendable {
             entries.append("\(file.lastPathComponent)=\(values.fileSize ?? 0)@\(Int(values.contentModificationDate?.timeIntervalSince1970 ?? 0))")
         }
         return folder.lastPathComponent + "[" + entries.sorted().joined(separator: ",") + "]"
+    }
+}
+
+/// A prior in pixel space, as the methods want it.
+private enum PixelPriors: Sendable {
+    /// - Parameter schedule: of the latent prior, so that VISION-XL walks the same timesteps with either.
+    case ffdnet(FFDNet, schedule: DDIMSchedule)
+    case adm(ADMPrior)
+
+    /// Few steps at low noise: the whole frame at once where the network is one of convolutions.
+    var forVisionXL: any DiffusionPrior {
+        get throws {
+            switch self {
+            case .ffdnet(let network, let schedule): PixelSpacePrior(network, schedule: schedule)
+            case .adm(let prior): try PatchedPrior(prior)
+            }
+        }
+    }
+
+    /// SVI and DDS: the schedule that pixel-space models are trained on, patches of 256 x 256.
+    var forWholeSchedule: any DiffusionPrior {
+        get throws {
+            switch self {
+            case .ffdnet(let network, _): try PatchedPrior(PixelSpacePrior(network))
+            case .adm(let prior): try PatchedPrior(prior)
+            }
+        }
     }
 }
 

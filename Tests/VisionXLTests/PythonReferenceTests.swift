@@ -1,0 +1,37 @@
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import TestSupport
+import Testing
+import Weights
+
+@testable import VisionXL
+
+/// The whole solver with the built-in prior and its own noise, against an implementation of its own in Python with diffusers
+/// (Benchmarks/reference/visionxl.py), on a real clip. make_fixtures.py beside it says what the file holds, and makes it anew when
+/// Models/builtin has changed. They differ by 6e-7.
+@Suite struct PythonReferenceTests {
+    @Test(arguments: ["sr4+", "deblur+", "inpaint", "sr4+ paper"]) func theSameFrames(run: String) throws {
+        let words = run.split(separator: " ").map(String.init)
+        let isPaper = words.count > 1
+        let reference = try SafetensorsFile(at: projectRoot.appendingPathComponent("Tests/VisionXLTests/Fixtures/visionxl.safetensors"))
+            .tensors()
+        let model = try LatentDiffusionModel(
+            folder: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
+        var options = isPaper ? RestorationOptions.paper : RestorationOptions()
+        options.seed = 1
+        let degradation = try Degradation(task: words[0])
+        let A = try degradation.operator(height: 48, width: 64)
+        var Y = try reference.require("\(words[0]).measurement").to(.float32) * (2.0 / 255) - 1
+        // What stands in the holes was not measured.
+        if degradation.maskRatio != nil { Y = try A.apply(Y) }
+
+        let result = try Solver(prior: LatentDiffusionPrior(model), options: options).restore(Y, operator: A).frames
+        let frames = try reference.require(words[0] + (isPaper ? ".paper" : ".frames"))
+        for (row, frame) in [0, 4].enumerated() {
+            let error = try relativeError(result.rows(frame..<frame + 1), frames.rows(row..<row + 1))
+            #expect(error < 1e-5, "frame \(frame)")
+        }
+    }
+}
