@@ -10,7 +10,7 @@ import Weights
 ///
 /// Frames are resized and features taken as the distance's authors do it (Unterthiner et al. 2018), in float32.
 public struct I3D: Sendable {
-    /// The fewest frames of a clip: half a second at most is seen at once, and two such views are averaged.
+    /// The fewest frames of a clip: the network keeps one of eight, and needs two.
     public static let leastFrames = 9
     /// Numbers that describe a clip: one for each of Kinetics' classes, before the softmax.
     public static let featureCount = 400
@@ -74,7 +74,7 @@ public struct I3D: Sendable {
 
     /// The features of a clip, taken as a whole: (1, 400).
     ///
-    /// Cost: 3.4 GFLOP and 30 MB of memory a frame, beside the frames themselves.
+    /// Cost: 3.4 GFLOP a frame; the memory grows with the clip.
     /// - Parameter video: (N, 3, H, W) of any real type, pixels in [-1, 1], N at least 9; it is resized to 224x224 whatever its shape.
     /// - Throws: `MetricError` for fewer frames and values that are not finite, `TensorError` from the engine.
     public func features(of video: Tensor) throws -> Tensor {

@@ -14,7 +14,7 @@ public struct LPIPS: Sendable {
     public enum Network: String, CaseIterable, Sendable {
         /// What the authors recommend for measuring.
         case alexnet
-        /// About ten times as much work.
+        /// About twenty times as much work.
         case vgg16
 
         /// Its file in `NetworkLibrary`.

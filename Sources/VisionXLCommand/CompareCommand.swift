@@ -14,7 +14,7 @@ struct CompareCommand: AsyncParsableCommand {
               psnr            in dB; more is better
               ssim            Wang et al. 2004, window of 11 pixels, sigma 1.5; 1 is best
               lpips           Zhang et al. 2018, v0.1, AlexNet; 0 is best
-              lpips-vgg       the same with VGG16, ten times as slow
+              lpips-vgg       the same with VGG16, which takes far longer
               temporal-error  |change in time - the reference's|; 0 is best
               flicker         |change in time| where the reference is still
 

@@ -3,11 +3,12 @@ import Foundation
 import LatentDiffusion
 import TensorKit
 import VideoIO
+import Weights
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Show what was found: engine, devices, ffmpeg, models, memory.",
+        abstract: "Show what was found: engine, devices, ffmpeg, models, networks, memory.",
         discussion: "Ends with an error when something is missing that a restoration needs.")
 
     mutating func run() async throws {
@@ -41,6 +42,10 @@ struct DoctorCommand: AsyncParsableCommand {
             do { _ = try ModelLibrary.folder(named: "builtin") } catch { problem("models", error) }
         }
         for (name, folder) in ModelLibrary.names { line("model", "\(name), \(folder.path)") }
+        for network in NetworkLibrary.Network.allCases {
+            // Without them only the metrics that use them are missing.
+            do { line("network", "\(network.rawValue), \(try NetworkLibrary.url(of: network).path)") } catch { line("network", "none: \(error)") }
+        }
         if problems > 0 { throw ExitCode.failure }
     }
 
