@@ -67,7 +67,7 @@ let package = Package(
             name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "VideoIO", "Weights"],
             exclude: ["Fixtures", "convert_networks_test.py"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
-        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "Metrics", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
