@@ -95,7 +95,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case sharedNoise = "noise"
         /// Each measured frame with a noise of its own: the ablation.
         case independentNoise = "independent-noise"
-        /// One random noise for all frames and nothing of the measurement. For a tau of 1: at a smaller one there should be a signal.
+        /// One random noise for all frames and nothing of the measurement; tau must be 1.
         case pureNoise = "pure-noise"
         /// The same with a noise of its own for every frame.
         case independentPureNoise = "independent-pure-noise"
@@ -108,6 +108,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         }
         try check(steps >= 1 && steps <= 1000, "The number of steps must be 1 to 1000, and is \(steps).")
         try check(tau > 0 && tau <= 1, "tau must be above 0 and at most 1, and is \(tau).")
+        try check(
+            tau == 1 || ![.pureNoise, .independentPureNoise].contains(start),
+            "A start from pure noise walks the whole schedule: tau must be 1, and is \(tau).")
         try check(conjugateGradientSteps >= 0, "The number of conjugate-gradient steps must not be negative.")
         try check(finalConsistencySteps >= 0, "The number of final conjugate-gradient steps must not be negative.")
         try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")

@@ -37,6 +37,24 @@ public struct RestorationProgress: Sendable, Equatable {
     public struct Residual: Sendable, Equatable, Codable {
         public var before: Double
         public var after: Double
+
+        public init(before: Double, after: Double) {
+            self.before = before
+            self.after = after
+        }
+    }
+
+    public init(
+        phase: Phase, step: Int, stepCount: Int, timestep: Int = 0, frame: Int, frameCount: Int, fraction: Double, residual: Residual? = nil
+    ) {
+        self.phase = phase
+        self.step = step
+        self.stepCount = stepCount
+        self.timestep = timestep
+        self.frame = frame
+        self.frameCount = frameCount
+        self.fraction = fraction
+        self.residual = residual
     }
 }
 

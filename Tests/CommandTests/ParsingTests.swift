@@ -67,8 +67,13 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
     }
 
     @Test(arguments: RestorationOptions.Start.allCases) func starts(start: RestorationOptions.Start) throws {
-        let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--start", start.rawValue)
+        // A start from pure noise is for the whole schedule.
+        let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--tau", "1", "--start", start.rawValue)
         #expect(command.algorithm.options.start == start)
+    }
+
+    @Test(arguments: ["pure-noise", "independent-pure-noise"]) func pureNoiseNeedsTheWholeSchedule(start: String) {
+        #expect(throws: (any Error).self) { try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--start", start) }
     }
 
     @Test(arguments: Degradation.tasks) func tasks(name: String) throws {

@@ -70,6 +70,15 @@ import Testing
         #expect(abs(try rest.norm() / Y.norm() - report.residuals[30]) < 1e-6)
     }
 
+    /// The objectives that the same formulas gave in a few lines of PyTorch, with z stored and the differences padded by zeros.
+    @Test func theWayIsTheOneOfTheFormulas() throws {
+        let problem = try AveragePooling(factor: 4)
+        let (_, report) = try minimizeTotalVariation(problem, measurement: problem.apply(Self.movingTexture(8, 24, 32)))
+        for (iteration, expected) in [1: 29.82, 2: 19.312, 5: 7.9999, 10: 4.324, 20: 3.4561, 30: 3.3433] {
+            #expect(abs(report.objectives[iteration] - expected) < 2e-4 * expected, "iteration \(iteration)")
+        }
+    }
+
     /// At the minimum A'(Y - A X) = lambda D's with s the signs of D X where it is not zero and within -1...1 elsewhere. For a single pair of
     /// pixels and A = 1 that is soft thresholding: both move towards each other by lambda, or meet.
     @Test(arguments: [(0.3, 0.3, 0.7), (0.6, 0.5, 0.5)]) func twoPixelsMeetOrMoveByLambda(weight: Double, low: Double, high: Double) throws {

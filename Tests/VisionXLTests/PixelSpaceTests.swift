@@ -132,17 +132,20 @@ struct BlurDenoiser: NoiseConditionalDenoiser {
     static let weights = projectRoot.appendingPathComponent(".deps/networks/ffdnet-color.safetensors")
     static let hasFFDNet = FileManager.default.fileExists(atPath: weights.path)
 
-    /// SVI's numbers with FFDNet, few steps: the measurement is explained, and the frames are closer to the truth than their enlargement.
-    @Test(.enabled(if: hasFFDNet, "FFDNet's weights are not in .deps/networks")) func sviRestoresWithFFDNet() throws {
+    /// SVI's numbers with FFDNet, few steps: the measurement is explained, and the frames are closer to the truth than a blurred
+    /// measurement is, or not much further from it than the enlargement of a small one.
+    @Test(
+        .enabled(if: hasFFDNet, "FFDNet's weights are not in .deps/networks"),
+        arguments: [("sr4", 1e-3, 1.5), ("deblur", 0.1, 0.8)])
+    func sviRestoresWithFFDNet(task: String, residual: Double, ratio: Double) throws {
         let truth = try SolverTests.video(3, 64, 64)
-        let A = try AveragePooling(factor: 4)
+        let A = try Degradation(task: task).operator(height: 64, width: 64)
         let Y = try A.apply(truth)
         var solver = Solver(prior: PixelSpacePrior(try FFDNet(weights: Self.weights)), options: .svi)
         solver.options.steps = 20
         let result = try solver.restore(Y, operator: A)
-        #expect(try #require(result.residuals.last).after < 1e-3)
-        let bicubic = try UpsamplingRestorer().restore(Y, operator: A).frames
-        let (ours, theirs) = (try (result.frames - truth).norm(), try (bicubic - truth).norm())
-        #expect(ours < 1.3 * theirs)
+        #expect(try #require(result.residuals.last).after < residual)
+        let measured = try UpsamplingRestorer().restore(Y, operator: A).frames
+        #expect(try (result.frames - truth).norm() < ratio * (measured - truth).norm())
     }
 }

@@ -43,6 +43,7 @@ struct BlurPrior: DiffusionPrior {
         let A = try AveragePooling(factor: 2)
         var solver = Solver(prior: Self.prior)
         solver.options.start = start
+        if [.pureNoise, .independentPureNoise].contains(start) { solver.options.tau = 1 }
         let result = try solver.restore(A.apply(truth), operator: A)
         #expect(result.frames.shape == truth.shape)
         #expect(result.frames.dtype == .float32)
@@ -126,10 +127,11 @@ struct BlurPrior: DiffusionPrior {
         let Y = try Self.video(3, 12, 16)
         for (start, isShared) in [
             (RestorationOptions.Start.firstFrameInversion, true), (.sharedNoise, true), (.everyFrameInversion, false),
-            (.independentNoise, false),
+            (.independentNoise, false), (.pureNoise, true), (.independentPureNoise, false),
         ] {
             var solver = Solver(prior: Self.prior)
             solver.options.start = start
+            if [.pureNoise, .independentPureNoise].contains(start) { solver.options.tau = 1 }
             var run = try Solver<BlurPrior>.Run(solver, Y, Identity()) { _ in }
             let Z = try run.start()
             let difference = try (Z.rows(0..<1) - Z.rows(1..<2)).absolute().maximum().item()
@@ -178,7 +180,7 @@ struct BlurPrior: DiffusionPrior {
     @Test(arguments: [
         { (o: inout RestorationOptions) in o.steps = 0 }, { o in o.tau = 0 }, { o in o.tau = 1.5 }, { o in o.eta = -0.1 },
         { o in o.conjugateGradientSteps = -1 }, { o in o.lowPass = -.infinity }, { o in o.lowPassTaps = 4 },
-        { o in o.framesPerPass = 0 },
+        { o in o.framesPerPass = 0 }, { o in o.start = .pureNoise }, { o in o.start = .independentPureNoise },
     ] as [@Sendable (inout RestorationOptions) -> Void])
     func optionsOutOfRangeAreSentences(change: @Sendable (inout RestorationOptions) -> Void) throws {
         var options = RestorationOptions()
