@@ -6,7 +6,8 @@ import Testing
 @Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct PythonReferenceTests {
     /// `VISIONXL_PYTHON`, or python3.
     static let python = ProcessInfo.processInfo.environment["VISIONXL_PYTHON"] ?? "python3"
-    static let absence: Comment = "no Python with torch and diffusers; install Benchmarks/reference/requirements.txt and set VISIONXL_PYTHON to it"
+    static let absence: Comment =
+        "no Python with torch and diffusers; install Benchmarks/reference/requirements.txt, and set VISIONXL_PYTHON if it is not python3"
 
     static func pythonIsComplete() -> Bool {
         let process = Process()

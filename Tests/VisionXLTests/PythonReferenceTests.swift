@@ -12,11 +12,16 @@ import Weights
 /// (Benchmarks/reference/visionxl.py), on a real clip. make_fixtures.py beside it says what the file holds, and makes it anew when
 /// Models/builtin has changed. They differ by 6e-7.
 @Suite struct PythonReferenceTests {
+    /// All tensors of `Fixtures/NAME.safetensors`.
+    static func fixture(_ name: String) throws -> [String: Tensor] {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/\(name).safetensors")
+        return try SafetensorsFile(at: file).tensors()
+    }
+
     @Test(arguments: ["sr4+", "deblur+", "inpaint", "sr4+ paper"]) func theSameFrames(run: String) throws {
         let words = run.split(separator: " ").map(String.init)
         let isPaper = words.count > 1
-        let reference = try SafetensorsFile(at: projectRoot.appendingPathComponent("Tests/VisionXLTests/Fixtures/visionxl.safetensors"))
-            .tensors()
+        let reference = try Self.fixture("visionxl")
         let model = try LatentDiffusionModel(
             folder: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
         var options = isPaper ? RestorationOptions.paper : RestorationOptions()
@@ -33,5 +38,11 @@ import Weights
             let error = try relativeError(result.rows(frame..<frame + 1), frames.rows(row..<row + 1))
             #expect(error < 1e-5, "frame \(frame)")
         }
+    }
+
+    @Test func theSameMask() throws {
+        let mask = try Self.fixture("admm_tv").require("inpaint.mask").to(.float32)
+        let ours = try Mask.random(ratio: 0.5, seed: 0, height: 64, width: 96).mask
+        #expect(try (ours - mask).norm() == 0)
     }
 }
