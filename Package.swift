@@ -71,7 +71,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport", "VisionXL", "InverseProblems", "TensorKit", "Weights",
+                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "InverseProblems", "TensorKit", "Weights",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),

@@ -17,7 +17,7 @@ public enum Metric: String, Sendable, Codable, CaseIterable, CodingKeyRepresenta
     /// Mean change from frame to frame where the truth stands still, minus the truth's own, in units of [-1, 1].
     case flicker
     /// Mean |d/dt X - d/dt truth|, in units of [-1, 1].
-    case consistency
+    case temporalError = "temporal-error"
 
     /// How tables call it, with the direction that is better.
     public var title: String {
@@ -28,7 +28,7 @@ public enum Metric: String, Sendable, Codable, CaseIterable, CodingKeyRepresenta
         case .lpipsVGG: "LPIPS (VGG) ↓"
         case .fvd: "FVD ↓"
         case .flicker: "flicker over truth ↓"
-        case .consistency: "d/dt error ↓"
+        case .temporalError: "temporal error ↓"
         }
     }
 
@@ -39,7 +39,7 @@ public enum Metric: String, Sendable, Codable, CaseIterable, CodingKeyRepresenta
         case .psnr: 2
         case .ssim, .lpips, .lpipsVGG: 3
         case .fvd: 1
-        case .flicker, .consistency: 4
+        case .flicker, .temporalError: 4
         }
     }
 }

@@ -22,7 +22,7 @@ public struct EvaluationPlan: Sendable {
     public var noise = 0.0
     public var seed: UInt64 = 0
     public var contenders: [Contender]
-    public var metrics: [Metric] = [.psnr, .ssim, .lpips, .fvd, .flicker, .consistency]
+    public var metrics: [Metric] = [.psnr, .ssim, .lpips, .fvd, .flicker, .temporalError]
     /// Where degradations, methods and metrics run.
     public var device = Device.cpu
     /// Whether restored videos stay in the folder, losslessly in 16 bits: large, but a metric can be added later without restoring again.

@@ -10,7 +10,7 @@ struct Pictures: Sendable {
     let side: Int
 
     /// Differences are shown this many times as large.
-    static let differenceGain = 8.0
+    static let differenceGain = 4.0
     /// Rows of a slice's picture for each frame.
     static let rowsPerFrame = 6
 

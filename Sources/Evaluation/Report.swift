@@ -46,7 +46,7 @@ struct Report {
                     \(figure("truth", detail: "\(place)/detail.png", difference: nil, slice: "\(place)/slice.png", note: ""))
                     \(cells.map(figure).joined(separator: "\n"))
                     </div>
-                    <div class="row">\([Metric.psnr, .ssim, .lpips, .consistency].compactMap { curves($0, cells) }.joined(separator: "\n"))</div>
+                    <div class="row">\([Metric.psnr, .ssim, .lpips, .temporalError].compactMap { curves($0, cells) }.joined(separator: "\n"))</div>
                     """
             }
         }
@@ -58,7 +58,7 @@ struct Report {
         if let failure = cell.failure {
             return "<figure><figcaption>\(Self.escape(name))</figcaption><p class=\"failed\">\(Self.escape(failure))</p></figure>"
         }
-        let numbers = [Metric.psnr, .ssim, .lpips, .flicker, .consistency].compactMap { metric in
+        let numbers = [Metric.psnr, .ssim, .lpips, .flicker, .temporalError].compactMap { metric in
             cell.scores[metric].map { "\(metric.title.dropLast(2)) \(Tables.format($0.mean, metric))" }
         }
         let place = Evaluation.path(cell.settings)

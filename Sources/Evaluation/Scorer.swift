@@ -56,7 +56,7 @@ final class Scorer: Sendable {
                 case .ssim: cell.scores[metric] = try ssim(video, truth)
                 case .lpips: cell.scores[metric] = try perceptualDistance(.alexnet).distance(video, truth)
                 case .lpipsVGG: cell.scores[metric] = try perceptualDistance(.vgg16).distance(video, truth)
-                case .consistency: cell.scores[metric] = try temporalError(video, truth)
+                case .temporalError: cell.scores[metric] = try temporalError(video, truth)
                 case .flicker:
                     let flicker = try stillFlicker(video, truth)
                     cell.stillFlicker = flicker
@@ -98,7 +98,7 @@ extension Metric {
         case .lpips: .lpipsAlexNet
         case .lpipsVGG: .lpipsVGG16
         case .fvd: .i3dKinetics400
-        case .psnr, .ssim, .flicker, .consistency: nil
+        case .psnr, .ssim, .flicker, .temporalError: nil
         }
     }
 }

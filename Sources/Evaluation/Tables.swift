@@ -10,7 +10,7 @@ struct Tables {
     private var plan: EvaluationPlan { results.plan }
     /// As the paper's Table 1 has them.
     private static let tableOrder: [Metric] = [.fvd, .lpips, .lpipsVGG, .psnr, .ssim]
-    private static let temporal: [Metric] = [.flicker, .consistency]
+    private static let temporal: [Metric] = [.flicker, .temporalError]
 
     var markdown: String {
         var parts = ["# Evaluation", summary]

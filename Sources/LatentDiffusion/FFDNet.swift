@@ -19,12 +19,12 @@ public struct FFDNet: NoiseConditionalDenoiser {
     /// - Parameters:
     ///   - weights: the safetensors file.
     ///   - dtype: the type that it runs in.
-    public init(weights url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
+    public init(weights url: URL? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
         try Engine.require(device)
         self.device = device
         self.dtype = dtype
         self.format = format
-        layers = try WeightStore(at: url).build(dtype: dtype, device: device, format: format) { w in
+        layers = try WeightStore(at: url ?? NetworkLibrary.url(of: .ffdnetColor)).build(dtype: dtype, device: device, format: format) { w in
             // An nn.Sequential with a ReLU between two convolutions; 12 colours (3 of 2 x 2 pixels) and the noise go in.
             try (0..<12).map { try Convolution(w["model"][2 * $0], $0 == 0 ? 13 : 96, $0 == 11 ? 12 : 96) }
         }

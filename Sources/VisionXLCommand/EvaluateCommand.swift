@@ -6,11 +6,7 @@ import Synchronization
 import TensorKit
 import VisionXL
 
-extension MeasurementStorage: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
 extension Ablation: ExpressibleByArgument {}
-extension Metric: ExpressibleByArgument {}
 
 struct EvaluateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,17 +26,26 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "A new folder for the results, or that of an evaluation to go on with.")
     var output: String
 
-    @Option(help: ArgumentHelp("What goes wrong, separated by commas: \(Degradation.tasks.joined(separator: ", ")).", valueName: "names"))
-    var tasks: CommaSeparated<String> = CommaSeparated(EvaluationTask.paper)
+    @Option(
+        help: ArgumentHelp("What goes wrong: \(names(Degradation.tasks)). (default: \(EvaluationTask.paper.joined(separator: ",")))", valueName: "list"),
+        transform: { try list($0, option: "--tasks", Degradation.tasks) { Degradation.tasks.contains($0) ? $0 : nil } })
+    var tasks = EvaluationTask.paper
 
-    @Option(help: ArgumentHelp("Methods, separated by commas: \(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "names"))
-    var methods: CommaSeparated<MethodName> = CommaSeparated([.visionxl, .paper, .svi, .dds, .admmTV, .upsampling])
+    @Option(
+        help: ArgumentHelp(
+            "Methods: \(names(MethodName.allCases)). (default: \(MethodName.byDefault.map(\.rawValue).joined(separator: ",")))", valueName: "list"),
+        transform: { try list($0, option: "--methods", MethodName.allCases.map(\.rawValue), MethodName.init) })
+    var methods = MethodName.byDefault
 
-    @Option(help: ArgumentHelp("Numbers, separated by commas: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "names"))
-    var metrics: CommaSeparated<Metric> = CommaSeparated([.psnr, .ssim, .lpips, .fvd, .flicker, .consistency])
+    @Option(
+        help: ArgumentHelp("Numbers: \(names(Metric.allCases)). (default: all but lpips-vgg)", valueName: "list"),
+        transform: { try list($0, option: "--metrics", Metric.allCases.map(\.rawValue), Metric.init) })
+    var metrics: [Metric] = [.psnr, .ssim, .lpips, .fvd, .flicker, .temporalError]
 
-    @Option(help: ArgumentHelp("How measurements are kept, separated by commas: float as in the paper, 8bit, h264:CRF.", valueName: "ways"))
-    var measurement: CommaSeparated<MeasurementStorage> = CommaSeparated([.float])
+    @Option(
+        help: ArgumentHelp("How measurements are kept: float as in the paper, 8bit, h264:CRF. (default: float)", valueName: "list"),
+        transform: { try list($0, option: "--measurement", ["float", "8bit", "h264:0 ... h264:51"], MeasurementStorage.init) })
+    var measurement: [MeasurementStorage] = [.float]
 
     @Option(help: "Standard deviation of Gaussian noise on the measurements, in units of the pixel range [-1, 1].")
     var noise = 0.0
@@ -51,7 +56,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Frames of each clip, from its first one.")
     var frames = 25
 
-    @Option(help: "Vary one part of the algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "Vary one part of the paper's algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", ")).")
     var ablation: Ablation?
 
     @Option(help: ArgumentHelp("The pixel-space prior of svi, dds and pixel: ffdnet, or a guided-diffusion network's .safetensors with its .json beside.", valueName: "file"))
@@ -69,18 +74,15 @@ struct EvaluateCommand: AsyncParsableCommand {
     mutating func validate() throws {
         guard frames >= 1 else { throw ValidationError("--frames must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
-        for task in tasks.values where !Degradation.tasks.contains(task) {
-            throw ValidationError("\(ProblemError.unknownTask(task, known: Degradation.tasks))")
-        }
         if output.isEmpty { throw ValidationError("The name after --output is empty; name a folder.") }
     }
 
     mutating func run() async throws {
         let clips = try Clip.find(self.clips)
         let device = try model.prepareEngine()
-        var plan = EvaluationPlan(clips: clips, tasks: try tasks.values.map { try EvaluationTask(preset: $0) }, contenders: [])
-        plan.storages = measurement.values
-        plan.metrics = metrics.values
+        var plan = EvaluationPlan(clips: clips, tasks: try tasks.map { try EvaluationTask(preset: $0) }, contenders: [])
+        plan.storages = measurement
+        plan.metrics = metrics
         plan.size = size
         plan.frameCount = frames
         plan.noise = noise
@@ -89,12 +91,13 @@ struct EvaluateCommand: AsyncParsableCommand {
         plan.keepsFrames = keepFrames
         let methods = try Methods(model: model, pixelPrior: pixelPrior, options: algorithm.options, device: device)
         if let ablation {
-            var base = algorithm.options
-            // It would hide what is compared.
-            if algorithm.finalCgSteps == nil { base.finalConsistencySteps = 0 }
+            // The final data step would hide what is compared.
+            var algorithm = algorithm
+            if algorithm.finalCgSteps == nil { algorithm.paper = true }
+            let base = algorithm.options
             plan.contenders = try ablation.variants(of: base).map { try methods.contender($0.name, options: $0.options) }
         } else {
-            plan.contenders = try self.methods.values.map(methods.contender)
+            plan.contenders = try self.methods.map(methods.contender)
         }
         let display = EvaluationDisplay(cellCount: plan.cellCount)
         let evaluation = Evaluation(plan, folder: output)
@@ -106,20 +109,19 @@ struct EvaluateCommand: AsyncParsableCommand {
     }
 }
 
-/// A list written with commas: `sr4,deblur`. Empty lists and doubles are refused.
-struct CommaSeparated<Element: ExpressibleByArgument & Hashable & Sendable>: ExpressibleByArgument, Sendable {
-    var values: [Element]
+private func names(_ values: [some RawRepresentable<String>]) -> String { names(values.map(\.rawValue)) }
+private func names(_ values: [String]) -> String { values.joined(separator: ", ") }
 
-    init(_ values: [Element]) { self.values = values }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-        let values = parts.compactMap { Element(argument: $0.trimmingCharacters(in: .whitespaces)) }
-        guard !values.isEmpty, values.count == parts.count, Set(values).count == values.count else { return nil }
-        self.values = values
+/// A list written with commas, `sr4,deblur`: each word once, in its own order.
+private func list<Element: Equatable>(_ text: String, option: String, _ known: [String], _ element: (String) -> Element?) throws -> [Element] {
+    var result: [Element] = []
+    for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.trimmingCharacters(in: .whitespaces) }) {
+        guard let value = element(word) else {
+            throw ValidationError("\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
+        }
+        if !result.contains(value) { result.append(value) }
     }
-
-    var defaultValueDescription: String { values.map(\.defaultValueDescription).joined(separator: ",") }
+    return result
 }
 
 extension ClipSize: ExpressibleByArgument {

@@ -6,10 +6,9 @@ import LatentDiffusion
 import Synchronization
 import TensorKit
 import VisionXL
-import Weights
 
 /// The methods that `evaluate` knows by name.
-enum MethodName: String, CaseIterable, ExpressibleByArgument {
+enum MethodName: String, CaseIterable {
     /// VISION-XL as the program runs it.
     case visionxl
     /// Algorithm 1 and nothing else.
@@ -24,6 +23,8 @@ enum MethodName: String, CaseIterable, ExpressibleByArgument {
     case adjoint
     /// The measurement itself, enlarged where it is smaller.
     case upsampling
+
+    static let byDefault: [MethodName] = [.visionxl, .paper, .svi, .dds, .admmTV, .upsampling]
 }
 
 /// Makes contenders; those that share a network share one copy of it, loaded when the first of them runs.
@@ -45,7 +46,7 @@ struct Methods: Sendable {
         if pixelPrior == "ffdnet" {
             pixelDescription = pixelPrior
             pixel = Shared {
-                let network = try FFDNet(weights: NetworkLibrary.url(of: .ffdnetColor), device: device)
+                let network = try FFDNet(device: device)
                 return .ffdnet(network, schedule: try latent.value.schedule)
             }
         } else {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evaluation
 import Foundation
 import InverseProblems
 import TensorKit
@@ -36,6 +37,31 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.frames == nil && command.window == nil && command.json == nil)
         #expect(command.bits == 8)
         #expect(!command.force)
+    }
+
+    @Test func evaluateByDefault() throws {
+        let command = try parse(EvaluateCommand.self, "evaluate", "a", "b", "-o", "out")
+        #expect(command.clips == ["a", "b"])
+        #expect(command.tasks == ["deblur", "sr4", "inpaint", "deblur+", "sr4+", "inpaint+"])
+        #expect(command.methods == [.visionxl, .paper, .svi, .dds, .admmTV, .upsampling])
+        #expect(command.metrics == [.psnr, .ssim, .lpips, .fvd, .flicker, .temporalError])
+        #expect(command.measurement == [.float])
+        #expect(command.size == .paper && command.frames == 25 && command.noise == 0)
+        #expect(command.ablation == nil && !command.keepFrames)
+        #expect(command.algorithm.options == RestorationOptions())
+    }
+
+    @Test func evaluateAsSaid() throws {
+        let command = try parse(
+            EvaluateCommand.self, "evaluate", "a", "-o", "out", "--tasks", "sr4+, inpaint", "--methods", "cg,admm-tv,cg", "--metrics",
+            "lpips-vgg", "--measurement", "h264:23,8bit", "--size", "640x384", "--frames", "9", "--noise", "0.05", "--ablation", "lowpass",
+            "--keep-frames", "--seed", "7")
+        #expect(command.tasks == ["sr4+", "inpaint"])
+        #expect(command.methods == [.cg, .admmTV])
+        #expect(command.metrics == [.lpipsVGG])
+        #expect(command.measurement == [.h264(quality: 23), .eightBit])
+        #expect(command.size == .fixed(width: 640, height: 384) && command.frames == 9 && command.noise == 0.05)
+        #expect(command.ablation == .lowpass && command.keepFrames && command.algorithm.options.seed == 7)
     }
 
     @Test func everyNumberOfTheAlgorithm() throws {
@@ -258,6 +284,16 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["compare", "a", "b", "--metrics", "psnr,vmaf"], "psnr, ssim, lpips, lpips-vgg, temporal-error, flicker; \"vmaf\" is none"),
         (["compare", "a", "b", "--metrics", ""], "\"\" is none"),
         (["compare", "a", "b", "--side-by-side", "c.png", "--frame=-2"], "--frame"),
+        (["evaluate", "-o", "b"], "<clips>"),
+        (["evaluate", "a", "-o", ""], "--output"),
+        (["evaluate", "a", "-o", "b", "--tasks", "sr4,blur"], "sr4+, deblur+, inpaint+; \"blur\" is none"),
+        (["evaluate", "a", "-o", "b", "--methods", ""], "\"\" is none"),
+        (["evaluate", "a", "-o", "b", "--metrics", "fid"], "fvd"),
+        (["evaluate", "a", "-o", "b", "--measurement", "h264:99"], "h264:0 ... h264:51"),
+        (["evaluate", "a", "-o", "b", "--size", "640"], "--size"),
+        (["evaluate", "a", "-o", "b", "--size", "0x8"], "--size"),
+        (["evaluate", "a", "-o", "b", "--frames", "0"], "--frames"),
+        (["evaluate", "a", "-o", "b", "--ablation", "eta"], "lowpass"),
         (["models", "remove"], "remove"),
         (["improve"], "improve"),
     ])

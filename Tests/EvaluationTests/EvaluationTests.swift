@@ -11,7 +11,7 @@ import VisionXL
     private func plan(_ clips: [Clip], _ tasks: [String], _ contenders: [Contender]) throws -> EvaluationPlan {
         var plan = EvaluationPlan(clips: clips, tasks: try tasks.map { try EvaluationTask(preset: $0) }, contenders: contenders)
         plan.size = .original
-        plan.metrics = [.psnr, .ssim, .consistency]
+        plan.metrics = [.psnr, .ssim, .temporalError]
         return plan
     }
 
@@ -27,7 +27,7 @@ import VisionXL
         for cell in results.cells {
             #expect(cell.failure == nil)
             #expect(cell.scores[.psnr]?.perFrame.count == 4)
-            #expect(cell.scores[.consistency]?.perFrame.count == 3)
+            #expect(cell.scores[.temporalError]?.perFrame.count == 3)
             let seconds = try #require(cell.seconds)
             #expect(seconds > 0)
         }
@@ -160,6 +160,6 @@ import VisionXL
         #expect(results.cells.allSatisfy { $0.settings.height == 16 && $0.settings.width == 16 })
         // One frame has no change in time; everything else is there, and the table says why not that.
         #expect(results.cells[1].scores[.psnr] != nil)
-        #expect(results.cells[1].missing[.consistency]?.contains("1 frame") == true)
+        #expect(results.cells[1].missing[.temporalError]?.contains("1 frame") == true)
     }
 }

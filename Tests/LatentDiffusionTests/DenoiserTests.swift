@@ -2,6 +2,7 @@ import Foundation
 import TensorKit
 import TestSupport
 import Testing
+import Weights
 
 @testable import LatentDiffusion
 
@@ -31,13 +32,12 @@ struct Echo: NoiseConditionalDenoiser {
         #expect(try Echo().estimate(.full([1, 3, 4, 4], 9), sigma: 0.2).maximum().item() == 1)
     }
 
-    static let weights = projectRoot.appendingPathComponent(".deps/networks/ffdnet-color.safetensors")
-    static let hasFFDNet = FileManager.default.fileExists(atPath: weights.path)
+    static let hasFFDNet = NetworkLibrary.isAvailable(.ffdnetColor)
 
     /// White noise on a smooth picture: the network takes most of it away, at strengths in its range and beyond.
-    @Test(.enabled(if: hasFFDNet, "FFDNet's weights are not in .deps/networks"), arguments: [(0.1, 0.25), (0.5, 0.2), (2, 0.15), (20, 0.1)])
+    @Test(.enabled(if: hasFFDNet, "FFDNet was not fetched: make setup"), arguments: [(0.1, 0.25), (0.5, 0.2), (2, 0.15), (20, 0.1)])
     func ffdnetRemovesNoise(sigma: Double, remaining: Double) throws {
-        let network = try FFDNet(weights: Self.weights)
+        let network = try FFDNet()
         var values: [Double] = []
         for _ in 0..<3 { for i in 0..<64 { for j in 0..<64 { values.append(0.5 * sin(Double(i) / 9) * cos(Double(j) / 11)) } } }
         let clean = try Tensor(values, shape: [1, 3, 64, 64]).to(.float32)

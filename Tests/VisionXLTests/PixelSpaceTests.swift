@@ -4,6 +4,7 @@ import LatentDiffusion
 import TensorKit
 import TestSupport
 import Testing
+import Weights
 
 @testable import VisionXL
 
@@ -129,19 +130,18 @@ struct BlurDenoiser: NoiseConditionalDenoiser {
         }
     }
 
-    static let weights = projectRoot.appendingPathComponent(".deps/networks/ffdnet-color.safetensors")
-    static let hasFFDNet = FileManager.default.fileExists(atPath: weights.path)
+    static let hasFFDNet = NetworkLibrary.isAvailable(.ffdnetColor)
 
     /// SVI's numbers with FFDNet, few steps: the measurement is explained, and the frames are closer to the truth than a blurred
     /// measurement is, or not much further from it than the enlargement of a small one.
     @Test(
-        .enabled(if: hasFFDNet, "FFDNet's weights are not in .deps/networks"),
+        .enabled(if: hasFFDNet, "FFDNet was not fetched: make setup"),
         arguments: [("sr4", 1e-3, 1.5), ("deblur", 0.1, 0.8)])
     func sviRestoresWithFFDNet(task: String, residual: Double, ratio: Double) throws {
         let truth = try SolverTests.video(3, 64, 64)
         let A = try Degradation(task: task).operator(height: 64, width: 64)
         let Y = try A.apply(truth)
-        var solver = Solver(prior: PixelSpacePrior(try FFDNet(weights: Self.weights)), options: .svi)
+        var solver = Solver(prior: PixelSpacePrior(try FFDNet()), options: .svi)
         solver.options.steps = 20
         let result = try solver.restore(Y, operator: A)
         #expect(try #require(result.residuals.last).after < residual)

@@ -1,0 +1,78 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The real program compares methods on real little videos.
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct EvaluatingTests {
+    let place: Workplace
+    init() throws { place = try Workplace() }
+
+    /// In a fifth of the steps: the tiny model restores nothing anyway.
+    private static let quick = ["--model", "tiny", "--steps", "5", "--tau", "0.5"]
+
+    private func results(_ folder: String) throws -> [[String: Any]] {
+        let document = try JSONSerialization.jsonObject(with: place.data(folder + "/results.json")) as? [String: Any]
+        return try #require(document?["cells"] as? [[String: Any]])
+    }
+
+    @Test func comparesMethodsAndGoesOn() async throws {
+        try FileManager.default.createDirectory(atPath: place.file("clips"), withIntermediateDirectories: true)
+        try await place.clip("clips/wide.mp4", frames: 3)
+        try await place.clip("clips/tall.mkv", frames: 4, size: "48x64")
+        let command =
+            ["evaluate", "clips", "-o", "out", "--size", "original", "--tasks", "sr4,average", "--methods", "visionxl,cg,upsampling", "--metrics",
+                "psnr,ssim,temporal-error", "--measurement", "float,8bit"] + Self.quick
+        let first = try await place.visionxl(command)
+        try #require(first.succeeded, "\(first)")
+        #expect(try results("out").count == 2 * 2 * 2 * 3)
+        #expect(first.output.contains("| upsampling |") && first.output.contains("sr4 PSNR"))
+        for name in ["out/tables.md", "out/report.html", "out/cells/wide/sr4/8bit/visionxl/detail.png", "out/cells/tall/truth.json"] {
+            #expect(place.exists(name), "\(name)")
+        }
+        // An average over 7 of 3 or 4 frames can be undone: the reader is told.
+        #expect(first.output.contains("no common factor"))
+        // The same again restores nothing; one method more restores its own cells.
+        let again = try await place.visionxl(command)
+        #expect(again.succeeded && again.output == first.output, "\(again)")
+        #expect(again.messages.components(separatedBy: "from an earlier run").count - 1 == 24)
+        let more = try await place.visionxl(command.map { $0 == "visionxl,cg,upsampling" ? "visionxl,adjoint" : $0 })
+        #expect(more.messages.components(separatedBy: "from an earlier run").count - 1 == 8)
+        #expect(try results("out").count == 16)
+    }
+
+    @Test(arguments: ["start", "tau", "cg", "lowpass"])
+    func variesOnePart(_ ablation: String) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let outcome = try await place.visionxl(
+            ["evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "inpaint", "--metrics", "psnr", "--ablation", ablation] + Self.quick)
+        try #require(outcome.succeeded, "\(outcome)")
+        // Variants of one start are different results.
+        let means = try results("out").compactMap { (($0["scores"] as? [String: Any])?["psnr"] as? [String: Any])?["mean"] as? Double }
+        #expect(means.count >= 4)
+        #expect(Set(means).count > 1)
+    }
+
+    @Test func refusals() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try FileManager.default.createDirectory(atPath: place.file("folder"), withIntermediateDirectories: true)
+        try place.write("mine", to: "folder/notes.txt")
+        expectOneSentence(try await place.visionxl("evaluate", "none.mp4", "-o", "out"), containing: ["none.mp4"])
+        expectOneSentence(try await place.visionxl("evaluate", "folder", "-o", "out"), containing: ["no videos"])
+        expectOneSentence(try await place.visionxl("evaluate", "clip.mp4", "-o", "folder", "--size", "original", "--methods", "cg"), containing: ["no results of an evaluation"])
+        // A size that the task cannot have.
+        let misfit = try await place.visionxl("evaluate", "clip.mp4", "-o", "out", "--size", "30x30", "--tasks", "sr4", "--methods", "cg")
+        let last = misfit.messages.split(separator: "\n").last.map(String.init) ?? ""
+        #expect(!misfit.succeeded && last.hasPrefix("visionxl: ") && last.contains("30"), "\(misfit)")
+        #expect(try place.data("folder/notes.txt") == Data("mine".utf8))
+    }
+
+    /// A method whose prior is not there fails alone.
+    @Test func aMissingPriorIsSaid() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let outcome = try await place.visionxl(
+            ["evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "sr4", "--methods", "svi,upsampling", "--metrics", "psnr"],
+            environment: ["VISIONXL_NETWORKS": place.file("nowhere")])
+        #expect(outcome.succeeded, "\(outcome)")
+        #expect(outcome.output.contains("| svi | failed |") && outcome.output.contains("make setup"), "\(outcome)")
+    }
+}
