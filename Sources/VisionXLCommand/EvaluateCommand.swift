@@ -18,6 +18,10 @@ struct EvaluateCommand: AsyncParsableCommand {
 
               visionxl evaluate clips/ -o results --size 640x384 --measurement float,8bit
               visionxl evaluate clips/ -o starts --ablation start --tasks sr4,deblur
+
+            visionxl is Algorithm 1 as this program runs it, paper the same and nothing else, pixel the first with a prior in pixel space;
+            svi (Kwon & Ye 2024) and dds (Chung et al. 2024, frame by frame) sample in pixel space from noise; admm-tv is total variation, cg
+            conjugate gradients without a prior, adjoint A'Y, upsampling the measurement itself, enlarged.
             """)
 
     @Argument(help: "Videos, folders of pictures, and folders of those.")
