@@ -134,21 +134,18 @@ extension LinearOperator {
     ) throws -> (solution: Tensor, report: ProximalReport) {
         let precondition = try preconditioner(form, ratio: ratio, measurement)
         let tolerance = measurement.dtype == .float64 ? 1e-12 : 1e-6
-        // s = Y - A X, g = ratio A's - d the residual, z the preconditioned one, p the direction.
-        var s = try measurement - apply(start)
+        // g the residual of the normal equation, z the preconditioned one, p the direction.
         var d = try Tensor.zeros(start.shape, dtype: start.dtype, device: start.device)
-        var g = try adjoint(s) * ratio
+        var g = try adjoint(measurement - apply(start)) * ratio
         var p = try precondition(g)
         var gz = try g.dot(p)
         var report = ProximalReport(usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0)
         while report.steps < iterations, gz > 0 {
-            let q = try apply(p)
-            let step = try gz / (ratio * q.dot(q) + p.dot(p))
-            guard step.isFinite else { break }
+            let q = try adjoint(apply(p)) * ratio + p
+            let step = try gz / p.dot(q)
+            guard step > 0, step.isFinite else { break }
             try d.add(p, times: step)
-            try s.add(q, times: -step)
-            g = try adjoint(s) * ratio
-            try g.add(d, times: -1)
+            try g.add(q, times: -step)
             report.steps += 1
             report.residual = try g.norm() / d.norm()
             if report.residual <= tolerance { break }
