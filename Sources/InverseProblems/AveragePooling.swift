@@ -40,4 +40,8 @@ public struct AveragePooling: LinearOperator {
         // Divided while it is still small.
         return try (measurement / (factor * factor)).upsampledNearest(height: shape[2], width: shape[3])
     }
+
+    public func separated(for shape: [Int]) throws -> SeparatedForm? {
+        factor == 1 ? SeparatedForm() : SeparatedForm(rows: .pooling(factor), columns: .pooling(factor))
+    }
 }

@@ -11,6 +11,21 @@ struct SparseMatrix: Sendable {
         columnCount = columns
     }
 
+    init(dense: [[Double]]) {
+        rows = dense.map { row in Dictionary(uniqueKeysWithValues: row.enumerated().filter { $0.element != 0 }.map { ($0.offset, $0.element) }) }
+        columnCount = dense.first?.count ?? 0
+    }
+
+    func times(_ right: SparseMatrix) -> SparseMatrix {
+        var result = SparseMatrix(rows: rows.count, columns: right.columnCount)
+        for (row, entries) in rows.enumerated() {
+            for (middle, factor) in entries {
+                for (column, value) in right.rows[middle] { result.rows[row][column, default: 0] += factor * value }
+            }
+        }
+        return result
+    }
+
     var transposed: SparseMatrix {
         var result = SparseMatrix(rows: columnCount, columns: rows.count)
         for (row, entries) in rows.enumerated() {
@@ -28,6 +43,7 @@ struct SparseMatrix: Sendable {
 final class AxisMap: Sendable {
     private let matrix: @Sendable (_ length: Int) -> SparseMatrix
     private let cache = Cache<Key, [Block]>()
+    private let factors = Cache<Int, AxisMatrix>()
 
     private struct Key: Hashable {
         let length: Int
@@ -44,6 +60,9 @@ final class AxisMap: Sendable {
 
     /// - Parameter matrix: M for an axis of a given length.
     init(_ matrix: @escaping @Sendable (_ length: Int) -> SparseMatrix) { self.matrix = matrix }
+
+    /// M for an axis of a length, always the same object.
+    func factor(length: Int) throws(TensorError) -> AxisMatrix { try factors.value(for: length) { AxisMatrix(matrix(length)) } }
 
     /// M x, or M' x, along an axis of (N, C, H, W).
     /// - Parameter length: the number of M's columns (M' x has that length).
@@ -68,7 +87,8 @@ final class AxisMap: Sendable {
         return result
     }
 
-    private static func multiply(_ matrix: Tensor, _ x: Tensor, along axis: Int) throws(TensorError) -> Tensor {
+    /// A dense matrix times x, along an axis of (N, C, H, W).
+    static func multiply(_ matrix: Tensor, _ x: Tensor, along axis: Int) throws(TensorError) -> Tensor {
         switch axis {
         case 3: return try x.multiplied(by: matrix.transposed(0, 1))
         case 2: return try matrix.multiplied(by: x)

@@ -68,6 +68,11 @@ public struct GaussianBlur: LinearOperator {
         return try blurred(measurement, transposed: true)
     }
 
+    public func separated(for shape: [Int]) throws -> SeparatedForm? {
+        if half.count == 1 { return SeparatedForm() }
+        return try SeparatedForm(rows: .matrix(map.factor(length: shape[2])), columns: .matrix(map.factor(length: shape[3])))
+    }
+
     private func blurred(_ video: Tensor, transposed: Bool) throws(TensorError) -> Tensor {
         if half.count == 1 { return video }
         let rows = try map.product(video, along: 2, length: video.size(2), transposed: transposed)
@@ -142,6 +147,11 @@ struct BorderWeights: LinearOperator {
         let device: Device
     }
     private let cache = Cache<Key, Tensor>()
+    private let line = AxisMap { length in
+        var matrix = SparseMatrix(rows: length, columns: length)
+        for (index, weight) in Self.line(length).enumerated() { matrix.rows[index][index] = weight }
+        return matrix
+    }
 
     var name: String { "border weights" }
     var mixesFrames: Bool { false }
@@ -156,12 +166,16 @@ struct BorderWeights: LinearOperator {
         _ = try requireInput(video)
         let key = Key(height: video.size(2), width: video.size(3), dtype: video.dtype, device: video.device)
         let weights = try cache.value(for: key) { () throws(TensorError) in
-            func line(_ length: Int) -> [Double] { (0..<length).map { length > 1 && ($0 == 0 || $0 == length - 1) ? 0.5 : 1 } }
-            let rows = try Tensor(line(key.height), shape: [key.height, 1])
-            return try (rows * Tensor(line(key.width), shape: [1, key.width])).to(key.dtype).to(key.device)
+            let rows = try Tensor(Self.line(key.height), shape: [key.height, 1])
+            return try (rows * Tensor(Self.line(key.width), shape: [1, key.width])).to(key.dtype).to(key.device)
         }
         return try video * weights
     }
     func adjoint(_ measurement: Tensor) throws -> Tensor { try apply(measurement) }
     var symmetrizer: (any LinearOperator)? { Identity() }
+    func separated(for shape: [Int]) throws -> SeparatedForm? {
+        try SeparatedForm(rows: .matrix(line.factor(length: shape[2])), columns: .matrix(line.factor(length: shape[3])))
+    }
+
+    private static func line(_ length: Int) -> [Double] { (0..<length).map { length > 1 && ($0 == 0 || $0 == length - 1) ? 0.5 : 1 } }
 }

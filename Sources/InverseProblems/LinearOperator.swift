@@ -35,12 +35,18 @@ public protocol LinearOperator: Sendable, CustomStringConvertible {
     /// Whether a frame of A(X) may depend on more than the same frame of X. What says false gives the same for a video as for its frames
     /// one at a time; true unless an operator knows better.
     var mixesFrames: Bool { get }
+
+    /// A for videos of the shape `shape`, which `outputShape` accepts, as a product of matrices along the axes: what `proximal` and
+    /// `pseudoinverse` solve in closed form. nil where there is none, or none is known; then they iterate. An operator keeps the matrices
+    /// that it hands out, since they keep their singular vectors.
+    func separated(for shape: [Int]) throws -> SeparatedForm?
 }
 
 extension LinearOperator {
     public var mixesFrames: Bool { true }
     public var symmetrizer: (any LinearOperator)? { nil }
     public var description: String { name }
+    public func separated(for shape: [Int]) throws -> SeparatedForm? { nil }
 
     /// This operator first, `next` on its result.
     public func then(_ next: some LinearOperator) -> Composition { Composition(first: self, second: next) }
@@ -84,12 +90,14 @@ public struct Identity: LinearOperator {
     }
     public func adjoint(_ measurement: Tensor) throws -> Tensor { try apply(measurement) }
     public var symmetrizer: (any LinearOperator)? { self }
+    public func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm() }
 }
 
 /// Two operators, one after the other: A(X) = second(first(X)).
 public struct Composition: LinearOperator {
     public let first: any LinearOperator
     public let second: any LinearOperator
+    private let products = AxisProducts()
 
     public init(first: any LinearOperator, second: any LinearOperator) {
         self.first = first
@@ -120,11 +128,20 @@ public struct Composition: LinearOperator {
     public var symmetrizer: (any LinearOperator)? {
         second.symmetrizer.map { Composition(first: $0, second: Adjoint(of: first)) }
     }
+
+    /// The products of both operators' matrices, but nil for a mask before a blur or a pooling.
+    public func separated(for shape: [Int]) throws -> SeparatedForm? {
+        guard let inner = try first.separated(for: shape), let outer = try second.separated(for: first.outputShape(for: shape)) else {
+            return nil
+        }
+        return try inner.followed(by: outer, shape: shape, products: products)
+    }
 }
 
 /// A' as an operator of its own.
 public struct Adjoint: LinearOperator {
     public let base: any LinearOperator
+    private let products = AxisProducts()
 
     public init(of base: any LinearOperator) { self.base = base }
 
@@ -134,4 +151,8 @@ public struct Adjoint: LinearOperator {
     public func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { try base.outputShape(for: output) }
     public func apply(_ video: Tensor) throws -> Tensor { try base.adjoint(video) }
     public func adjoint(_ measurement: Tensor) throws -> Tensor { try base.apply(measurement) }
+    public func separated(for shape: [Int]) throws -> SeparatedForm? {
+        let video = try base.inputShape(for: shape)
+        return try base.separated(for: video)?.transposed(shape: video, products: products)
+    }
 }

@@ -56,4 +56,6 @@ public struct Mask: LinearOperator {
     // M is symmetric, but M x = y has no solution for a y with anything but zeros where pixels are missing (a stored one has mid-grey,
     // which 8 bits cannot hold); M' M x = M' y has, so there is no better symmetrizer than M' itself.
     public func adjoint(_ measurement: Tensor) throws -> Tensor { try apply(measurement) }
+
+    public func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm(mask: mask) }
 }

@@ -61,6 +61,10 @@ public struct TemporalAverage: LinearOperator {
         let shape = try requireOutput(measurement)
         return window == 1 ? measurement : try map.product(measurement, along: 0, length: shape[0], transposed: true)
     }
+
+    public func separated(for shape: [Int]) throws -> SeparatedForm? {
+        try SeparatedForm(frames: window == 1 ? nil : map.factor(length: shape[0]))
+    }
 }
 
 extension TemporalBoundary {

@@ -100,6 +100,14 @@ extension Tensor {
         return (Tensor(owning: words[0]), Tensor(owning: words[1]))
     }
 
+    /// An operator with three tensors as its results, in memory of their own.
+    static func dispatchTriple(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) -> (Tensor, Tensor, Tensor) {
+        let words = try call(name, overload, arguments, results: 3)
+        return (Tensor(owning: words[0]), Tensor(owning: words[1]), Tensor(owning: words[2]))
+    }
+
     /// An operator whose result may share memory with `self`, its first argument.
     func view(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Tensor {
         let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)

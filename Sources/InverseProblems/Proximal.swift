@@ -1,0 +1,195 @@
+import TensorKit
+
+/// What `solveProximal` did.
+public struct ProximalReport: Sendable, Equatable {
+    /// Whether the solution was written down rather than iterated to.
+    public var usedClosedForm: Bool
+    /// Steps of conjugate gradients; 0 with a closed form.
+    public var steps: Int
+    /// The size of what is left of the normal equation in relation to |X - start|, which the solution's relative error in X - start does
+    /// not exceed; 0 with a closed form, which is as good as float arithmetic. Above 1e-6 (float32) the steps did not suffice.
+    public var residual: Double
+}
+
+extension LinearOperator {
+    /// The proximal point of the measurement: argmin over X of ratio |Y - A X|^2 + |X - start|^2, that is (I + ratio A'A) X = start +
+    /// ratio A'Y. With the noise sigma_y of the measurement and an error s_t of the start it is the most probable X, for the ratio
+    /// s_t^2 / sigma_y^2: what Plug-and-Play methods do with a denoiser's result (DPIR, Zhang et al. 2021, Eq. 6a; DiffPIR, Zhu et al. 2023,
+    /// Eq. 13). From ratio 0, which gives the start, it moves to the measurement's nearest solution at infinity.
+    ///
+    /// In closed form where the operator is `separated` (with a mask only if it mixes no pixels): with A = U diag(s) V',
+    ///
+    ///     X = start + V diag(ratio s / (1 + ratio s^2)) U' (Y - A start).
+    ///
+    /// In float32 this is the way with the least rounding: no weight exceeds sqrt(ratio) / 2. (A' U diag(1 / (s^2 + 1/ratio)) U' is the same
+    /// with weights up to the ratio, whose rounding errors A' spreads over the video; conjugate gradients take a hundred times as long.)
+    /// Otherwise by conjugate gradients; see `solveProximal`.
+    ///
+    /// Cost in closed form: one `apply`, and two products with dense matrices along each axis of a blur or an average; memory of one video
+    /// beside the arguments, two to three more for an average over time. A blur's first call for frames of a size finds its singular
+    /// vectors (2 s for 1280x768), and the operator keeps them.
+    /// - Parameters:
+    ///   - measurement: Y, float32 or float64, finite.
+    ///   - start: of the shape that A makes Y's shape from, of Y's type, finite.
+    ///   - ratio: 0 or more. What exceeds 1 / (e |A|^2), e the type's rounding unit (1.2e-7 in float32), counts as that: there Y's rounding
+    ///     takes over. Infinity is `pseudoinverse` around the start.
+    /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
+    public func proximal(_ measurement: Tensor, around start: Tensor, ratio: Double) throws -> Tensor {
+        try solveProximal(measurement, around: start, ratio: ratio).solution
+    }
+
+    /// `proximal` with a word on how it was found.
+    ///
+    /// Without a closed form, by conjugate gradients on the normal equation in CGLS form, until the residual is down to 1e-6 (float64:
+    /// 1e-12) of |X - start| or for `iterations` steps. Where only a mask spoils the closed form, that of the operator without it is the
+    /// preconditioner, its ratio times the fraction of pixels kept. A step costs one `apply` and one `adjoint`, and with the
+    /// preconditioner the closed form; memory of six videos beside the arguments.
+    /// - Parameter iterations: 0 or more.
+    public func solveProximal(
+        _ measurement: Tensor, around start: Tensor, ratio: Double, iterations: Int = 500
+    ) throws -> (solution: Tensor, report: ProximalReport) {
+        guard ratio >= 0 else { throw ProblemError.invalidParameter("The ratio of the variances is a number from 0 on, not \(ratio).") }
+        guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of steps is 0 or more, not \(iterations).") }
+        try check(measurement, start)
+        if ratio == 0 { return (start, ProximalReport(usedClosedForm: true, steps: 0, residual: 0)) }
+        return try solve(measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations)
+    }
+
+    /// The least-squares solution nearest to the start: X0 + A^+ (Y - A X0), A^+ the Moore-Penrose inverse. A X is then the part of Y that A
+    /// can make, and X - X0 is orthogonal to what A does not see.
+    ///
+    /// Singular values of no more than `tolerance` |A| are taken as zero. In closed form as `proximal` with the weights 1 / s, at the same
+    /// cost. Otherwise it is the proximal point for the ratio 1 / (tolerance |A|)^2 after 500 steps at most, whose weights
+    /// s / (s^2 + (tolerance |A|)^2) have no sharp edge; |A| is then found by ten power iterations.
+    /// - Parameters:
+    ///   - measurement: Y, float32 or float64, finite.
+    ///   - start: X0, of the shape that A makes Y's shape from, of Y's type, finite; nil for 0.
+    ///   - tolerance: above 0 and below 1; nil for the root of the type's rounding unit (float32: 3.5e-4, float64: 1.5e-8), which amplifies Y's
+    ///     rounding errors to that size at most.
+    /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
+    public func pseudoinverse(_ measurement: Tensor, around start: Tensor? = nil, tolerance: Double? = nil) throws -> Tensor {
+        guard tolerance.map({ $0 > 0 && $0 < 1 }) ?? true else {
+            throw ProblemError.invalidParameter("The tolerance of a pseudoinverse lies between 0 and 1, not at \(tolerance ?? .nan).")
+        }
+        let start = try start ?? .zeros(inputShape(for: measurement.shape), dtype: measurement.dtype, device: measurement.device)
+        try check(measurement, start)
+        let tolerance = max(tolerance ?? measurement.dtype.epsilon.squareRoot(), measurement.dtype.epsilon)
+        return try solve(measurement, start, ratio: .infinity, tolerance: tolerance, iterations: 500).solution
+    }
+
+    private func check(_ measurement: Tensor, _ start: Tensor) throws {
+        let shape = try inputShape(for: measurement.shape)
+        guard start.shape == shape else { throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape) }
+        guard [.float32, .float64].contains(measurement.dtype), start.dtype == measurement.dtype else {
+            throw ProblemError.invalidParameter(
+                "A proximal point needs the measurement and the start both as float32 or float64, not \(measurement.dtype.rawValue) and "
+                    + "\(start.dtype.rawValue); convert them first.")
+        }
+        guard try measurement.norm().isFinite else { throw ProblemError.notFinite("measurement") }
+        guard try start.norm().isFinite else { throw ProblemError.notFinite("start") }
+    }
+
+    /// - Parameters:
+    ///   - ratio: above 0, may be infinite.
+    ///   - tolerance: the singular values that count as zero for an infinite ratio, in relation to the largest.
+    private func solve(
+        _ measurement: Tensor, _ start: Tensor, ratio: Double, tolerance: Double, iterations: Int
+    ) throws -> (solution: Tensor, report: ProximalReport) {
+        let form = try separated(for: start.shape)
+        let epsilon = measurement.dtype.epsilon
+        if let form, form.isExact {
+            let norm = try form.norm()
+            let filter = SpectralFilter(
+                ratio: ratio == .infinity ? ratio : min(ratio, 1 / (epsilon * norm * norm)), threshold: tolerance * norm)
+            return (
+                try closed(form, filter, measurement, start), ProximalReport(usedClosedForm: true, steps: 0, residual: 0)
+            )
+        }
+        var ratio = ratio
+        if ratio > 0.01 / epsilon {
+            let norm = try form?.norm() ?? estimatedNorm(like: start)
+            ratio = min(ratio == .infinity ? 1 / (tolerance * tolerance * norm * norm) : ratio, 1 / (epsilon * norm * norm))
+        }
+        return try iterated(form, measurement, start, ratio: ratio, iterations: iterations)
+    }
+
+    private func closed(_ form: SeparatedForm, _ filter: SpectralFilter, _ measurement: Tensor, _ start: Tensor) throws -> Tensor {
+        let mask = try form.mask?.to(measurement.dtype).to(measurement.device)
+        // Y - A start, what a mask removed left out.
+        func rest(_ measurement: Tensor, _ start: Tensor) throws -> Tensor {
+            var rest = try measurement - apply(start)
+            if let mask { try rest.multiply(by: mask) }
+            return rest
+        }
+        let whole = mixesFrames ? try rest(measurement, start) : nil
+        var result = start
+        try form.add(
+            filter, of: { try whole?.rows($0) ?? rest(measurement.rows($0), start.rows($0)) }, count: measurement.size(0), to: &result)
+        return result
+    }
+
+    /// Conjugate gradients on (I + ratio A'A) d = ratio A' (Y - A start), X = start + d.
+    private func iterated(
+        _ form: SeparatedForm?, _ measurement: Tensor, _ start: Tensor, ratio: Double, iterations: Int
+    ) throws -> (solution: Tensor, report: ProximalReport) {
+        let precondition = try preconditioner(form, ratio: ratio, measurement)
+        let tolerance = measurement.dtype == .float64 ? 1e-12 : 1e-6
+        // g the residual of the normal equation, z the preconditioned one, p the direction.
+        var d = try Tensor.zeros(start.shape, dtype: start.dtype, device: start.device)
+        var g = try adjoint(measurement - apply(start)) * ratio
+        var p = try precondition(g)
+        var gz = try g.dot(p)
+        var report = ProximalReport(usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0)
+        while report.steps < iterations, gz > 0 {
+            let q = try adjoint(apply(p)) * ratio + p
+            let step = try gz / p.dot(q)
+            guard step > 0, step.isFinite else { break }
+            try d.add(p, times: step)
+            try g.add(q, times: -step)
+            report.steps += 1
+            report.residual = try g.norm() / d.norm()
+            if report.residual <= tolerance { break }
+            let z = try precondition(g)
+            let next = try g.dot(z)
+            try p.multiply(by: next / gz)
+            try p.add(z)
+            gz = next
+        }
+        return (try start + d, report)
+    }
+
+    /// The inverse of I + ratio kept B'B for A = M B, B separated and M a mask that keeps the fraction `kept`; the identity for other
+    /// operators.
+    private func preconditioner(_ form: SeparatedForm?, ratio: Double, _ measurement: Tensor) throws -> (Tensor) throws -> Tensor {
+        guard let form, let mask = form.mask else { return { $0 } }
+        let norm = try form.norm()
+        // Farther from the identity its rounding errors would make it indefinite.
+        let limit = 0x1p-7 / (measurement.dtype.epsilon * norm * norm)
+        let filter = try SpectralFilter(ratio: min(ratio * mask.to(.float32).mean().item(), limit), takesVideo: true)
+        return { g in
+            var z = g
+            try form.add(filter, of: { try g.rows($0) }, count: g.size(0), sign: -1, to: &z)
+            return z
+        }
+    }
+
+    /// |A| from below, by power iterations from the same numbers every time.
+    private func estimatedNorm(like video: Tensor) throws -> Double {
+        var generator = RandomGenerator(seed: 0)
+        var v = try generator.normal(video.shape, dtype: video.dtype, device: video.device)
+        var norm = 0.0
+        for _ in 0..<10 {
+            let length = try v.norm()
+            guard length > 0 else { break }
+            let image = try apply(v / length)
+            norm = try image.norm()
+            v = try adjoint(image)
+        }
+        return norm
+    }
+}
+
+extension DType {
+    /// The distance from 1 to the next number.
+    fileprivate var epsilon: Double { self == .float64 ? 0x1p-52 : 0x1p-23 }
+}

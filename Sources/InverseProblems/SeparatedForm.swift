@@ -1,0 +1,289 @@
+import TensorKit
+
+/// An operator taken apart: A = M (T x H x W), a Kronecker product of matrices that act on frames, rows and columns alone, and perhaps a
+/// mask M of the measurement. All operators of the paper have this form, so that small matrices answer what is asked of the large one:
+/// its singular values are the products of theirs, its singular vectors the products of theirs.
+public struct SeparatedForm: Sendable {
+    /// T, along the frames; nil for the identity.
+    public var frames: AxisMatrix?
+    /// H, down the rows.
+    public var rows: AxisFactor
+    /// W, across the columns.
+    public var columns: AxisFactor
+    /// (h, w) of 0 and 1 of the measurement's size, the same for every frame and channel; nil for none.
+    public var mask: Tensor?
+
+    public init(frames: AxisMatrix? = nil, rows: AxisFactor = .identity, columns: AxisFactor = .identity, mask: Tensor? = nil) {
+        self.frames = frames
+        self.rows = rows
+        self.columns = columns
+        self.mask = mask
+    }
+
+    /// Whether the singular vectors of T x H x W are those of A, too: a mask spoils them where H or W mix what it keeps with what it removes.
+    var isExact: Bool { mask == nil || keepsPixelsApart }
+
+    /// Whether only frames are mixed. A mask commutes with that.
+    private var keepsPixelsApart: Bool { rows == .identity && columns == .identity }
+
+    /// `next` after this, nil where this one's mask would come to lie inside.
+    /// - Parameter shape: of the video.
+    func followed(by next: SeparatedForm, shape: [Int], products: AxisProducts) throws -> SeparatedForm? {
+        guard mask == nil || next.keepsPixelsApart else { return nil }
+        var masks = [mask, next.mask].compactMap(\.self)
+        if masks.count == 2 { masks = [try masks[0] * masks[1]] }
+        let frames = try [frames, next.frames].compactMap(\.self)
+        return try SeparatedForm(
+            frames: frames.count == 2 ? products.product(frames[1], frames[0]) : frames.first,
+            rows: products.product(next.rows, rows, length: shape[2]), columns: products.product(next.columns, columns, length: shape[3]),
+            mask: masks.first)
+    }
+
+    /// A', nil where a mask would come to lie inside.
+    /// - Parameter shape: of the video.
+    func transposed(shape: [Int], products: AxisProducts) throws -> SeparatedForm? {
+        guard isExact else { return nil }
+        return try SeparatedForm(
+            frames: frames.map { try products.transposed($0) }, rows: products.transposed(rows, length: shape[2]),
+            columns: products.transposed(columns, length: shape[3]), mask: mask)
+    }
+}
+
+/// Products and transposes of factors, made once.
+final class AxisProducts: Sendable {
+    private struct Key: Hashable {
+        let factors: [AxisFactor]
+        let length: Int?
+    }
+    private let cache = Cache<Key, AxisMatrix>()
+
+    func product(_ left: AxisMatrix, _ right: AxisMatrix) throws(TensorError) -> AxisMatrix {
+        try cache.value(for: Key(factors: [.matrix(left), .matrix(right)], length: nil)) { AxisMatrix(left.matrix.times(right.matrix)) }
+    }
+    func transposed(_ factor: AxisMatrix) throws(TensorError) -> AxisMatrix {
+        try cache.value(for: Key(factors: [.matrix(factor)], length: nil)) { AxisMatrix(factor.matrix.transposed) }
+    }
+
+    /// left right, for an axis of a length.
+    func product(_ left: AxisFactor, _ right: AxisFactor, length: Int) throws(TensorError) -> AxisFactor {
+        switch (left, right) {
+        case (.identity, let other), (let other, .identity): return other
+        case (.pooling(let a), .pooling(let b)): return .pooling(a * b)
+        default:
+            return try .matrix(
+                cache.value(for: Key(factors: [left, right], length: length)) {
+                    let first = right.matrix(length: length)
+                    return AxisMatrix(left.matrix(length: first.rows.count).times(first))
+                })
+        }
+    }
+    func transposed(_ factor: AxisFactor, length: Int) throws(TensorError) -> AxisFactor {
+        if factor == .identity { return factor }
+        return try .matrix(cache.value(for: Key(factors: [factor], length: length)) { AxisMatrix(factor.matrix(length: length).transposed) })
+    }
+}
+
+/// What an operator does along one axis of a video.
+public enum AxisFactor: Sendable, Hashable {
+    case identity
+    /// Means of successive blocks of so many.
+    case pooling(Int)
+    case matrix(AxisMatrix)
+
+    /// The matrix for an axis of a length.
+    func matrix(length: Int) -> SparseMatrix {
+        switch self {
+        case .matrix(let factor): return factor.matrix
+        case .identity: return AxisFactor.pooling(1).matrix(length: length)
+        case .pooling(let size):
+            var matrix = SparseMatrix(rows: length / size, columns: length)
+            for column in 0..<matrix.rows.count * size { matrix.rows[column / size][column] = 1 / Double(size) }
+            return matrix
+        }
+    }
+}
+
+/// A matrix along one axis, with its singular values and vectors: computed in float64 when they are first needed (1280 x 1280: 1.4 s) and
+/// kept as long as it lives. So an operator keeps its factors rather than making them anew. Equal to itself alone.
+public final class AxisMatrix: Sendable, Hashable {
+    let matrix: SparseMatrix
+
+    private struct Key: Hashable {
+        let dtype: DType
+        let device: Device
+    }
+    private let cache = Cache<Key, Decomposition>()
+
+    /// B = U diag(s) V' without what is zero but for rounding.
+    struct Decomposition: Sendable {
+        /// U, (rows, rank).
+        let left: Tensor
+        /// s, (rank), the largest first.
+        let values: Tensor
+        /// V, (columns, rank).
+        let right: Tensor
+        /// s once more.
+        let singularValues: [Double]
+    }
+
+    init(_ matrix: SparseMatrix) { self.matrix = matrix }
+
+    /// - Parameter rows: finite numbers, as many in every row.
+    /// - Throws: `ProblemError.invalidParameter` for anything else.
+    public init(rows: [[Double]]) throws(ProblemError) {
+        let columns = rows.first?.count ?? 0
+        guard columns > 0, rows.allSatisfy({ $0.count == columns && $0.allSatisfy(\.isFinite) }) else {
+            throw .invalidParameter("A matrix needs rows of the same number of finite values, one at least.")
+        }
+        matrix = SparseMatrix(dense: rows)
+    }
+
+    public static func == (a: AxisMatrix, b: AxisMatrix) -> Bool { a === b }
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+
+    func decomposition(_ dtype: DType, _ device: Device) throws(TensorError) -> Decomposition {
+        try cache.value(for: Key(dtype: dtype, device: device)) { () throws(TensorError) in
+            if dtype == .float64, device == .cpu { return try decomposed() }
+            let exact = try decomposition(.float64, .cpu)
+            func here(_ tensor: Tensor) throws(TensorError) -> Tensor { try tensor.to(dtype).to(device) }
+            return Decomposition(
+                left: try here(exact.left), values: try here(exact.values), right: try here(exact.right),
+                singularValues: exact.singularValues)
+        }
+    }
+
+    private func decomposed() throws(TensorError) -> Decomposition {
+        let dense = matrix.rows.flatMap { row in (0..<matrix.columnCount).map { row[$0] ?? 0 } }
+        let (left, values, right) = try Tensor(dense, shape: [matrix.rows.count, matrix.columnCount]).singularValueDecomposition()
+        let all = try values.array(of: Double.self)
+        let rank = max(1, all.prefix { $0 > 0x1p-50 * all[0] }.count)
+        return Decomposition(
+            left: try left.narrow(1, from: 0, count: rank).contiguous(), values: try values.narrow(0, from: 0, count: rank),
+            right: try right.narrow(0, from: 0, count: rank).transposed(0, 1).contiguous(), singularValues: Array(all.prefix(rank)))
+    }
+}
+
+/// What becomes of a component with the singular value s on its way back to the video.
+struct SpectralFilter {
+    /// r: the filter is r s / (1 + r s^2). Infinite: 1 / s, and 0 where s does not exceed `threshold`.
+    var ratio: Double
+    var threshold = 0.0
+    /// Takes a video instead of a measurement: one more factor of s, and V' in place of U'.
+    var takesVideo = false
+
+    func callAsFunction(_ s: Tensor) throws(TensorError) -> Tensor {
+        if ratio == .infinity {
+            let inverse = try Tensor.ones([], dtype: s.dtype, device: s.device) / s
+            return try inverse.selected(where: s.isGreater(than: threshold), otherwise: .zeros([], dtype: s.dtype, device: s.device))
+        }
+        let scaled = try s * ratio
+        return try (takesVideo ? scaled * s : scaled) / (scaled * s + 1)
+    }
+}
+
+extension SeparatedForm {
+    /// The largest singular value of T x H x W, which A's does not exceed.
+    func norm() throws(TensorError) -> Double {
+        var product = 1 / area.squareRoot()
+        for case .matrix(let matrix) in [frames.map(AxisFactor.matrix), rows, columns] {
+            product *= try matrix.decomposition(.float64, .cpu).singularValues[0]
+        }
+        return product
+    }
+
+    /// result += sign V f(s) U' x, where T x H x W = U diag(s) V'; V f(s) V' x for an f that takes videos.
+    ///
+    /// Two dense products along each axis with a matrix, a single one where only frames are mixed, none for pooling. Memory: a few frames,
+    /// and where frames are mixed about two measurements, or two videos for a blur.
+    /// - Parameters:
+    ///   - count: of x's frames.
+    ///   - part: x, by ranges of its frames.
+    func add(
+        _ filter: SpectralFilter, of part: (Range<Int>) throws -> Tensor, count: Int, sign: Double = 1, to result: inout Tensor
+    ) throws {
+        let (dtype, device) = (result.dtype, result.device)
+        let size = max(1, (1 << 20) / (result.count / result.size(0)))
+        func input(_ range: Range<Int>) throws -> Tensor { try filter.takesVideo ? pooled(part(range)) : part(range) }
+        func inParts(_ count: Int, _ body: (Range<Int>) throws -> Void) rethrows {
+            for start in stride(from: 0, to: count, by: size) { try body(start..<min(start + size, count)) }
+        }
+
+        guard let frames else {
+            return try inParts(count) { range in
+                let part = try upsampled(filtered(input(range), filter))
+                try result.add(part, times: sign, at: [range.lowerBound, 0, 0, 0])
+            }
+        }
+        var mixed: Tensor
+        if keepsPixelsInBlocks {
+            // One product with V f(s) U'.
+            let matrix = try frames.decomposition(.float64, .cpu)
+            let weights = try filter(matrix.values / area.squareRoot())
+            let side = try filter.takesVideo ? matrix.right : matrix.left
+            let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype).to(device)
+            mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)
+        } else {
+            let matrix = try frames.decomposition(dtype, device)
+            let side = try filter.takesVideo ? matrix.right : matrix.left
+            mixed = try AxisMap.multiply(side.transposed(0, 1), input(0..<count), along: 0)
+            var frames: [Tensor] = []
+            for (frame, value) in matrix.singularValues.enumerated() {
+                frames.append(try filtered(mixed.rows(frame..<frame + 1), filter, times: value))
+            }
+            mixed = try .concatenate(frames, along: 0)
+            frames = []
+            mixed = try AxisMap.multiply(matrix.right, mixed, along: 0)
+        }
+        try inParts(mixed.size(0)) { range in
+            try result.add(upsampled(mixed.rows(range)), times: sign, at: [range.lowerBound, 0, 0, 0])
+        }
+    }
+
+    /// V f(s) U' x of H x W without its pooling, for a few frames.
+    /// - Parameter frameValue: the frames' singular value.
+    private func filtered(_ x: Tensor, _ filter: SpectralFilter, times frameValue: Double = 1) throws -> Tensor {
+        var x = x
+        var s = try Tensor.full([1, 1], frameValue / area.squareRoot(), dtype: x.dtype, device: x.device)
+        var back: [(axis: Int, Tensor)] = []
+        for (axis, factor) in [(3, columns), (2, rows)] {
+            guard case .matrix(let matrix) = factor else { continue }
+            let parts = try matrix.decomposition(x.dtype, x.device)
+            x = try AxisMap.multiply((filter.takesVideo ? parts.right : parts.left).transposed(0, 1), x, along: axis)
+            s = try s * parts.values.reshaped(axis == 2 ? [-1, 1] : [1, -1])
+            back.insert((axis, parts.right), at: 0)
+        }
+        try x.multiply(by: filter(s))
+        for (axis, matrix) in back { x = try AxisMap.multiply(matrix, x, along: axis) }
+        return x
+    }
+
+    // A pooling P has P P' = I / area: its left singular vectors are the pixels, the right ones its rows times the root of the area.
+
+    private var blocks: (height: Int, width: Int) { (rows.blockSize, columns.blockSize) }
+    private var area: Double { Double(blocks.height * blocks.width) }
+
+    /// Whether frames are mixed and pixels at most pooled.
+    private var keepsPixelsInBlocks: Bool {
+        for case .matrix in [rows, columns] { return false }
+        return true
+    }
+
+    /// V' x of the pooling.
+    private func pooled(_ x: Tensor) throws -> Tensor {
+        if area == 1 { return x }
+        let (height, width) = (x.size(2) / blocks.height, x.size(3) / blocks.width)
+        return try x.reshaped([x.size(0), x.size(1), height, blocks.height, width, blocks.width]).mean(along: [3, 5]) * area.squareRoot()
+    }
+
+    /// V x of the pooling.
+    private func upsampled(_ x: Tensor) throws -> Tensor {
+        if area == 1 { return x }
+        return try (x / area.squareRoot()).upsampledNearest(height: x.size(2) * blocks.height, width: x.size(3) * blocks.width)
+    }
+}
+
+extension AxisFactor {
+    fileprivate var blockSize: Int {
+        if case .pooling(let size) = self { size } else { 1 }
+    }
+}

@@ -1,0 +1,333 @@
+import TensorKit
+import Testing
+
+@testable import InverseProblems
+
+/// Laws of `proximal`, for every operator.
+@Suite struct ProximalTests {
+    static let ratios = [1e-4, 1e-2, 1, 1e2, 1e4]
+
+    /// |(I + r A'A) X - X0 - r A'Y| <= 1e-5 (|X0| + r max(|A'Y|, |Y| / 8)) in float32 and 1e-12 of it in float64, evaluated in float64. (A
+    /// blur wider than the frame leaves a fiftieth of a random Y; Y's rounding then counts beside A'Y.)
+    @Test(arguments: Registered.all) func normalEquationHolds(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            for (dtype, tolerance) in [(DType.float32, 1e-5), (.float64, 1e-12)] {
+                let y = try random(problem.outputShape(for: shape), seed: 1, dtype: dtype)
+                let start = try random(shape, seed: 2, dtype: dtype)
+                let (Y, X0) = (try y.to(.float64), try start.to(.float64))
+                let pull = try problem.adjoint(Y)
+                for ratio in Self.ratios {
+                    let (solution, report) = try problem.solveProximal(y, around: start, ratio: ratio)
+                    #expect(solution.shape == shape && solution.dtype == dtype)
+                    let x = try solution.to(.float64)
+                    let left = try x.adding(problem.adjoint(problem.apply(x)), times: ratio)
+                    let defect = try (left - X0).adding(pull, times: -ratio).norm()
+                    let scale = try X0.norm() + ratio * max(pull.norm(), Y.norm() / 8)
+                    #expect(defect <= tolerance * scale, "\(problem) \(shape) \(dtype) \(ratio) \(report)")
+                }
+            }
+        }
+    }
+
+    /// Against up to 2,000 steps of conjugate gradients on the normal equation, in float64 from zero.
+    @Test(arguments: Registered.all) func agreesWithConjugateGradients(registered: Registered) throws {
+        let small = [[1, 1, 1, 1], [2, 3, 1, 5], [1, 3, 2, 3], [4, 3, 6, 9], [8, 3, 8, 12], [70, 1, 4, 4]]
+        for (problem, shape) in try registered.cases() where small.contains(shape) {
+            let y = try random(problem.outputShape(for: shape), seed: 1, dtype: .float64)
+            let start = try random(shape, seed: 2, dtype: .float64)
+            for ratio in [1e-2, 1e2, 1e4] {
+                var x = try Tensor.zeros(shape, dtype: .float64)
+                var r = try start.adding(problem.adjoint(y), times: ratio)
+                var (p, rr) = (r, try r.dot(r))
+                for _ in 0..<2000 where rr > 1e-26 * Double(start.count) {
+                    let q = try p.adding(problem.adjoint(problem.apply(p)), times: ratio)
+                    let step = try rr / p.dot(q)
+                    try x.add(p, times: step)
+                    try r.add(q, times: -step)
+                    let next = try r.dot(r)
+                    p = try r.adding(p, times: next / rr)
+                    rr = next
+                }
+                let exact = try problem.proximal(y, around: start, ratio: ratio)
+                let rounded = try problem.proximal(y.to(.float32), around: start.to(.float32), ratio: ratio)
+                #expect(try relativeDistance(exact, x) < 1e-8, "\(problem) \(shape) \(ratio)")
+                #expect(try relativeDistance(rounded.to(.float64), x) < 1e-4, "\(problem) \(shape) \(ratio)")
+            }
+        }
+    }
+
+    /// Ratio 0 gives the start, a tiny one nearly, infinity the pseudoinverse's point, a huge one something finite.
+    @Test(arguments: Registered.all) func endsOfTheScale(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            let (y, start) = (try random(problem.outputShape(for: shape), seed: 1), try random(shape, seed: 2))
+            #expect(try relativeDistance(problem.proximal(y, around: start, ratio: 0), start) == 0)
+            #expect(try relativeDistance(problem.proximal(y, around: start, ratio: 1e-9), start) < 1e-6)
+            guard try problem.separated(for: shape)?.isExact == true else { continue }
+            let end = try problem.pseudoinverse(y, around: start)
+            #expect(try relativeDistance(problem.proximal(y, around: start, ratio: .infinity), end) == 0)
+            #expect(try problem.proximal(y, around: start, ratio: Double.greatestFiniteMagnitude).isFinite().all())
+        }
+    }
+
+    /// prox(a Y + Y', a X + X') = a prox(Y, X) + prox(Y', X')
+    @Test(arguments: Registered.all) func linear(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            let output = try problem.outputShape(for: shape)
+            func numbers(_ shape: [Int], _ seed: UInt64) throws -> Tensor { try random(shape, seed: seed, dtype: .float64) }
+            let (u, v, x, z) = (try numbers(output, 1), try numbers(output, 2), try numbers(shape, 3), try numbers(shape, 4))
+            let sum = try problem.proximal(v.adding(u, times: -2.5), around: z.adding(x, times: -2.5), ratio: 30)
+            let parts = try problem.proximal(v, around: z, ratio: 30).adding(problem.proximal(u, around: x, ratio: 30), times: -2.5)
+            #expect(try relativeDistance(sum, parts) < 1e-10, "\(problem) \(shape)")
+        }
+    }
+
+    @Test(arguments: Degradation.tasks) func everyTaskHasAClosedForm(task: String) throws {
+        let shape = [9, 3, 16, 24]
+        let problem = try Degradation(task: task).operator(height: 16, width: 24)
+        let (y, start) = (try random(problem.outputShape(for: shape), seed: 1), try random(shape, seed: 2))
+        let report = try problem.solveProximal(y, around: start, ratio: 10).report
+        #expect(report == ProximalReport(usedClosedForm: true, steps: 0, residual: 0))
+    }
+
+    @Test func whichOperatorsHaveAClosedForm() throws {
+        func has(_ problem: any LinearOperator, _ shape: [Int] = [8, 1, 8, 12]) throws -> Bool {
+            try problem.separated(for: shape)?.isExact ?? false
+        }
+        let (average, blur, pooling) = (try TemporalAverage(), try GaussianBlur(), try AveragePooling(factor: 2))
+        let (mask, half) = (try Mask.random(ratio: 0.5, seed: 1, height: 8, width: 12), try Mask.random(ratio: 0.5, seed: 1, height: 4, width: 6))
+        for problem in [average.then(mask), mask.then(average), average.then(mask).transposed, mask.then(mask).then(average)] as [any LinearOperator] {
+            #expect(try has(problem), "\(problem)")
+        }
+        #expect(try has(average.then(blur).then(pooling).then(blur)))
+        #expect(try has(pooling.then(pooling).transposed, [8, 1, 2, 3]))
+        for problem in [blur.then(mask), mask.then(blur), mask.then(pooling), pooling.then(half), Veiled(blur)] as [any LinearOperator] {
+            #expect(try !has(problem), "\(problem)")
+        }
+        // The blur before the mask serves as a preconditioner.
+        #expect(try blur.then(mask).separated(for: [8, 1, 8, 12]) != nil)
+        #expect(try mask.then(blur).separated(for: [8, 1, 8, 12]) == nil)
+        #expect(try blur.then(mask).transposed.separated(for: [8, 1, 8, 12]) == nil)
+    }
+
+    /// Masks before and after an average over time, and two of them, keep what both keep.
+    @Test func masksCommuteWithTheAverage() throws {
+        let (a, b) = (try Mask.random(ratio: 0.4, seed: 1, height: 6, width: 5), try Mask.random(ratio: 0.4, seed: 2, height: 6, width: 5))
+        let average = try TemporalAverage(window: 3, boundary: .replicate)
+        let (y, start) = (try random([5, 2, 6, 5], seed: 1), try random([5, 2, 6, 5], seed: 2))
+        let expected = try average.then(Mask(a.mask * b.mask)).proximal(y, around: start, ratio: 50)
+        for problem in [a.then(average).then(b), a.then(b).then(average), average.then(b).then(a)] {
+            #expect(try relativeDistance(problem.proximal(y, around: start, ratio: 50), expected) < 1e-6)
+        }
+    }
+
+    /// Conjugate gradients find what the closed form says, by themselves and where a mask (of ones) hides it.
+    @Test(arguments: Degradation.tasks) func iterationsAgreeWithTheClosedForm(task: String) throws {
+        let shape = [3, 2, 12, 16]
+        let problem = try Degradation(task: task).operator(height: 12, width: 16)
+        let output = try problem.outputShape(for: shape)
+        let hidden = try Composition(first: problem, second: Mask.random(ratio: 0, seed: 1, height: output[2], width: output[3]))
+        let (y, start) = (try random(output, seed: 1), try random(shape, seed: 2))
+        for ratio in [0.1, 1e2, 1e4] {
+            let x = try problem.proximal(y, around: start, ratio: ratio)
+            let (iterated, report) = try Veiled(problem).solveProximal(y, around: start, ratio: ratio)
+            #expect(!report.usedClosedForm && report.steps < 500 && report.residual <= 1e-6, "\(ratio) \(report)")
+            #expect(try relativeDistance(iterated, x) < 2e-5, "\(ratio) \(report)")
+            let (found, quick) = try hidden.solveProximal(y, around: start, ratio: ratio)
+            #expect(quick.usedClosedForm == !["deblur", "sr4"].contains { task.hasPrefix($0) })
+            #expect(quick.steps <= 4, "\(ratio) \(quick)")
+            #expect(try relativeDistance(found, x) < 2e-5, "\(ratio) \(quick)")
+        }
+    }
+
+    /// Where a mask spoils the closed form, its operator without the mask saves steps.
+    @Test func preconditionerSavesSteps() throws {
+        let mask = try Mask.random(ratio: 0.2, seed: 1, height: 32, width: 40)
+        let problem = try TemporalAverage(window: 3).then(GaussianBlur(size: 9, sigma: 1)).then(mask)
+        let (y, start) = (try random([4, 1, 32, 40], seed: 1), try random([4, 1, 32, 40], seed: 2))
+        for ratio in [1e2, 1e4] {
+            let steps = try problem.solveProximal(y, around: start, ratio: ratio).report.steps
+            let plain = try Veiled(problem).solveProximal(y, around: start, ratio: ratio).report.steps
+            #expect(0 < steps && 2 * steps < plain, "\(ratio): \(steps), \(plain)")
+        }
+        let few = try problem.solveProximal(y, around: start, ratio: 1e4, iterations: 3).report
+        #expect(few.steps == 3 && few.residual > 1e-6)
+    }
+
+    /// Frames so large that they are worked on one at a time: a strip of them has a strip of the solution.
+    @Test(arguments: ["sr4", "sr4+"]) func largeFramesComeInParts(task: String) throws {
+        let problem = try Degradation(task: task).operator(height: 640, width: 1024)
+        let (y, start) = (try random([8, 1, 160, 256], seed: 1), try random([8, 1, 640, 1024], seed: 2))
+        let whole = try problem.proximal(y, around: start, ratio: 100)
+        let strip = try problem.proximal(
+            y.narrow(2, from: 80, count: 10).contiguous(), around: start.narrow(2, from: 320, count: 40).contiguous(), ratio: 100)
+        #expect(try relativeDistance(whole.narrow(2, from: 320, count: 40), strip) < 1e-6)
+    }
+
+    @Test func seesThroughLayouts() throws {
+        for task in Degradation.tasks {
+            let problem = try Degradation(task: task).operator(height: 12, width: 16)
+            let start = try random([4, 3, 12, 16], seed: 2)
+            let y = try random(problem.outputShape(for: start.shape), seed: 1)
+            let expected = try problem.proximal(y, around: start, ratio: 100)
+            let x = try problem.proximal(
+                y.contiguous(.channelsLast), around: start.transposed(2, 3).copied().contiguous().transposed(2, 3), ratio: 100)
+            #expect(try relativeDistance(x, expected) < 1e-6)
+        }
+    }
+
+    @Test func anOperatorOfOnesOwnMaySayItsForm() throws {
+        let problem = try ColumnProduct([[1, 2, 0, 1], [0, 0.5, -1, 3], [2, 0, 0, 1]])
+        let (y, start) = (try random([2, 1, 5, 3], seed: 1), try random([2, 1, 5, 4], seed: 2))
+        let compositions: [any LinearOperator] = try [
+            problem, problem.then(GaussianBlur(size: 3, sigma: 0.5)), TemporalAverage(window: 2).then(problem),
+        ]
+        for problem in compositions {
+            let (x, report) = try problem.solveProximal(y, around: start, ratio: 7)
+            #expect(report.usedClosedForm)
+            #expect(try relativeDistance(x, Veiled(problem).proximal(y, around: start, ratio: 7)) < 1e-5)
+        }
+        for rows in [[], [[]], [[1], [1, 2]], [[.nan]]] as [[[Double]]] { #expect(throws: ProblemError.self) { try AxisMatrix(rows: rows) } }
+    }
+
+    @Test func badArgumentsAreRefused() throws {
+        let (x, y) = (try random([1, 3, 8, 8], seed: 1), try random([1, 3, 2, 2], seed: 1))
+        let problem = try AveragePooling(factor: 4)
+        for ratio in [-1, -Double.infinity, .nan] { #expect(throws: ProblemError.self) { try problem.proximal(y, around: x, ratio: ratio) } }
+        #expect(throws: ProblemError.self) { try problem.solveProximal(y, around: x, ratio: 1, iterations: -1) }
+        for tolerance in [0, -1, 1, .nan] { #expect(throws: ProblemError.self) { try problem.pseudoinverse(y, tolerance: tolerance) } }
+        let wrong = ProblemError.shapeMismatch(what: "start", shape: [1, 3, 2, 2], expected: [1, 3, 8, 8])
+        #expect(throws: wrong) { try problem.proximal(y, around: y, ratio: 1) }
+        #expect(throws: wrong) { try problem.pseudoinverse(y, around: y) }
+        #expect(throws: ProblemError.notAVideo(shape: [3, 2, 2])) { try problem.pseudoinverse(.zeros([3, 2, 2])) }
+        for value in [Double.nan, .infinity] {
+            let (badY, badX) = (try Tensor.full([1, 3, 2, 2], value), try Tensor.full([1, 3, 8, 8], value))
+            #expect(throws: ProblemError.notFinite("measurement")) { try problem.proximal(badY, around: x, ratio: 1) }
+            #expect(throws: ProblemError.notFinite("measurement")) { try problem.pseudoinverse(badY) }
+            #expect(throws: ProblemError.notFinite("start")) { try problem.proximal(y, around: badX, ratio: 1) }
+            #expect(throws: ProblemError.notFinite("start")) { try problem.proximal(y, around: badX, ratio: 0) }
+        }
+        for (type, other) in [(DType.float16, DType.float16), (.bfloat16, .bfloat16), (.float32, .float64), (.uint8, .uint8)] {
+            #expect(throws: ProblemError.self) { try problem.proximal(y.to(type), around: x.to(other), ratio: 1) }
+        }
+    }
+}
+
+/// Laws of `pseudoinverse`.
+@Suite struct PseudoinverseTests {
+    /// Operators whose singular values all lie above a tenth of the largest, or at 0 but for rounding.
+    static let separated = Registered.all.filter { registered in
+        ["identity", "mask", "full mask", "empty mask", "border weights", "adjoint of pooling", "valid average 1"].contains(registered.testDescription)
+            || ["blur 3 0.4", "blur 15 0.0", "blur 1 ", "pooling", "average 1 ", "average 2 valid", "task sr4", "task inpaint"]
+                .contains { registered.testDescription.hasPrefix($0) }
+    }
+
+    /// A B A = A, B A B = B, and A B and B A are symmetric; applied to vectors.
+    @Test(arguments: separated) func penrose(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            for (dtype, tolerance) in [(DType.float32, 3e-5), (.float64, 1e-11)] {
+                let output = try problem.outputShape(for: shape)
+                let (x, z) = (try random(shape, seed: 1, dtype: dtype), try random(shape, seed: 2, dtype: dtype))
+                let (y, w) = (try random(output, seed: 3, dtype: dtype), try random(output, seed: 4, dtype: dtype))
+                func A(_ x: Tensor) throws -> Tensor { try problem.apply(x) }
+                func B(_ y: Tensor) throws -> Tensor { try problem.pseudoinverse(y) }
+                #expect(try relativeDistance(A(B(A(x))), A(x)) < tolerance, "\(problem) \(shape) \(dtype)")
+                #expect(try relativeDistance(B(A(B(y))), B(y)) < tolerance, "\(problem) \(shape) \(dtype)")
+                #expect(try abs(A(B(y)).dot(w) - y.dot(A(B(w)))) <= tolerance * y.norm() * w.norm(), "\(problem) \(shape) \(dtype)")
+                #expect(try abs(B(A(x)).dot(z) - x.dot(B(A(z)))) <= tolerance * x.norm() * z.norm(), "\(problem) \(shape) \(dtype)")
+            }
+        }
+    }
+
+    /// From a start: A X is Y's projection on what A makes, and X - X0 is orthogonal to what A does not see. Ratio 1e12 comes close.
+    @Test(arguments: separated) func nearestSolution(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            let y = try random(problem.outputShape(for: shape), seed: 1, dtype: .float64)
+            let (start, z) = (try random(shape, seed: 2, dtype: .float64), try random(shape, seed: 3, dtype: .float64))
+            let projection = try problem.apply(problem.pseudoinverse(y))
+            let unseen = try z - problem.pseudoinverse(problem.apply(z))
+            for (x, tolerance) in [
+                (try problem.pseudoinverse(y, around: start), 1e-11), (try problem.proximal(y, around: start, ratio: 1e12), 1e-8),
+            ] {
+                #expect(try (problem.apply(x) - projection).norm() <= tolerance * y.norm(), "\(problem) \(shape)")
+                #expect(try abs((x - start).dot(unseen)) <= tolerance * x.norm() * z.norm(), "\(problem) \(shape)")
+            }
+        }
+    }
+
+    @Test(arguments: Registered.all) func linear(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() {
+            guard try problem.separated(for: shape)?.isExact == true else { continue }
+            let output = try problem.outputShape(for: shape)
+            let (u, v) = (try random(output, seed: 1, dtype: .float64), try random(output, seed: 2, dtype: .float64))
+            let parts = try problem.pseudoinverse(v).adding(problem.pseudoinverse(u), times: -2.5)
+            #expect(try relativeDistance(problem.pseudoinverse(v.adding(u, times: -2.5)), parts) < 1e-10, "\(problem) \(shape)")
+        }
+    }
+
+    /// Singular values 1, 1e-2 and 1e-5 along the columns.
+    @Test func toleranceTakesSmallSingularValuesAsZero() throws {
+        let problem = try ColumnProduct([[1, 0, 0], [0, 1e-2, 0], [0, 0, 1e-5]])
+        let y = try Tensor([1, 1, 1] as [Double], shape: [1, 1, 1, 3])
+        for (tolerance, expected) in [(nil, [1, 1e2, 1e5]), (1e-3, [1, 1e2, 0]), (0.1, [1, 0, 0])] as [(Double?, [Double])] {
+            let x = try problem.pseudoinverse(y, tolerance: tolerance).array(of: Double.self)
+            #expect(zip(x, expected).allSatisfy { abs($0 - $1) <= 1e-12 * abs($1) }, "\(x)")
+        }
+        #expect(try problem.pseudoinverse(y.to(.float32)).array(of: Float.self) == [1, 100, 0])
+    }
+
+    /// Without a closed form: (tolerance / s)^2 from it.
+    @Test func iterationsComeClose() throws {
+        let full = try Mask.random(ratio: 0, seed: 1, height: 6, width: 8)
+        for problem in [try AveragePooling(factor: 2), try GaussianBlur(size: 3, sigma: 0.4), full] as [any LinearOperator] {
+            let y = try random(problem.outputShape(for: [3, 2, 6, 8]), seed: 1)
+            let expected = try problem.pseudoinverse(y)
+            #expect(try relativeDistance(Veiled(problem).pseudoinverse(y), expected) < 1e-5)
+        }
+        // A mask that spoils the closed form, and well conditioned.
+        let problem = try GaussianBlur(size: 3, sigma: 0.4).then(Mask.random(ratio: 0.5, seed: 1, height: 6, width: 8))
+        let x = try random([3, 2, 6, 8], seed: 1)
+        let solution = try problem.pseudoinverse(problem.apply(x))
+        #expect(try relativeDistance(problem.apply(solution), problem.apply(x)) < 1e-5)
+        #expect(try abs((x - solution).dot(solution)) < 1e-4 * x.dot(x))
+    }
+
+    @Test func nothingMeasuredLeavesTheStart() throws {
+        let problem = try Mask.random(ratio: 1, seed: 1, height: 6, width: 8)
+        let (y, start) = (try random([3, 2, 6, 8], seed: 1), try random([3, 2, 6, 8], seed: 2))
+        for problem in [problem, Veiled(problem), try GaussianBlur().then(problem), try problem.then(GaussianBlur())] as [any LinearOperator] {
+            #expect(try relativeDistance(problem.pseudoinverse(y, around: start), start) == 0)
+            #expect(try relativeDistance(problem.proximal(y, around: start, ratio: 100), start) == 0)
+        }
+    }
+}
+
+/// An operator that does not say its form.
+private struct Veiled: LinearOperator {
+    let base: any LinearOperator
+
+    init(_ base: any LinearOperator) { self.base = base }
+
+    var name: String { "veiled \(base.name)" }
+    func outputShape(for input: [Int]) throws(ProblemError) -> [Int] { try base.outputShape(for: input) }
+    func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { try base.inputShape(for: output) }
+    func apply(_ video: Tensor) throws -> Tensor { try base.apply(video) }
+    func adjoint(_ measurement: Tensor) throws -> Tensor { try base.adjoint(measurement) }
+}
+
+/// A product with a matrix along the columns.
+private struct ColumnProduct: LinearOperator {
+    let matrix: Tensor
+    let factor: AxisMatrix
+
+    init(_ rows: [[Double]]) throws {
+        matrix = try Tensor(rows.flatMap(\.self), shape: [rows.count, rows[0].count])
+        factor = try AxisMatrix(rows: rows)
+    }
+
+    var name: String { "product along columns" }
+    func outputShape(for input: [Int]) throws(ProblemError) -> [Int] { input.dropLast() + [matrix.size(0)] }
+    func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { output.dropLast() + [matrix.size(1)] }
+    func apply(_ video: Tensor) throws -> Tensor { try video.multiplied(by: matrix.to(video.dtype).transposed(0, 1)) }
+    func adjoint(_ measurement: Tensor) throws -> Tensor { try measurement.multiplied(by: matrix.to(measurement.dtype)) }
+    func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm(columns: .matrix(factor)) }
+}
