@@ -147,7 +147,7 @@ public struct Evaluation: Sendable {
         at place: URL, _ tell: @escaping @Sendable (RestorationProgress) -> Void
     ) async throws -> Cell {
         let device = plan.device
-        let measurement = try await problem.measurement()
+        let (measurement, noise) = try await problem.measurement()
         let (cell, restored) = try await onThread { check -> (Cell, Tensor?) in
             var cell = Cell(settings: settings)
             do {
@@ -155,7 +155,7 @@ public struct Evaluation: Sendable {
                 PeakMemory.reset()
                 let gauge = MemoryGauge(device)
                 let began = ContinuousClock.now
-                let result = try restorer.restore(measurement, operator: problem.operator) { progress in
+                let result = try restorer.restore(measurement, operator: problem.operator, measurementNoise: noise) { progress in
                     try check()
                     gauge.read()
                     tell(progress)
@@ -325,7 +325,7 @@ private final class Problem: Sendable {
     private let seed: UInt64
     private let device: Device
     private let known: Tensor?
-    private let measured = Mutex<Tensor?>(nil)
+    private let measured = Mutex<(Tensor, noise: Double)?>(nil)
 
     init(_ task: EvaluationTask, _ storage: MeasurementStorage, _ truth: Truth, _ plan: EvaluationPlan) throws {
         let (height, width) = (truth.frames.size(2), truth.frames.size(3))
@@ -335,7 +335,8 @@ private final class Problem: Sendable {
         _ = try `operator`.outputShape(for: truth.frames.shape)
     }
 
-    func measurement() async throws -> Tensor {
+    /// Y, and the standard deviation of its noise.
+    func measurement() async throws -> (Tensor, noise: Double) {
         if let measured = measured.withLock({ $0 }) { return measured }
         let exact = try await onThread { [self] _ in
             let y = try `operator`.apply(truth.frames.to(device))
@@ -343,7 +344,8 @@ private final class Problem: Sendable {
         }
         // Noise falls on what is measured only.
         let stored = try await storage.stored(known.map { try exact * $0 } ?? exact, known: known)
-        measured.withLock { $0 = stored }
-        return stored
+        let result = (stored, noise: try storage.noise(of: stored, added: noise, known: known))
+        measured.withLock { $0 = result }
+        return result
     }
 }

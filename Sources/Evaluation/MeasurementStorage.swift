@@ -15,6 +15,22 @@ public enum MeasurementStorage: Hashable, Sendable {
     /// Through an H.264 file of this CRF (x264, 4:2:0), 0 ... 51.
     case h264(quality: Int)
 
+    /// Standard deviation of the noise of a stored measurement, in units of [-1, 1]: what was added, and what storing it rounds away; for a
+    /// lossy file what its frames show, since nothing says more of it.
+    /// - Parameters:
+    ///   - measurement: what `stored` made.
+    ///   - added: of the noise that was there before.
+    ///   - known: as for `stored`.
+    public func noise(of measurement: Tensor, added: Double, known: Tensor? = nil) throws -> Double {
+        switch self {
+        case .float: added
+        case .eightBit: NoiseLevel.combined(added, NoiseLevel.rounding(toBits: 8))
+        case .h264:
+            max(
+                try NoiseLevel.estimated(in: measurement, known: known) ?? 0, NoiseLevel.combined(added, NoiseLevel.rounding(toBits: 8)))
+        }
+    }
+
     /// Y as it is after it was stored, in float32 on its own device.
     ///
     /// Cost: nothing for `float`, one pass for `eightBit`; for `h264` a file in the temporary folder, which is removed.

@@ -95,4 +95,10 @@ public struct DDIMSchedule: Sendable, Equatable {
     public func alphaBar(_ timestep: Int) -> Double {
         timestep <= 0 ? 1 : cumulativeAlphas[min(timestep, trainingSteps) - 1]
     }
+
+    /// The noise's standard deviation over the signal's at a timestep: sqrt((1 - abar) / abar).
+    public func noiseToSignal(_ timestep: Int) -> Double {
+        let abar = alphaBar(timestep)
+        return ((1 - abar) / abar).squareRoot()
+    }
 }

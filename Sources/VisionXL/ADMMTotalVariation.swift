@@ -15,7 +15,7 @@ public struct ADMMTotalVariation: Restorer {
 
     /// X from Y = A(X). `objectives` has the objective of X = 0 and after each outer iteration, `residuals` one entry for each iteration.
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+        _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
         let Y = try requireMeasurement(measurement, on: device)
         let count = try A.inputShape(for: Y.shape)[0]

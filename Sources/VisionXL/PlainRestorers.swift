@@ -16,7 +16,7 @@ public struct UpsamplingRestorer: Restorer {
     }
 
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+        _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
         let Y = try requireMeasurement(measurement, on: device)
         let X = try fullSize(Y, like: Padding(A.inputShape(for: Y.shape)), upsampling)
@@ -41,7 +41,7 @@ public struct AdjointRestorer: Restorer {
     }
 
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+        _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
         let Y = try requireMeasurement(measurement, on: device)
         var X = try A.adjoint(Y)
@@ -75,7 +75,7 @@ public struct ConjugateGradientsRestorer: Restorer {
     }
 
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+        _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
         let Y = try requireMeasurement(measurement, on: device)
         let start = try fullSize(Y, like: Padding(A.inputShape(for: Y.shape)), upsampling)

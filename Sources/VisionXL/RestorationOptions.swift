@@ -4,8 +4,12 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var steps = 25
     /// tau / T: the sampling begins at the first timestep that is at most this part of the schedule.
     public var tau = 0.3
+    /// How the frames are held to the measurement at each timestep.
+    public var dataStep = DataStep.conjugateGradients
     /// l: conjugate-gradient steps of each data step.
     public var conjugateGradientSteps = 10
+    /// c of a proximal data step: s_t = c sqrt((1 - abar) / abar) is the error that the prior's frames are thought to have.
+    public var priorError = 0.4
     /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off.
     public var lowPass = 2.0.squareRoot()
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
@@ -38,6 +42,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Algorithm 1 and nothing else.
     public static var paper: RestorationOptions {
         var options = RestorationOptions()
+        options.dataStep = .conjugateGradients
         options.finalConsistencySteps = 0
         options.upsampling = .nearest
         return options
@@ -48,6 +53,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// pixels: `ADMPrior`, or `PixelSpacePrior` over a denoiser, either in a `PatchedPrior` for frames larger than 256 x 256.
     public static var svi: RestorationOptions {
         var options = RestorationOptions()
+        options.dataStep = .conjugateGradients
         options.steps = 100
         options.tau = 1
         options.start = .pureNoise
@@ -77,6 +83,15 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case independent
     }
 
+    /// How the frames are held to the measurement.
+    public enum DataStep: String, Sendable, Codable, CaseIterable {
+        /// Conjugate gradients from the prior's frames, as many steps as are asked for (the paper's step 3).
+        case conjugateGradients = "cg"
+        /// argmin |Y - A X|^2 / sigma_y^2 + |X - Xhat|^2 / s_t^2, with the measurement's noise sigma_y and the error s_t of the prior's
+        /// frames: as far towards the measurement as that deserves (Docs/DataStep.md).
+        case proximal
+    }
+
     /// How small frames are enlarged for the start.
     public enum Upsampling: String, Sendable, Codable, CaseIterable {
         /// Every pixel repeated, as in the paper. An inversion keeps the blocks.
@@ -101,6 +116,20 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case independentPureNoise = "independent-pure-noise"
     }
 
+    /// s_t^2 / sigma_y^2, the weight of the measurement in a proximal data step.
+    /// - Parameters:
+    ///   - measurementNoise: sigma_y.
+    ///   - noiseToSignal: sqrt((1 - abar) / abar) of the timestep.
+    func proximalRatio(measurementNoise: Double, noiseToSignal: Double) -> Double {
+        let error = priorError * noiseToSignal
+        let noise = max(measurementNoise, Self.leastMeasurementNoise)
+        return error * error / (noise * noise)
+    }
+
+    /// What a measurement without noise is taken to have: arithmetic in float32, and an operator that is never quite the one that
+    /// happened.
+    static let leastMeasurementNoise = 1e-4
+
     /// Throws a sentence when a number is outside its range.
     public func validate() throws {
         func check(_ condition: Bool, _ message: String) throws {
@@ -113,6 +142,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             "A start from pure noise walks the whole schedule: tau must be 1, and is \(tau).")
         try check(conjugateGradientSteps >= 0, "The number of conjugate-gradient steps must not be negative.")
         try check(finalConsistencySteps >= 0, "The number of final conjugate-gradient steps must not be negative.")
+        try check(priorError > 0 && priorError.isFinite, "The prior's error must be above 0, and is \(priorError).")
         try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")
         try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")
         try check(eta >= 0 && eta <= 1, "eta must be 0 to 1, and is \(eta).")

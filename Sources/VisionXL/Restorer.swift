@@ -10,17 +10,31 @@ public protocol Restorer: Sendable {
     /// - Parameters:
     ///   - measurement: Y, (N, 3, h, w) of a shape that `A` produces, in [-1, 1].
     ///   - A: the degradation.
+    ///   - measurementNoise: the standard deviation of the noise on Y, in units of [-1, 1]; 0 for none. Rounding to b bits has
+    ///     2 / (2^b - 1) / sqrt 12. Methods that have no use for it ignore it.
     ///   - progress: called after each piece of work.
     /// - Throws: `RestorationError` for a measurement that `A` cannot have produced, `ProblemError`, `TensorError`, and what `progress` throws.
     func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+        _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration
 }
 
 extension Restorer {
-    /// X from Y = A(X), in silence.
+    /// X from Y = A(X), exact or of unknown noise, in silence.
     public func restore(_ measurement: Tensor, operator A: any LinearOperator) throws -> Restoration {
-        try restore(measurement, operator: A) { _ in }
+        try restore(measurement, operator: A, measurementNoise: 0) { _ in }
+    }
+
+    /// X from Y = A(X) with noise, in silence.
+    public func restore(_ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double) throws -> Restoration {
+        try restore(measurement, operator: A, measurementNoise: measurementNoise) { _ in }
+    }
+
+    /// X from Y = A(X), exact or of unknown noise.
+    public func restore(
+        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
+        try restore(measurement, operator: A, measurementNoise: 0, progress: progress)
     }
 }
 

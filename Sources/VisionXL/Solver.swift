@@ -31,9 +31,9 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
     /// ten times the video in float32 beside the networks.
     public func restore(
-        _ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler
+        _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
-        var run = try Run(self, measurement, A, progress)
+        var run = try Run(self, measurement, A, measurementNoise: measurementNoise, progress)
         return try run.algorithm1()
     }
 }
@@ -47,6 +47,8 @@ extension Solver {
         let timesteps: [Int]
         let Y: Tensor
         let A: any LinearOperator
+        /// sigma_y.
+        let measurementNoise: Double
         let frames: Padding
         let noise: (Int) throws -> Tensor
         let progress: RestorationProgress.Handler
@@ -71,7 +73,7 @@ extension Solver {
                     break
                 }
                 // 3. Data consistency: l steps of conjugate gradients over the whole batch.
-                let Xbar = try dataConsistency(Xhat, steps: options.conjugateGradientSteps, phase: .consistency)
+                let Xbar = try dataConsistency(Xhat, t, steps: options.conjugateGradientSteps, phase: .consistency)
                 // 4. The scheduled low-pass filter, and the encoder.
                 let Zbar = try encode(lowPass(Xbar, t))
                 // 5. Renoising with one noise for all frames (unless each is to have its own).
@@ -79,7 +81,7 @@ extension Solver {
             }
             // 7. Beyond the paper: once more the data, so that the autoencoder's error is not in what was measured.
             if options.finalConsistencySteps > 0 {
-                X = try dataConsistency(X, steps: options.finalConsistencySteps, phase: .finishing)
+                X = try dataConsistency(X, timesteps[timesteps.count - 1], steps: options.finalConsistencySteps, phase: .finishing)
             }
             guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
             return Restoration(frames: X, residuals: residuals)
@@ -91,13 +93,30 @@ extension Solver {
             return try Z.adding(noisePrediction, times: -(1 - abar).squareRoot()) / abar.squareRoot()
         }
 
-        /// Xbar = argmin |Y - A X|^2 over X in Xhat + Krylov_l.
-        mutating func dataConsistency(_ Xhat: Tensor, steps: Int, phase: RestorationProgress.Phase) throws -> Tensor {
-            let (solution, residual) = try solve(from: Xhat, steps: steps)
+        /// Xbar: argmin |Y - A X|^2 over X in Xhat + Krylov_l, or the proximal point.
+        mutating func dataConsistency(
+            _ Xhat: Tensor, _ t: Int, steps: Int, phase: RestorationProgress.Phase
+        ) throws -> Tensor {
+            let (solution, residual) =
+                switch options.dataStep {
+                case .conjugateGradients: try solve(from: Xhat, steps: steps)
+                case .proximal: try proximalPoint(from: Xhat, t)
+                }
             guard residual.after.isFinite else { throw RestorationError.notFinite(step: step) }
             residuals.append(residual)
             try tell(phase, frame: frames.count, residual: residual)
             return solution
+        }
+
+        /// argmin |Y - A X|^2 / sigma_y^2 + |X - Xhat|^2 / s_t^2 with s_t = c sqrt((1 - abar) / abar).
+        private func proximalPoint(from Xhat: Tensor, _ t: Int) throws -> (Tensor, RestorationProgress.Residual) {
+            let solution = try A.proximal(Y, around: Xhat, ratio: options.proximalRatio(measurementNoise: measurementNoise, noiseToSignal: schedule.noiseToSignal(t)))
+            let measured = try Y.norm()
+            let scale = measured > 0 ? measured : 1
+            return (
+                solution,
+                .init(before: try (Y - A.apply(Xhat)).norm() / scale, after: try (Y - A.apply(solution)).norm() / scale)
+            )
         }
 
         private func solve(from Xhat: Tensor, steps: Int) throws -> (Tensor, RestorationProgress.Residual) {
@@ -144,9 +163,14 @@ extension Solver {
 
 extension Solver.Run {
     init(
-        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, _ progress: @escaping RestorationProgress.Handler
+        _ solver: Solver, _ measurement: Tensor, _ A: any LinearOperator, measurementNoise: Double = 0,
+        _ progress: @escaping RestorationProgress.Handler
     ) throws {
         try solver.options.validate()
+        guard measurementNoise >= 0, measurementNoise.isFinite else {
+            throw RestorationError.invalidOption("The measurement's noise must be 0 or more, and is \(measurementNoise).")
+        }
+        self.measurementNoise = measurementNoise
         prior = solver.prior
         options = solver.options
         schedule = prior.schedule

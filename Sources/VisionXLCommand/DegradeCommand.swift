@@ -102,7 +102,7 @@ struct DegradeCommand: AsyncParsableCommand {
         let record = MeasurementRecord(
             degradation: degradation, height: height, width: width, frameCount: frameCount, window: window,
             noise: .init(
-                added: noise, seed: seed, bitDepth: depth, rounding: MeasurementRecord.rounding(bitDepth: depth), isLossy: isLossy))
+                added: noise, seed: seed, bitDepth: depth, rounding: NoiseLevel.rounding(toBits: depth), isLossy: isLossy))
         try record.write(to: recordPath)
         Console.note("\(output): \(frameCount) frames of \(width)x\(height) measured as \(shape[3])x\(shape[2]); the task is in \(recordPath)")
     }

@@ -26,8 +26,6 @@ struct MeasurementRecord: Codable, Equatable {
         var isLossy: Bool
     }
 
-    static func rounding(bitDepth: Int) -> Double { 2 / (pow(2, Double(bitDepth)) - 1) / 12.0.squareRoot() }
-
     /// `measurement.json` for `measurement.mkv` and for the folder `measurement/`.
     static func path(beside measurement: String) -> String {
         let trimmed = measurement.count > 1 && measurement.hasSuffix("/") ? String(measurement.dropLast()) : measurement

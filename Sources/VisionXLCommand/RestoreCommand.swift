@@ -8,6 +8,7 @@ import VisionXL
 
 extension RestorationOptions.Start: ExpressibleByArgument {}
 extension RestorationOptions.Upsampling: ExpressibleByArgument {}
+extension RestorationOptions.DataStep: ExpressibleByArgument {}
 
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,6 +32,12 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "What went wrong")
     var task: TaskOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Noise on the measurement: its standard deviation in units of the pixel range [-1, 1], 0, or auto (what the .json says, else what the "
+                + "file's bits and the frames show).", valueName: "auto|sigma"))
+    var noise = NoiseChoice.auto
 
     @OptionGroup(title: "Model")
     var model: ModelOptions
@@ -102,13 +109,21 @@ struct RestoreCommand: AsyncParsableCommand {
                 "\(info.width)x\(info.height) -> \(width)x\(height), \(network.folder.lastPathComponent) in \(network.dtype.rawValue) on "
                     + "\(device), PyTorch \(log.engine)")
             let solver = Solver(prior: LatentDiffusionPrior(network), options: options)
-            let problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
+            var problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
             var display = ProgressDisplay(windowCount: windows.windowCount)
             let depth = bits
             var index = 0
             while let measured = try await windows.next() {
+                if index == 0 {
+                    // One level for all windows, or seams would show.
+                    let found = try await MeasurementNoise(noise, record: record, info: info, frames: measured, known: problem.knownPixels())
+                    problem.noise = found.sigma
+                    log.noise = found
+                    if options.dataStep == .proximal { Console.note("measurement noise \(found)") }
+                }
                 let number = index
                 let shown = display
+                let problem = problem
                 let result = try await onThread { checkCancellation in
                     var display = shown
                     let result = try problem.restore(Tensor(frames: measured), with: solver) { progress in
@@ -143,6 +158,11 @@ struct WindowProblem: Sendable {
     let height: Int
     let width: Int
     let mask: Tensor?
+    /// Standard deviation of the measurement's noise.
+    var noise = 0.0
+
+    /// (h, w) of 0 and 1 where only a part of the pixels is measured.
+    func knownPixels() throws -> Tensor? { try mask ?? degradation.randomMask(height: height, width: width) }
 
     func restore(
         _ measurement: Tensor, with solver: Solver<LatentDiffusionPrior>, progress: @escaping RestorationProgress.Handler
@@ -151,8 +171,8 @@ struct WindowProblem: Sendable {
         let problem = try degradation.operator(height: height, width: width, mask: mask?.to(device))
         var measured = try measurement.to(device)
         // What stands in the holes was not measured, whatever it is.
-        if let mask = try mask ?? degradation.randomMask(height: height, width: width) { measured = try measured * mask.to(device) }
-        return try solver.restore(measured, operator: problem, progress: progress)
+        if let mask = try knownPixels() { measured = try measured * mask.to(device) }
+        return try solver.restore(measured, operator: problem, measurementNoise: noise, progress: progress)
     }
 }
 
@@ -163,6 +183,13 @@ struct AlgorithmOptions: ParsableArguments {
 
     @Option(help: "tau / T: the part of the schedule that is sampled.")
     var tau = RestorationOptions().tau
+
+    @Option(
+        help: "What holds the frames to the measurement: cg (the paper's steps) or proximal, which weighs the measurement by its noise. (default: \(RestorationOptions().dataStep.rawValue))")
+    var dataStep: RestorationOptions.DataStep?
+
+    @Option(help: "c: a proximal data step takes the prior's frames to be c sqrt((1 - abar) / abar) wrong, in pixels of [-1, 1].")
+    var priorError = RestorationOptions().priorError
 
     @Option(help: "l: conjugate-gradient steps at each timestep.")
     var cgSteps = RestorationOptions().conjugateGradientSteps
@@ -201,6 +228,7 @@ struct AlgorithmOptions: ParsableArguments {
     var framesPerPass: Int?
 
     mutating func validate() throws {
+        if paper && dataStep == .proximal { throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.") }
         if paper, let finalCgSteps, finalCgSteps > 0 { throw ValidationError("--paper has no final steps; leave out --final-cg-steps.") }
         do { try options.validate() } catch { throw ValidationError("\(error)") }
     }
@@ -209,6 +237,8 @@ struct AlgorithmOptions: ParsableArguments {
         var options = paper ? RestorationOptions.paper : RestorationOptions()
         options.steps = steps
         options.tau = tau
+        if let dataStep { options.dataStep = dataStep }
+        options.priorError = priorError
         options.conjugateGradientSteps = cgSteps
         if let lowPass { options.lowPass = lowPass }
         options.lowPassTaps = lowPassTaps
@@ -233,6 +263,8 @@ struct RestorationLog: Encodable {
     var window: Int
     var height: Int
     var width: Int
+    /// Of the measurement, as a proximal data step takes it.
+    var noise: MeasurementNoise?
     var model = ""
     var dtype = ""
     var device = ""

@@ -48,7 +48,7 @@ final class Probe: Restorer {
 
     init(_ body: @escaping @Sendable (Tensor, any LinearOperator) throws -> Tensor = { y, A in try A.adjoint(y) }) { self.body = body }
 
-    func restore(_ measurement: Tensor, operator A: any LinearOperator, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    func restore(_ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         calls.withLock { $0 += 1 }
         return Restoration(frames: try body(measurement, A))
     }

@@ -71,7 +71,7 @@ import Testing
         let noisePrediction = try run.predictNoise(Z, t)
         let Xhat = try run.decode(run.tweedie(Z, noisePrediction, t))
         try expectClose(Xhat, "step0.denoised")
-        let Xbar = try run.dataConsistency(Xhat, steps: options.conjugateGradientSteps, phase: .consistency)
+        let Xbar = try run.dataConsistency(Xhat, t, steps: options.conjugateGradientSteps, phase: .consistency)
         try expectClose(Xbar, "step0.consistent")
         let filtered = try run.lowPass(Xbar, t)
         try expectClose(filtered, "step0.filtered")

@@ -1,0 +1,54 @@
+import Foundation
+import TensorKit
+import Testing
+
+@testable import InverseProblems
+
+@Suite struct NoiseLevelTests {
+    /// Smooth hills with a strip of fine texture.
+    private static func picture(frames: Int, height: Int, width: Int) throws -> Tensor {
+        var values: [Float] = []
+        for frame in 0..<frames {
+            for _ in 0..<3 {
+                for y in 0..<height {
+                    for x in 0..<width {
+                        let hills = 0.5 * sin(Double(x + frame) / 40) * cos(Double(y) / 30)
+                        values.append(Float(y > height * 3 / 4 ? hills + 0.3 * sin(Double(x * 3 + y)) : hills))
+                    }
+                }
+            }
+        }
+        return try Tensor(values, shape: [frames, 3, height, width])
+    }
+
+    @Test(arguments: [0.01, 0.05, 0.2]) func noiseIsFound(sigma: Double) throws {
+        let clean = try Self.picture(frames: 3, height: 98, width: 130)
+        let noisy = try addNoise(to: clean, sigma: sigma, seed: 4)
+        let whole = try #require(try NoiseLevel.estimated(in: noisy))
+        #expect(abs(whole / sigma - 1) < 0.06, "\(whole)")
+        let known = try Mask.random(ratio: 0.5, seed: 2, height: 98, width: 130).mask
+        let partly = try #require(try NoiseLevel.estimated(in: noisy * known, known: known))
+        #expect(abs(partly / sigma - 1) < 0.15, "\(partly)")
+    }
+
+    @Test func aCleanPictureHasLittle() throws {
+        let clean = try Self.picture(frames: 2, height: 98, width: 130)
+        #expect(try #require(try NoiseLevel.estimated(in: clean)) < 1e-3)
+        let rounded = try #require(try NoiseLevel.estimated(in: clean.rounded(toBits: 8)))
+        // Contours of rounded hills are no white noise, but of its size.
+        #expect(rounded > NoiseLevel.rounding(toBits: 8) / 3 && rounded < NoiseLevel.rounding(toBits: 8) * 2, "\(rounded)")
+    }
+
+    @Test func roundingIsUniform() throws {
+        let values = try random([200_000], seed: 1) * 0.3
+        let error = try (values.rounded(toBits: 8) - values.clamped(to: -1...1)).squared().mean().item().squareRoot()
+        #expect(abs(error / NoiseLevel.rounding(toBits: 8) - 1) < 0.02)
+        #expect(NoiseLevel.combined(3, 4) == 5)
+    }
+
+    @Test func tooLittleSaysNothing() throws {
+        #expect(try NoiseLevel.estimated(in: .zeros([1, 3, 8, 8])) == nil)
+        let known = try Mask.random(ratio: 0.99, seed: 2, height: 64, width: 64).mask
+        #expect(try NoiseLevel.estimated(in: .zeros([1, 3, 64, 64]), known: known) == nil)
+    }
+}
