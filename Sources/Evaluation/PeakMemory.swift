@@ -6,6 +6,8 @@ enum PeakMemory {
     @discardableResult
     static func reset() -> Bool {
         #if os(Linux)
+        // What earlier cells have freed and the allocator still holds is not this one's.
+        trim()
         // proc(5): "5" resets the peak resident set size.
         guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return false }
         defer { try? file.close() }
@@ -15,6 +17,14 @@ enum PeakMemory {
         return false
         #endif
     }
+
+    #if os(Linux)
+    /// glibc's malloc_trim, which its module map leaves out; other C libraries have none.
+    private static func trim() {
+        guard let symbol = dlsym(dlopen(nil, RTLD_NOW), "malloc_trim") else { return }
+        _ = unsafeBitCast(symbol, to: (@convention(c) (Int) -> CInt).self)(0)
+    }
+    #endif
 
     static var bytes: Int? {
         #if os(Linux)

@@ -126,9 +126,8 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         return error * error / (noise * noise)
     }
 
-    /// What a measurement without noise is taken to have: arithmetic in float32, and an operator that is never quite the one that
-    /// happened.
-    static let leastMeasurementNoise = 1e-4
+    /// What a measurement without noise is taken to have, since it went through float32.
+    static let leastMeasurementNoise = 1e-6
 
     /// Throws a sentence when a number is outside its range.
     public func validate() throws {

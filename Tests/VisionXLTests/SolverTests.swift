@@ -99,6 +99,36 @@ struct BlurPrior: DiffusionPrior {
         for residual in result.residuals { #expect(residual.after <= residual.before) }
     }
 
+    /// The noisier the measurement is said to be, the less it is followed; one without noise is reached.
+    @Test func aProximalStepGoesAsFarAsTheNoiseAllows() throws {
+        let truth = try Self.video(3, 24, 32)
+        let A = try TemporalAverage(window: 3).then(Mask.random(ratio: 0.3, seed: 1, height: 24, width: 32))
+        let Y = try A.apply(truth)
+        var solver = Solver(prior: Self.prior)
+        solver.options.dataStep = .proximal
+        let residuals = try [0, 0.01, 0.1, 1].map { noise in
+            try #require(try solver.restore(Y, operator: A, measurementNoise: noise).residuals.last?.after)
+        }
+        #expect(residuals[0] < 1e-4)
+        #expect(residuals == residuals.sorted())
+        #expect(residuals[3] > 0.05)
+        #expect(throws: RestorationError.self) { try solver.restore(Y, operator: A, measurementNoise: -1) }
+    }
+
+    /// Ten steps of conjugate gradients fit a blurred measurement's noise; a step that knows of it does not.
+    @Test func aProximalStepDoesNotFitNoise() throws {
+        let truth = try Self.video(4, 48, 64)
+        let A = try GaussianBlur(size: 15, sigma: 2)
+        let noise = 0.1
+        let Y = try addNoise(to: A.apply(truth), sigma: noise, seed: 5)
+        func error(_ dataStep: RestorationOptions.DataStep) throws -> Double {
+            var solver = Solver(prior: Self.prior)
+            solver.options.dataStep = dataStep
+            return try (solver.restore(Y, operator: A, measurementNoise: noise).frames - truth).norm()
+        }
+        #expect(try error(.proximal) < 0.7 * error(.conjugateGradients))
+    }
+
     @Test func progressRisesToTheEnd() throws {
         let Y = try Self.video(3, 12, 16)
         final class Log: @unchecked Sendable { var entries: [RestorationProgress] = [] }
