@@ -6,9 +6,11 @@ public struct ProximalReport: Sendable, Equatable {
     public var usedClosedForm: Bool
     /// Steps of conjugate gradients; 0 with a closed form.
     public var steps: Int
-    /// The size of what is left of the normal equation in relation to |X - start|, which the solution's relative error in X - start does
-    /// not exceed; 0 with a closed form, which is as good as float arithmetic. Above 1e-6 (float32) the steps did not suffice.
+    /// |start + ratio A'Y - (I + ratio A'A) X| / |X - start|, the left side of the normal equation less the right: the relative error of
+    /// X - start is no larger. 0 with a closed form, which is as good as float arithmetic.
     public var residual: Double
+    /// Whether the residual came down to 1e-6 (float64: 1e-12), or to where rounding errors are all that it consists of.
+    public var converged: Bool
 }
 
 extension LinearOperator {
@@ -40,8 +42,8 @@ extension LinearOperator {
 
     /// `proximal` with a word on how it was found.
     ///
-    /// Without a closed form, by conjugate gradients on the normal equation in CGLS form, until the residual is down to 1e-6 (float64:
-    /// 1e-12) of |X - start| or for `iterations` steps. Where only a mask spoils the closed form, that of the operator without it is the
+    /// Without a closed form, by conjugate gradients on the normal equation in CGLS form (Björck 1996, 7.4), until they have converged as the
+    /// report says or for `iterations` steps. Where only a mask spoils the closed form, that of the operator without it is the
     /// preconditioner, its ratio times the fraction of pixels kept. A step costs one `apply` and one `adjoint`, and with the
     /// preconditioner the closed form; memory of six videos beside the arguments.
     /// - Parameter iterations: 0 or more.
@@ -51,7 +53,7 @@ extension LinearOperator {
         guard ratio >= 0 else { throw ProblemError.invalidParameter("The ratio of the variances is a number from 0 on, not \(ratio).") }
         guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of steps is 0 or more, not \(iterations).") }
         try check(measurement, start)
-        if ratio == 0 { return (start, ProximalReport(usedClosedForm: true, steps: 0, residual: 0)) }
+        if ratio == 0 { return (start, ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true)) }
         return try solve(measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations)
     }
 
@@ -102,7 +104,7 @@ extension LinearOperator {
             let filter = SpectralFilter(
                 ratio: ratio == .infinity ? ratio : min(ratio, 1 / (epsilon * norm * norm)), threshold: tolerance * norm)
             return (
-                try closed(form, filter, measurement, start), ProximalReport(usedClosedForm: true, steps: 0, residual: 0)
+                try closed(form, filter, measurement, start), ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true)
             )
         }
         var ratio = ratio
@@ -133,23 +135,33 @@ extension LinearOperator {
         _ form: SeparatedForm?, _ measurement: Tensor, _ start: Tensor, ratio: Double, iterations: Int
     ) throws -> (solution: Tensor, report: ProximalReport) {
         let precondition = try preconditioner(form, ratio: ratio, measurement)
+        let epsilon = measurement.dtype.epsilon
         let tolerance = measurement.dtype == .float64 ? 1e-12 : 1e-6
-        // g the residual of the normal equation, z the preconditioned one, p the direction.
+        // s = Y - A X; g = ratio A's - d the residual, taken from s every time: carried along like s it would leave A's range by rounding
+        // errors of the ratio's size, and the steps would add them to d. p is the direction.
+        var s = try measurement - apply(start)
         var d = try Tensor.zeros(start.shape, dtype: start.dtype, device: start.device)
-        var g = try adjoint(measurement - apply(start)) * ratio
-        var p = try precondition(g)
+        var g = try adjoint(s) * ratio
+        var p = try precondition(g, s, d)
         var gz = try g.dot(p)
-        var report = ProximalReport(usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0)
+        var norm = try form?.norm() ?? 0
+        var report = ProximalReport(usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0, converged: !(gz > 0))
         while report.steps < iterations, gz > 0 {
-            let q = try adjoint(apply(p)) * ratio + p
-            let step = try gz / p.dot(q)
+            let q = try apply(p)
+            let (qq, pp) = (try q.dot(q), try p.dot(p))
+            let step = gz / (ratio * qq + pp)
             guard step > 0, step.isFinite else { break }
             try d.add(p, times: step)
-            try g.add(q, times: -step)
+            try s.add(q, times: -step)
+            g = try adjoint(s) * ratio
+            try g.add(d, times: -1)
+            if form == nil { norm = max(norm, (qq / pp).squareRoot()) }
             report.steps += 1
-            report.residual = try g.norm() / d.norm()
-            if report.residual <= tolerance { break }
-            let z = try precondition(g)
+            let (left, moved) = (try g.norm(), try d.norm())
+            report.residual = left / moved
+            report.converged = try left <= max(tolerance * moved, 4 * epsilon * (ratio * norm * s.norm() + moved))
+            if report.converged { break }
+            let z = try precondition(g, s, d)
             let next = try g.dot(z)
             try p.multiply(by: next / gz)
             try p.add(z)
@@ -158,17 +170,22 @@ extension LinearOperator {
         return (try start + d, report)
     }
 
-    /// The inverse of I + ratio kept B'B for A = M B, B separated and M a mask that keeps the fraction `kept`; the identity for other
-    /// operators.
-    private func preconditioner(_ form: SeparatedForm?, ratio: Double, _ measurement: Tensor) throws -> (Tensor) throws -> Tensor {
-        guard let form, let mask = form.mask else { return { $0 } }
-        let norm = try form.norm()
-        // Farther from the identity its rounding errors would make it indefinite.
-        let limit = 0x1p-7 / (measurement.dtype.epsilon * norm * norm)
-        let filter = try SpectralFilter(ratio: min(ratio * mask.to(.float32).mean().item(), limit), takesVideo: true)
-        return { g in
-            var z = g
-            try form.add(filter, of: { try g.rows($0) }, count: g.size(0), sign: -1, to: &z)
+    /// (I + ratio kept B'B)^-1 (ratio A's - d), for A = M B with B separated and M a mask that keeps the fraction `kept` of the pixels;
+    /// ratio A's - d alone for other operators.
+    ///
+    /// With B = U diag(s) V' from U's rather than from V'B's, and without what B does not see, where d has nothing: rounding errors there
+    /// would outweigh what the inverse leaves of the rest.
+    private func preconditioner(
+        _ form: SeparatedForm?, ratio: Double, _ measurement: Tensor
+    ) throws -> (_ g: Tensor, _ s: Tensor, _ d: Tensor) throws -> Tensor {
+        guard let form, let mask = try form.mask?.to(measurement.dtype).to(measurement.device) else { return { g, _, _ in g } }
+        let kept = try mask.to(.float32).mean().item()
+        guard kept > 0 else { return { g, _, _ in g } }
+        let (back, damped) = (SpectralFilter(ratio: ratio * kept), SpectralFilter(ratio: ratio * kept, takesVideo: true))
+        return { _, s, d in
+            var z = try Tensor.zeros(d.shape, dtype: d.dtype, device: d.device)
+            try form.add(back, of: { try s.rows($0) * mask }, count: s.size(0), times: 1 / kept, to: &z)
+            try form.add(damped, of: { try d.rows($0) }, count: d.size(0), times: -1, to: &z)
             return z
         }
     }
