@@ -86,7 +86,7 @@ final class AxisProducts: Sendable {
 /// What an operator does along one axis of a video.
 public enum AxisFactor: Sendable, Hashable {
     case identity
-    /// Means of successive blocks of so many.
+    /// Means of successive blocks of so many, 1 or more.
     case pooling(Int)
     case matrix(AxisMatrix)
 
@@ -96,6 +96,7 @@ public enum AxisFactor: Sendable, Hashable {
         case .matrix(let factor): return factor.matrix
         case .identity: return AxisFactor.pooling(1).matrix(length: length)
         case .pooling(let size):
+            let size = max(size, 1)
             var matrix = SparseMatrix(rows: length / size, columns: length)
             for column in 0..<matrix.rows.count * size { matrix.rows[column / size][column] = 1 / Double(size) }
             return matrix
@@ -194,10 +195,10 @@ extension SeparatedForm {
     /// result += factor V f(s) U' x, where T x H x W = U diag(s) V'; V f(s) V' x for an f that takes videos.
     ///
     /// Two dense products along each axis with a matrix, a single one where only frames are mixed, none for pooling. Memory: a few frames,
-    /// and where frames are mixed about two measurements, or two videos for a blur.
+    /// and where frames are mixed two measurements, or two videos for a blur.
     /// - Parameters:
+    ///   - part: x, by ranges of its frames; asked for once as a whole where frames are mixed.
     ///   - count: of x's frames.
-    ///   - part: x, by ranges of its frames.
     func add(
         _ filter: SpectralFilter, of part: (Range<Int>) throws -> Tensor, count: Int, times factor: Double = 1, to result: inout Tensor
     ) throws {
@@ -226,13 +227,18 @@ extension SeparatedForm {
             let matrix = try frames.decomposition(dtype, device)
             let side = filter.takesVideo ? matrix.right : matrix.left
             mixed = try AxisMap.multiply(side.transposed(0, 1), input(0..<count), along: 0)
-            var frames: [Tensor] = []
+            // In place, where a frame keeps its size.
+            var target: Tensor?
             for (frame, value) in matrix.singularValues.enumerated() {
-                frames.append(try filtered(mixed.rows(frame..<frame + 1), filter, times: value))
+                let part = try filtered(mixed.rows(frame..<frame + 1), filter, times: value)
+                if part.shape[1...] == mixed.shape[1...] {
+                    try mixed.replace(along: 0, from: frame, with: part)
+                } else {
+                    if target == nil { target = try .empty([mixed.size(0)] + part.shape[1...], dtype: dtype, device: device) }
+                    try target?.replace(along: 0, from: frame, with: part)
+                }
             }
-            mixed = try .concatenate(frames, along: 0)
-            frames = []
-            mixed = try AxisMap.multiply(matrix.right, mixed, along: 0)
+            mixed = try AxisMap.multiply(matrix.right, target ?? mixed, along: 0)
         }
         try inParts(mixed.size(0)) { range in
             try result.add(upsampled(mixed.rows(range)), times: factor, at: [range.lowerBound, 0, 0, 0])
@@ -284,6 +290,6 @@ extension SeparatedForm {
 
 extension AxisFactor {
     fileprivate var blockSize: Int {
-        if case .pooling(let size) = self { size } else { 1 }
+        if case .pooling(let size) = self { max(size, 1) } else { 1 }
     }
 }
