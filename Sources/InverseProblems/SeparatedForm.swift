@@ -32,7 +32,7 @@ public struct SeparatedForm: Sendable {
         guard mask == nil || next.keepsPixelsApart else { return nil }
         var masks = [mask, next.mask].compactMap(\.self)
         if masks.count == 2 { masks = [try masks[0] * masks[1]] }
-        let frames = try [frames, next.frames].compactMap(\.self)
+        let frames = [frames, next.frames].compactMap(\.self)
         return try SeparatedForm(
             frames: frames.count == 2 ? products.product(frames[1], frames[0]) : frames.first,
             rows: products.product(next.rows, rows, length: shape[2]), columns: products.product(next.columns, columns, length: shape[3]),
@@ -86,7 +86,7 @@ final class AxisProducts: Sendable {
 /// What an operator does along one axis of a video.
 public enum AxisFactor: Sendable, Hashable {
     case identity
-    /// Means of successive blocks of so many.
+    /// Means of successive blocks of so many, 1 or more.
     case pooling(Int)
     case matrix(AxisMatrix)
 
@@ -96,6 +96,7 @@ public enum AxisFactor: Sendable, Hashable {
         case .matrix(let factor): return factor.matrix
         case .identity: return AxisFactor.pooling(1).matrix(length: length)
         case .pooling(let size):
+            let size = max(size, 1)
             var matrix = SparseMatrix(rows: length / size, columns: length)
             for column in 0..<matrix.rows.count * size { matrix.rows[column / size][column] = 1 / Double(size) }
             return matrix
@@ -168,16 +169,16 @@ struct SpectralFilter {
     /// r: the filter is r s / (1 + r s^2). Infinite: 1 / s, and 0 where s does not exceed `threshold`.
     var ratio: Double
     var threshold = 0.0
-    /// Takes a video instead of a measurement: one more factor of s, and V' in place of U'.
+    /// Takes a video instead of a measurement, by V' in place of U', and is 1 / (1 + r s^2).
     var takesVideo = false
 
     func callAsFunction(_ s: Tensor) throws(TensorError) -> Tensor {
+        let one = try Tensor.ones([], dtype: s.dtype, device: s.device)
         if ratio == .infinity {
-            let inverse = try Tensor.ones([], dtype: s.dtype, device: s.device) / s
-            return try inverse.selected(where: s.isGreater(than: threshold), otherwise: .zeros([], dtype: s.dtype, device: s.device))
+            return try (one / s).selected(where: s.isGreater(than: threshold), otherwise: .zeros([], dtype: s.dtype, device: s.device))
         }
         let scaled = try s * ratio
-        return try (takesVideo ? scaled * s : scaled) / (scaled * s + 1)
+        return try (takesVideo ? one : scaled) / (scaled * s + 1)
     }
 }
 
@@ -191,15 +192,15 @@ extension SeparatedForm {
         return product
     }
 
-    /// result += sign V f(s) U' x, where T x H x W = U diag(s) V'; V f(s) V' x for an f that takes videos.
+    /// result += factor V f(s) U' x, where T x H x W = U diag(s) V'; V f(s) V' x for an f that takes videos.
     ///
     /// Two dense products along each axis with a matrix, a single one where only frames are mixed, none for pooling. Memory: a few frames,
-    /// and where frames are mixed about two measurements, or two videos for a blur.
+    /// and where frames are mixed two measurements, or two videos for a blur.
     /// - Parameters:
+    ///   - part: x, by ranges of its frames; asked for once as a whole where frames are mixed.
     ///   - count: of x's frames.
-    ///   - part: x, by ranges of its frames.
     func add(
-        _ filter: SpectralFilter, of part: (Range<Int>) throws -> Tensor, count: Int, sign: Double = 1, to result: inout Tensor
+        _ filter: SpectralFilter, of part: (Range<Int>) throws -> Tensor, count: Int, times factor: Double = 1, to result: inout Tensor
     ) throws {
         let (dtype, device) = (result.dtype, result.device)
         let size = max(1, (1 << 20) / (result.count / result.size(0)))
@@ -211,7 +212,7 @@ extension SeparatedForm {
         guard let frames else {
             return try inParts(count) { range in
                 let part = try upsampled(filtered(input(range), filter))
-                try result.add(part, times: sign, at: [range.lowerBound, 0, 0, 0])
+                try result.add(part, times: factor, at: [range.lowerBound, 0, 0, 0])
             }
         }
         var mixed: Tensor
@@ -219,23 +220,28 @@ extension SeparatedForm {
             // One product with V f(s) U'.
             let matrix = try frames.decomposition(.float64, .cpu)
             let weights = try filter(matrix.values / area.squareRoot())
-            let side = try filter.takesVideo ? matrix.right : matrix.left
+            let side = filter.takesVideo ? matrix.right : matrix.left
             let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype).to(device)
             mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)
         } else {
             let matrix = try frames.decomposition(dtype, device)
-            let side = try filter.takesVideo ? matrix.right : matrix.left
+            let side = filter.takesVideo ? matrix.right : matrix.left
             mixed = try AxisMap.multiply(side.transposed(0, 1), input(0..<count), along: 0)
-            var frames: [Tensor] = []
+            // In place, where a frame keeps its size.
+            var target: Tensor?
             for (frame, value) in matrix.singularValues.enumerated() {
-                frames.append(try filtered(mixed.rows(frame..<frame + 1), filter, times: value))
+                let part = try filtered(mixed.rows(frame..<frame + 1), filter, times: value)
+                if part.shape[1...] == mixed.shape[1...] {
+                    try mixed.replace(along: 0, from: frame, with: part)
+                } else {
+                    if target == nil { target = try .empty([mixed.size(0)] + part.shape[1...], dtype: dtype, device: device) }
+                    try target?.replace(along: 0, from: frame, with: part)
+                }
             }
-            mixed = try .concatenate(frames, along: 0)
-            frames = []
-            mixed = try AxisMap.multiply(matrix.right, mixed, along: 0)
+            mixed = try AxisMap.multiply(matrix.right, target ?? mixed, along: 0)
         }
         try inParts(mixed.size(0)) { range in
-            try result.add(upsampled(mixed.rows(range)), times: sign, at: [range.lowerBound, 0, 0, 0])
+            try result.add(upsampled(mixed.rows(range)), times: factor, at: [range.lowerBound, 0, 0, 0])
         }
     }
 
@@ -284,6 +290,6 @@ extension SeparatedForm {
 
 extension AxisFactor {
     fileprivate var blockSize: Int {
-        if case .pooling(let size) = self { size } else { 1 }
+        if case .pooling(let size) = self { max(size, 1) } else { 1 }
     }
 }

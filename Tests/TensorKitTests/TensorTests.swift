@@ -236,6 +236,18 @@ import Testing
 }
 
 @Suite struct RandomGeneratorTests {
+    @Test func singularValueDecompositionMultipliesBack() throws {
+        for shape in [[3, 5], [5, 3], [4, 4]] {
+            var random = RandomGenerator(seed: 3)
+            let a = try random.normal(shape, dtype: .float64)
+            let (left, values, right) = try a.singularValueDecomposition()
+            #expect(left.shape == [shape[0], shape.min()!] && right.shape == [shape.min()!, shape[1]])
+            #expect(try ((left * values).multiplied(by: right) - a).norm() < 1e-13)
+            #expect(try (left.transposed(0, 1).multiplied(by: left).sum().item() - Double(values.count)).magnitude < 1e-13)
+            #expect(try (values - a.singularValues()).norm() < 1e-13)
+        }
+    }
+
     @Test func sameSeedSameNumbers() throws {
         var a = RandomGenerator(seed: 7)
         var b = RandomGenerator(seed: 7)
