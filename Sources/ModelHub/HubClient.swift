@@ -27,7 +27,8 @@ struct TransientFailure: Error {
     var progressed = false
 }
 
-/// A reply after all redirects. `linked` has the fields that the first server said of the file itself: hash, size, commit.
+/// A reply after all redirects. `linked` has what the first server said of the file itself, over as many redirects as stayed there: hash,
+/// size, commit.
 struct HubReply {
     var head: HTTPHead
     var linked: HTTPHead
@@ -49,10 +50,13 @@ struct HubClient: Sendable {
     func exchange(_ first: HTTPRequest, receive: (HubReply, UnsafeRawBufferPointer?) throws -> Void) async throws {
         var url = first.url
         var linked: HTTPHead?
+        var hasLeft = false
         for _ in 0..<Self.redirectLimit {
             guard let origin = Origin(url) else { throw HubError.badRedirect(url: first.url.absoluteString, reason: "it leads to \(url)") }
             var request = first
             request.url = url
+            hasLeft = hasLeft || origin != Origin(first.url)
+            let isFirst = !hasLeft
             // Asked as it is, so that sizes and ranges are those of the file.
             request.headers["Accept-Encoding"] = "identity"
             if let token, origin == home { request.headers["Authorization"] = "Bearer \(token)" }
@@ -61,7 +65,7 @@ struct HubClient: Sendable {
                 try await transport.send(request) { part in
                     switch part {
                     case .head(let head):
-                        linked = linked ?? head
+                        if isFirst { linked = HTTPHead(status: head.status, fields: (linked?.fields ?? [:]).merging(head.fields) { $1 }) }
                         reply = HubReply(head: head, linked: linked ?? head)
                         if !Self.isRedirect(head) { try receive(HubReply(head: head, linked: linked ?? head), nil) }
                     case .body(let bytes):

@@ -155,7 +155,7 @@ import Testing
     /// A small file has git's hash.
     @Test func wrongBytesOfASmallFile() async throws {
         try await Stage.run { stage in
-            try stage.hub.behave(["/acme/prior/resolve/\(LocalHub.commit)/vae/config.json": [#"{"flip": 3}"#]])
+            try stage.hub.behave(["/resolve-cache/acme/prior/vae/config.json": [#"{"flip": 3}"#]])
             let error = try await stage.failure()
             guard case .wrongBytes("vae/config.json", _, _) = error else { return unexpected("\(error)") }
         }

@@ -124,7 +124,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
                     "Location": "http://localhost:%d/store/%s/%s?signature=a%%2Bb" % (other.server_address[1], repository, name),
                 }
                 return self.answer(302, b"Found", headers)
-            return self.send(file, step, headers | {"ETag": '"%s"' % oid(file)})
+            # Small ones are redirected within the hub, by a path alone.
+            return self.answer(307, b"Moved", {"Location": "/resolve-cache/%s/%s" % (repository, name)})
+        if match := re.fullmatch(r"/resolve-cache/([^/]+/[^/]+)/(.+)", path):
+            file = os.path.join(root, *match.groups())
+            return self.send(file, step, {"X-Repo-Commit": commit, "ETag": '"%s"' % oid(file)})
         if path.startswith("/store/") or path.startswith("/plain/"):
             file = os.path.join(root, path.split("/", 2)[2])
             if not os.path.isfile(file):
