@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "InverseProblems", targets: ["InverseProblems"]),
         .library(name: "LatentDiffusion", targets: ["LatentDiffusion"]),
         .library(name: "TensorKit", targets: ["TensorKit", "Weights"]),
+        .library(name: "ModelHub", targets: ["ModelHub"]),
         .library(name: "VideoIO", targets: ["VideoIO"]),
         .library(name: "Metrics", targets: ["Metrics"]),
         .library(name: "Evaluation", targets: ["Evaluation"]),
@@ -26,6 +27,13 @@ let package = Package(
         .target(name: "CLibTorch"),
         .target(name: "TensorKit", dependencies: ["CLibTorch"]),
         .target(name: "Weights", dependencies: ["TensorKit"]),
+        .target(
+            name: "ModelHub",
+            dependencies: [
+                "Weights",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         .target(name: "LatentDiffusion", dependencies: ["TensorKit", "Weights"]),
         .target(name: "InverseProblems", dependencies: ["TensorKit"]),
         .target(
@@ -43,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [
-                "VisionXL", "VideoIO", "Metrics", "Evaluation",
+                "VisionXL", "VideoIO", "Metrics", "Evaluation", "ModelHub",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -56,9 +64,16 @@ let package = Package(
             ],
             path: "Benchmarks/Sources"),
 
-        .target(name: "TestSupport", dependencies: ["TensorKit", "Weights"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "TensorKit", "Weights",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            path: "Tests/TestSupport", exclude: ["Hub"]),
         .testTarget(name: "TensorKitTests", dependencies: ["TensorKit", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"]),
+        .testTarget(name: "ModelHubTests", dependencies: ["ModelHub", "TestSupport"]),
         .testTarget(
             name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
@@ -71,7 +86,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "InverseProblems", "TensorKit", "Weights",
+                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "InverseProblems", "TensorKit", "Weights",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches what the build does not bring: LibTorch, ffmpeg, the demo's clip and the metrics' networks. Quick when all of it is there.
+# Fetches what the build does not bring: LibTorch, ffmpeg, curl, the demo's clip and the metrics' networks. Quick when all of it is there.
 # A person may set VISIONXL_LIBTORCH (a LibTorch of their own: none is fetched) and PYTHON (the interpreter whose pip fetches).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -51,6 +51,15 @@ check_ffmpeg() {
         say "ffmpeg is installed."
     else
         problem "ffmpeg and ffprobe are missing; install them (apt-get install ffmpeg, or brew install ffmpeg) and run this again."
+    fi
+}
+
+check_curl() {
+    if command -v curl >/dev/null; then return; fi
+    if apt_install curl ca-certificates; then
+        say "curl is installed."
+    else
+        problem "curl is missing, which \`visionxl models pull\` uses; install it (apt-get install curl) and run this again."
     fi
 }
 
@@ -191,6 +200,7 @@ check_networks() {
 
 check_swift
 check_ffmpeg
+check_curl
 check_libtorch
 check_clips
 check_networks

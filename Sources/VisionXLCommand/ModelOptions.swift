@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LatentDiffusion
+import ModelHub
 import TensorKit
 
 extension DType: ExpressibleByArgument {
@@ -21,7 +22,7 @@ extension Device: ExpressibleByArgument {
 
 /// Which model, and where and in what type it runs.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "A model folder in diffusers' layout, or 'builtin'.")
+    @Option(help: "A model folder in diffusers' layout, 'builtin', or the name of one that was fetched with `models pull`.")
     var model = "builtin"
 
     @Option(help: "cpu, cuda, cuda:N or mps. (default: a GPU where there is one)")
@@ -65,21 +66,41 @@ struct ModelOptions: ParsableArguments {
 
 /// Where models are found by name.
 enum ModelLibrary {
-    /// The folder of a model: a path, or the name of a folder in one of `roots`.
+    /// The folder of a model: a path, the name of a folder in one of `roots`, or the name of one that was fetched.
     static func folder(named name: String) throws -> URL {
-        for root in roots {
-            let candidate = root.appendingPathComponent(name)
-            if isModel(candidate) && !name.contains("/") { return candidate }
+        if !name.contains("/") {
+            for root in roots {
+                let candidate = root.appendingPathComponent(name)
+                if isModel(candidate) { return candidate }
+            }
+        }
+        let path = URL(fileURLWithPath: name)
+        if FileManager.default.fileExists(atPath: path.path) { return path }
+        if let wanted = try? ModelName(name) {
+            let candidate = fetched.appendingPathComponent(ModelName.folderName(of: wanted.shortName))
+            if isModel(candidate) { return candidate }
+            // "a/b" is a path that is wrong, too, if there is a folder "a".
+            let owner = path.deletingLastPathComponent().path
+            if !name.contains("/") || !FileManager.default.fileExists(atPath: owner) {
+                throw CommandError.message("There is no folder \(name), and no model of that name was fetched; run `visionxl models pull \(name)`.")
+            }
         }
         if name == "builtin" {
             throw CommandError.message(
                 "The built-in model was not found (looked in \(roots.map(\.path).joined(separator: ", "))); run from the project's folder, "
                     + "or set VISIONXL_MODELS to its folder Models.")
         }
-        return URL(fileURLWithPath: name)
+        return path
     }
 
-    /// `VISIONXL_MODELS`, and the folder `Models` in the folders above the program and the working directory.
+    /// Where `models pull` puts models: `visionxl/models` in `XDG_DATA_HOME`, or in `~/.local/share`.
+    static let fetched: URL = {
+        let path = ProcessInfo.processInfo.environment["XDG_DATA_HOME"] ?? ""
+        let data = path.isEmpty ? FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".local/share") : URL(fileURLWithPath: path)
+        return data.appendingPathComponent("visionxl/models")
+    }()
+
+    /// `VISIONXL_MODELS`, the folder `Models` in the folders above the program and the working directory, and `fetched`.
     static let roots: [URL] = {
         var found: [URL] = []
         if let path = ProcessInfo.processInfo.environment["VISIONXL_MODELS"], !path.isEmpty { found.append(URL(fileURLWithPath: path)) }
@@ -93,7 +114,7 @@ enum ModelLibrary {
                 folder = current.deletingLastPathComponent()
             }
         }
-        return found
+        return found + [fetched]
     }()
 
     static func isModel(_ folder: URL) -> Bool {
@@ -104,7 +125,7 @@ enum ModelLibrary {
     static var names: [(name: String, folder: URL)] {
         roots.flatMap { root in
             ((try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []).sorted()
-                .map { ($0, root.appendingPathComponent($0)) }.filter { isModel($0.1) }
+                .map { (root == fetched ? ModelName.shortName(ofFolder: $0) : $0, root.appendingPathComponent($0)) }.filter { isModel($0.1) }
         }
     }
 }

@@ -6,7 +6,8 @@ import Weights
 
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "models", abstract: "List and check models.", subcommands: [List.self, Verify.self], defaultSubcommand: List.self)
+        commandName: "models", abstract: "Fetch, list and check models.", subcommands: [List.self, PullCommand.self, Verify.self],
+        defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the models that can be named with --model.")

@@ -16,8 +16,10 @@ struct VisionXLCommand: AsyncParsableCommand {
         subcommands: [RestoreCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self, DoctorCommand.self, ModelsCommand.self])
 
     static func main() async {
+        var interrupted = "interrupted; nothing was left under the output's name"
         do {
             var command = try parseAsRoot()
+            if let resumable = type(of: command) as? any Resumable.Type { interrupted = resumable.interrupted }
             let outcome = await Interruption.run {
                 if var asynchronous = command as? any AsyncParsableCommand {
                     try await asynchronous.run()
@@ -27,7 +29,7 @@ struct VisionXLCommand: AsyncParsableCommand {
             }
             if case .failure(let error) = outcome { throw error }
         } catch is CancellationError {
-            Console.error("interrupted; nothing was left under the output's name")
+            Console.error(interrupted)
             Foundation.exit(130)
         } catch let error where exitCode(for: error) == .validationFailure {
             Console.error("\(sentence(message(for: error))) `\(helpCommand)` shows what can be said.")
@@ -53,6 +55,12 @@ struct VisionXLCommand: AsyncParsableCommand {
     }
 
     private static func sentence(_ text: String) -> String { text.hasSuffix(".") || text.hasSuffix("?") ? text : text + "." }
+}
+
+/// A command that keeps what it has done when it is interrupted.
+protocol Resumable {
+    /// What to say then.
+    static var interrupted: String { get }
 }
 
 /// What is wrong with a command's arguments beyond their form. Each description is a sentence for the user.

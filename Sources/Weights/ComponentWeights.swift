@@ -8,7 +8,7 @@ enum ComponentWeights: Equatable {
     case file(URL)
     case index(URL)
 
-    private static let stems = ["diffusion_pytorch_model", "model"]
+    fileprivate static let stems = ["diffusion_pytorch_model", "model"]
     private static let pickleEndings = ["bin", "pt", "pth", "ckpt", "pkl", "pickle"]
 
     /// Finds the weights in `folder`: of `variant` if there are any, else those without one, else those of any variant.
@@ -19,20 +19,26 @@ enum ComponentWeights: Equatable {
         } catch {
             throw .noSuchFolder(path: folder.path)
         }
-        let found = names.compactMap { name in candidate(name).map { (name: name, $0) } }
+        if let match = choice(among: names, variant: variant) {
+            let url = folder.appendingPathComponent(match.name)
+            return match.isIndex ? .index(url) : .file(url)
+        }
+        if let pickle = names.first(where: isPickle) { throw .pickleOnly(path: folder.appendingPathComponent(pickle).path) }
+        throw .noWeights(folder: folder.path)
+    }
+
+    fileprivate static func choice(among names: [String], variant: String?) -> WeightFiles.Choice? {
+        let found = names.sorted().compactMap { name in candidate(name).map { (name: name, $0) } }
         let wanted: [String?] = (variant.map { [$0] } ?? []) + [nil] + found.map(\.1.variant)
         for variant in wanted {
             for stem in stems {
                 for isIndex in [false, true] {
-                    guard let match = found.first(where: { $0.1 == Candidate(stem: stem, variant: variant, isIndex: isIndex) })
-                    else { continue }
-                    let url = folder.appendingPathComponent(match.name)
-                    return isIndex ? .index(url) : .file(url)
+                    let match = found.first { $0.1 == Candidate(stem: stem, variant: variant, isIndex: isIndex) }
+                    if let match { return WeightFiles.Choice(name: match.name, isIndex: isIndex) }
                 }
             }
         }
-        if let pickle = names.first(where: isPickle) { throw .pickleOnly(path: folder.appendingPathComponent(pickle).path) }
-        throw .noWeights(folder: folder.path)
+        return nil
     }
 
     static func isPickle(_ name: String) -> Bool {
@@ -63,4 +69,34 @@ enum ComponentWeights: Equatable {
         }
         return nil
     }
+}
+
+/// The rule by which a component's weights are found, for whoever fetches them.
+public enum WeightFiles {
+    public struct Choice: Sendable, Hashable {
+        public let name: String
+        /// An index of shards: the shards it names are wanted too.
+        public let isIndex: Bool
+    }
+
+    /// The file that `ModelFolder` would open if a component's folder held files of these names; nil where none are safetensors weights.
+    public static func choice(among names: [String], variant: String? = nil) -> Choice? {
+        ComponentWeights.choice(among: names, variant: variant)
+    }
+
+    /// Every name under which `choice` may find weights without a variant or of `variants`.
+    public static func possibleNames(variants: [String]) -> [String] {
+        ComponentWeights.stems.flatMap { stem in
+            ["\(stem).safetensors", "\(stem).safetensors.index.json"]
+                + variants.flatMap {
+                    ["\(stem).\($0).safetensors", "\(stem).safetensors.index.\($0).json", "\(stem).\($0).safetensors.index.json"]
+                }
+        }
+    }
+
+    /// The shards that the index at `url` names, in order: plain file names that end in `.safetensors`.
+    public static func shards(ofIndexAt url: URL) throws(WeightsError) -> [String] { Set(try ShardIndex(at: url).shards.values).sorted() }
+
+    /// Whether a file of that name is a pickle, by its ending.
+    public static func isPickle(_ name: String) -> Bool { ComponentWeights.isPickle(name) }
 }

@@ -12,7 +12,8 @@ import Testing
     static let commands: [(name: String, type: any ParsableCommand.Type)] = [
         ("visionxl", VisionXLCommand.self), ("visionxl-restore", RestoreCommand.self), ("visionxl-degrade", DegradeCommand.self),
         ("visionxl-compare", CompareCommand.self), ("visionxl-evaluate", EvaluateCommand.self), ("visionxl-doctor", DoctorCommand.self), ("visionxl-models", ModelsCommand.self),
-        ("visionxl-models-list", ModelsCommand.List.self), ("visionxl-models-verify", ModelsCommand.Verify.self),
+        ("visionxl-models-list", ModelsCommand.List.self), ("visionxl-models-pull", PullCommand.self),
+        ("visionxl-models-verify", ModelsCommand.Verify.self),
     ]
 
     @Test(arguments: commands.indices) func help(index: Int) throws {

@@ -39,6 +39,15 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(!command.force)
     }
 
+    @Test func pull() throws {
+        let plain = try parse(PullCommand.self, "models", "pull", "sdxl")
+        #expect(plain.name == "sdxl" && plain.to == nil && plain.variant == nil && !plain.text && !plain.quiet)
+        let said = try parse(PullCommand.self, "models", "pull", "a/b@v1", "--to", "x", "--variant", "fp16", "--text", "--quiet")
+        #expect(said.name == "a/b@v1" && said.to == "x" && said.variant == "fp16" && said.text && said.quiet)
+        #expect(try refusal(["models", "pull", "b"]).contains("\"b\" is not the name of a model"))
+        #expect(try refusal(["models", "pull"]).contains("<model>"))
+    }
+
     @Test func evaluateByDefault() throws {
         let command = try parse(EvaluateCommand.self, "evaluate", "a", "b", "-o", "out")
         #expect(command.clips == ["a", "b"])

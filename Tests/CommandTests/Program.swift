@@ -129,11 +129,12 @@ struct Workplace: Sendable {
 
     /// Starts `visionxl`, calls `body` once a condition holds, and waits for its end.
     func visionxl(
-        _ arguments: [String], once condition: @escaping @Sendable () -> Bool, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
+        _ arguments: [String], environment: [String: String] = [:], once condition: @escaping @Sendable () -> Bool,
+        _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
     ) async throws -> Outcome {
         try await Turns.during {
             let result = try await run(
-                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment([:]),
+                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment(environment),
                 workingDirectory: FilePath(folder.path), input: .none, output: .discarded, error: .string(limit: 1 << 20)
             ) { execution in
                 #expect(try await eventually(condition))
@@ -156,7 +157,7 @@ struct Workplace: Sendable {
 
     /// What the tests' own surroundings must not decide: models, engine threads.
     private static func environment(_ changes: [String: String]) -> Environment {
-        var values = ["VISIONXL_MODELS": models, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"]
+        var values = ["VISIONXL_MODELS": models, "XDG_DATA_HOME": models + "-data", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"]
         values.merge(changes) { $1 }
         return .inherit.updating(Dictionary(uniqueKeysWithValues: values.map { (Environment.Key(stringLiteral: $0), $1) }))
     }

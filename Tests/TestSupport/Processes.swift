@@ -1,4 +1,5 @@
 import Foundation
+import Subprocess
 import Testing
 
 /// A temporary folder that goes away with the value.
@@ -47,4 +48,9 @@ public func eventually(_ condition: () -> Bool) async throws -> Bool {
         try await Task.sleep(for: .milliseconds(50))
     }
     return condition()
+}
+
+/// What a program writes to its standard output.
+public func output(of name: String, _ arguments: [String]) async throws -> String {
+    try await run(.name(name), arguments: Arguments(arguments), input: .none, output: .string(limit: 1 << 20), error: .discarded).standardOutput
 }
