@@ -77,7 +77,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         let command = try parse(
             RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3", "--lambda", "2",
             "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise", "--upsampling",
-            "nearest", "--sample-encoder", "--final-cg-steps", "7", "--self-adjoint", "--frames-per-pass", "5")
+            "nearest", "--sample-encoder", "--final-cg-steps", "7", "--self-adjoint", "--frames-per-pass", "5", "--data-step",
+            "proximal", "--prior-error", "0.7", "--noise", "0.05")
         var expected = RestorationOptions()
         expected.steps = 50
         expected.tau = 0.5
@@ -92,7 +93,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         expected.finalConsistencySteps = 7
         expected.usesSymmetrizer = true
         expected.framesPerPass = 5
+        expected.dataStep = .proximal
+        expected.priorError = 0.7
         #expect(command.algorithm.options == expected)
+        #expect(command.noise == .sigma(0.05))
     }
 
     @Test func paperIsThePapers() throws {
@@ -282,6 +286,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--threads", "0"], "--threads"),
         (["restore", "a", "-o", "b", "--bits", "10"], "--bits"),
         (["restore", "a", "-o", "b", "--window", "0"], "--window"),
+        (["restore", "a", "-o", "b", "--noise", "much"], "--noise"),
+        (["restore", "a", "-o", "b", "--noise=-1"], "--noise"),
+        (["restore", "a", "-o", "b", "--prior-error", "0"], "prior's error"),
+        (["restore", "a", "-o", "b", "--paper", "--data-step", "proximal"], "--paper"),
         (["restore", "a", "-o", "b", "--frames", "8:3"], "--frames"),
         (["degrade", "a", "-o", "b", "--task", "blur"], "deblur"),
         (["degrade", "a", "-o", "b", "--noise=-1"], "--noise"),

@@ -46,6 +46,26 @@ import Weights
         #expect(Set(place.folder.contents) == ["clip.mp4", "measurement.json", "measurement.mkv", "restored.mkv"])
     }
 
+    /// What is known of the noise is said: from the record, from what the user says, from the file alone.
+    @Test func aProximalStepSaysWhatNoiseItTakes() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        try await degrade("clip.mp4", "-o", "measurement.mkv", "--task", "deblur", "--bits", "8", "--noise", "0.02")
+        let known = ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", "--data-step", "proximal", "measurement.mkv"]
+        let record = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json"])
+        // The root of 0.02^2 + (2 / 255)^2 / 12.
+        #expect(record.messages.contains("measurement noise 0.02 (from the measurement's .json)"), "\(record)")
+        let log = try JSONSerialization.jsonObject(with: place.data("a.json")) as? [String: Any]
+        let sigma = try #require((log?["noise"] as? [String: Any])?["sigma"] as? Double)
+        #expect(abs(sigma - 0.020128) < 1e-6)
+        let said = try await place.visionxl(known + ["-o", "b.mkv", "--noise", "0.5"])
+        #expect(said.messages.contains("measurement noise 0.5 (as said)"), "\(said)")
+        try FileManager.default.removeItem(atPath: place.file("measurement.json"))
+        let found = try await place.visionxl(known + ["-o", "c.mkv", "--task", "deblur"])
+        #expect(found.succeeded && found.messages.contains("(estimated from the frames)"), "\(found)")
+        // Another noise, another result.
+        #expect(try await place.frames("a.mkv") != place.frames("b.mkv"))
+    }
+
     @Test func inpaintingWithAMaskFile() async throws {
         try await place.clip("clip.mp4", frames: 3)
         // A black square in white: what is missing.
