@@ -43,7 +43,8 @@ public func ffmpegProcesses(mentioning text: String) -> [Int32] {
 
 /// Waits up to ten seconds for a condition.
 public func eventually(_ condition: () -> Bool) async throws -> Bool {
-    for _ in 0..<200 {
+    // Two minutes: two cores run hundreds of tests at once.
+    for _ in 0..<2400 {
         if condition() { return true }
         try await Task.sleep(for: .milliseconds(50))
     }
