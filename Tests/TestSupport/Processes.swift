@@ -41,9 +41,8 @@ public func ffmpegProcesses(mentioning text: String) -> [Int32] {
     }
 }
 
-/// Waits up to ten seconds for a condition.
+/// Waits for a condition, up to two minutes: two cores run hundreds of tests at once.
 public func eventually(_ condition: () -> Bool) async throws -> Bool {
-    // Two minutes: two cores run hundreds of tests at once.
     for _ in 0..<2400 {
         if condition() { return true }
         try await Task.sleep(for: .milliseconds(50))
