@@ -267,5 +267,10 @@ struct FileLock: Sendable {
         self.descriptor = descriptor
     }
 
-    func release() { if let descriptor { close(descriptor) } }
+    func release() {
+        guard let descriptor else { return }
+        // Closing alone would leave the lock to a child that was started this moment, until it closes its copy.
+        _ = flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }
