@@ -5,7 +5,7 @@ import SystemPackage
 /// Requests through the program curl, one process each.
 ///
 /// curl knows proxies, certificates and stalled lines, is on every machine or a package away, and costs the build nothing. Requests are
-/// written to its standard input, so that a token shows in no list of processes; the user's own `.curlrc` is left out.
+/// its standard input, so that a token shows in no list of processes; the user's own `.curlrc` is left out.
 public struct CurlTransport: HTTPTransport {
     private let program: String
     private let agent: String
@@ -22,9 +22,10 @@ public struct CurlTransport: HTTPTransport {
         let configuration = Configuration(
             executable: .name(program), arguments: ["--disable", "--config", "-"], platformOptions: options)
         var reader = HTTPHeadReader()
+        let settings = try Self.unnamedFile(holding: settings(for: request))
         do {
             let result = try await run(
-                configuration, input: .string(try settings(for: request)), output: .sequence, error: .string(limit: 1 << 16)
+                configuration, input: .fileDescriptor(settings, closeAfterSpawningProcess: true), output: .sequence, error: .string(limit: 1 << 16)
             ) { execution in
                 for try await buffer in execution.standardOutput {
                     try buffer.withUnsafeBytes { try reader.take($0, receive: receive) }
@@ -52,6 +53,29 @@ public struct CurlTransport: HTTPTransport {
         for (name, value) in request.headers.sorted(by: { $0.key < $1.key }) { lines.append("header = \(try Self.quoted("\(name): \(value)"))") }
         lines.append("url = \(try Self.quoted(request.url.absoluteString))")
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// A file without a name, open at its beginning, for this user's eyes only.
+    ///
+    /// Not a pipe: with one, a curl that has gone before it took everything would end this program (SIGPIPE, and swift-subprocess 1.0
+    /// insists on having closed its end).
+    private static func unnamedFile(holding text: String) throws -> FileDescriptor {
+        var template = Array((NSTemporaryDirectory() + "/visionxl-request-XXXXXX").utf8CString)
+        let number = mkstemp(&template)
+        guard number >= 0 else {
+            throw HubError.file(path: NSTemporaryDirectory(), reason: String(cString: strerror(errno)))
+        }
+        unlink(template)
+        _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+        let file = FileDescriptor(rawValue: number)
+        do {
+            try file.writeAll(text.utf8)
+            try file.seek(offset: 0, from: .start)
+        } catch {
+            try? file.close()
+            throw HubError.file(path: NSTemporaryDirectory(), reason: "\(error)")
+        }
+        return file
     }
 
     private static func quoted(_ text: String) throws -> String {

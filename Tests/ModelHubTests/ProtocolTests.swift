@@ -100,6 +100,24 @@ import Testing
         #expect(throws: TransportFailure.self) { try CurlTransport().settings(for: HTTPRequest(.get, url, headers: ["X": "a\nurl = b"])) }
     }
 
+    /// A curl that takes nothing of its request, as one that is killed at its start, is a failure and no crash.
+    @Test func aTransportThatHearsNothing() async throws {
+        let url = try #require(URL(string: "http://127.0.0.1:1/"))
+        // Larger than a pipe.
+        let headers = ["X": String(repeating: "x", count: 1 << 20)]
+        for headers in [headers, [:]] {
+            await withTaskGroup { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        await #expect(throws: TransportFailure.self) {
+                            try await CurlTransport(program: "false").send(HTTPRequest(.get, url, headers: headers)) { _ in }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func curlIsMissing() async throws {
         let url = try #require(URL(string: "http://127.0.0.1:1/"))
         await #expect(throws: HubError.curlMissing) { try await CurlTransport(program: "no-such-program").send(HTTPRequest(.get, url)) { _ in } }
