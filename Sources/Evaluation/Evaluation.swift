@@ -6,37 +6,6 @@ import TensorKit
 import VideoIO
 import VisionXL
 
-/// Clips x tasks x measurements x methods x metrics: what is to be measured.
-///
-///     let plan = EvaluationPlan(clips: try Clip.find(["clips"]), tasks: tasks, contenders: [mine, theirs])
-///     let results = try await Evaluation(plan, folder: "results").run()
-///     try results.write(to: "results")
-public struct EvaluationPlan: Sendable {
-    public var clips: [Clip]
-    public var size = ClipSize.paper
-    /// Frames of each clip, from its first one; a shorter clip is taken whole.
-    public var frameCount = 25
-    public var tasks: [EvaluationTask]
-    public var storages: [MeasurementStorage] = [.float]
-    /// Standard deviation of Gaussian noise that is added to every measurement, in units of [-1, 1].
-    public var noise = 0.0
-    public var seed: UInt64 = 0
-    public var contenders: [Contender]
-    public var metrics: [Metric] = [.psnr, .ssim, .lpips, .fvd, .flicker, .temporalError]
-    /// Where degradations, methods and metrics run.
-    public var device = Device.cpu
-    /// Whether restored videos stay in the folder, losslessly in 16 bits: large, but a metric can be added later without restoring again.
-    public var keepsFrames = false
-
-    public init(clips: [Clip], tasks: [EvaluationTask], contenders: [Contender]) {
-        self.clips = clips
-        self.tasks = tasks
-        self.contenders = contenders
-    }
-
-    public var cellCount: Int { clips.count * tasks.count * storages.count * contenders.count }
-}
-
 /// What an evaluation tells of its progress.
 public enum EvaluationEvent: Sendable {
     /// A clip was read; `scale` as its frames were resized.
@@ -68,6 +37,7 @@ public struct Evaluation: Sendable {
     /// A method that fails on a cell fails that cell alone, which holds the reason and is tried again by the next run.
     /// - Throws: `EvaluationError`, `VideoError` for clips, `ProblemError` for tasks that do not fit them, `CancellationError`.
     public func run(_ tell: @escaping EventHandler = { _ in }) async throws -> EvaluationResults {
+        try await check()
         try claimFolder()
         let contenders = plan.contenders.map(Ready.init)
         let scorer = Scorer(metrics: plan.metrics, device: plan.device)
@@ -106,6 +76,18 @@ public struct Evaluation: Sendable {
         }
         try results.compareFeatures(isAvailable: scorer.unavailable(.fvd) == nil)
         return results
+    }
+
+    /// Refuses clips that cannot be read and tasks that do not fit them, before hours of work on the others.
+    private func check() async throws {
+        for clip in plan.clips {
+            let info = try await VideoReader(clip.path).info
+            let (width, height) = plan.size.size(forWidth: info.width, height: info.height)
+            for task in plan.tasks {
+                let A = try task.degradation.operator(height: height, width: width)
+                _ = try A.outputShape(for: [plan.frameCount, 3, height, width])
+            }
+        }
     }
 
     // MARK: One cell
@@ -300,52 +282,5 @@ private final class Ready: Sendable {
             made = result
             return result
         }.get()
-    }
-}
-
-/// The most of a device's memory that was in use when it was looked at.
-private final class MemoryGauge {
-    private let device: Device
-    private(set) var peak: Int?
-
-    init(_ device: Device) { self.device = device }
-
-    func read() {
-        guard let memory = device.memory() else { return }
-        peak = max(peak ?? 0, memory.total - memory.free)
-    }
-}
-
-/// One degradation of one clip, its measurement made when the first method wants it.
-private final class Problem: Sendable {
-    let `operator`: any LinearOperator
-    private let truth: Truth
-    private let storage: MeasurementStorage
-    private let noise: Double
-    private let seed: UInt64
-    private let device: Device
-    private let known: Tensor?
-    private let measured = Mutex<(Tensor, noise: Double)?>(nil)
-
-    init(_ task: EvaluationTask, _ storage: MeasurementStorage, _ truth: Truth, _ plan: EvaluationPlan) throws {
-        let (height, width) = (truth.frames.size(2), truth.frames.size(3))
-        (self.truth, self.storage, noise, seed, device) = (truth, storage, plan.noise, plan.seed, plan.device)
-        known = try task.degradation.randomMask(height: height, width: width)?.to(plan.device)
-        `operator` = try task.degradation.operator(height: height, width: width, mask: known)
-        _ = try `operator`.outputShape(for: truth.frames.shape)
-    }
-
-    /// Y, and the standard deviation of its noise.
-    func measurement() async throws -> (Tensor, noise: Double) {
-        if let measured = measured.withLock({ $0 }) { return measured }
-        let exact = try await onThread { [self] _ in
-            let y = try `operator`.apply(truth.frames.to(device))
-            return try addNoise(to: y, sigma: noise, seed: seed)
-        }
-        // Noise falls on what is measured only.
-        let stored = try await storage.stored(known.map { try exact * $0 } ?? exact, known: known)
-        let result = (stored, noise: try storage.noise(of: stored, added: noise, known: known))
-        measured.withLock { $0 = result }
-        return result
     }
 }

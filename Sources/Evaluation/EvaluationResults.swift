@@ -115,22 +115,3 @@ public struct EvaluationResults: Sendable {
         }
     }
 }
-
-/// Where numbers come from.
-struct Machine: Encodable, Sendable {
-    var processor: String
-    var cores: Int
-    var engine: String
-
-    static var current: Machine {
-        Machine(processor: processorName, cores: ProcessInfo.processInfo.activeProcessorCount, engine: (try? Engine.load().version) ?? "unknown")
-    }
-
-    var description: String { "\(processor), \(cores) cores, PyTorch \(engine)" }
-
-    private static var processorName: String {
-        let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
-        let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
-        return name ?? "unknown processor"
-    }
-}

@@ -90,15 +90,3 @@ final class Scorer: Sendable {
         }
     }
 }
-
-extension Metric {
-    /// What has to be fetched for it.
-    var network: NetworkLibrary.Network? {
-        switch self {
-        case .lpips: .lpipsAlexNet
-        case .lpipsVGG: .lpipsVGG16
-        case .fvd: .i3dKinetics400
-        case .psnr, .ssim, .flicker, .temporalError: nil
-        }
-    }
-}

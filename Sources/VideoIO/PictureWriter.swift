@@ -2,7 +2,7 @@ import Foundation
 
 extension VideoFrame {
     /// Writes the frame as a PNG picture of its own bit depth.
-    /// - Throws: `VideoError.targetExists` unless `overwrite` is set, `cannotWrite`, and what ffmpeg fails with.
+    /// - Throws: `VideoError.targetExists` unless `overwrite` is set, `cannotWrite`, `diskFull`, and what ffmpeg fails with.
     public func writePNG(to path: String, overwrite: Bool = false) async throws {
         if !overwrite && FileManager.default.fileExists(atPath: path) { throw VideoError.targetExists(path) }
         let target = URL(fileURLWithPath: path)
@@ -23,6 +23,7 @@ extension VideoFrame {
             try await writer.finish()
         } catch {
             await writer.cancel()
+            if case VideoError.diskFull = error { throw VideoError.diskFull(path) }
             throw error
         }
         // In one step, whether there is an old picture or not.

@@ -8,7 +8,9 @@ import VisionXL
 
 extension Ablation: ExpressibleByArgument {}
 
-struct EvaluateCommand: AsyncParsableCommand {
+struct EvaluateCommand: AsyncParsableCommand, Resumable {
+    static let interrupted = "interrupted; what was measured is kept, and the same command goes on"
+
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
         abstract: "Compare methods: clips x tasks x methods x metrics.",

@@ -37,6 +37,20 @@ import Testing
         #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
     }
 
+    /// An evaluation keeps the cells that are done, and says so.
+    @Test func evaluating() async throws {
+        try await place.clip("clip.mp4", frames: 8)
+        let evaluation = [
+            "evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "inpaint", "--metrics", "psnr", "--model", "tiny", "--steps", "1000",
+            "--tau", "1", "--methods",
+        ]
+        let outcome = try await place.visionxl(evaluation + ["upsampling,visionxl"], onceItSays: "1/2") { kill($0.value, SIGINT) }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; what was measured is kept, and the same command goes on")
+        let again = try await place.visionxl(evaluation + ["upsampling"])
+        #expect(again.succeeded && again.messages.contains("from an earlier run"), "\(again)")
+    }
+
     /// An impatient second Ctrl-C ends the program at once, and still nothing is left.
     @Test func twice() async throws {
         try await place.clip("clip.mp4", frames: 8)

@@ -1,4 +1,5 @@
 import Foundation
+import TensorKit
 
 /// The largest resident size of this process since a moment.
 enum PeakMemory {
@@ -36,5 +37,18 @@ enum PeakMemory {
         #else
         return nil
         #endif
+    }
+}
+
+/// The most of a device's memory that was in use when it was looked at.
+final class MemoryGauge {
+    private let device: Device
+    private(set) var peak: Int?
+
+    init(_ device: Device) { self.device = device }
+
+    func read() {
+        guard let memory = device.memory() else { return }
+        peak = max(peak ?? 0, memory.total - memory.free)
     }
 }
