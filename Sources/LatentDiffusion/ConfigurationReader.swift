@@ -142,6 +142,9 @@ final class ConfigurationReader {
         }
     }
 
+    /// A list of texts, empty where there is none.
+    func optionalStrings(_ key: String) throws -> [String] { value(key) == nil ? [] : try strings(key) }
+
     func strings(_ key: String) throws -> [String] {
         guard case .list(let items) = value(key) else { throw ModelError.invalid(path: path, key: key, expected: "a list of texts") }
         return try items.map {

@@ -75,13 +75,15 @@ struct GroupNorm: Sendable {
 struct LayerNorm: Sendable {
     let weight: Tensor
     let bias: Tensor
+    let epsilon: Double
 
-    init(_ w: WeightScope, _ channels: Int) throws {
+    init(_ w: WeightScope, _ channels: Int, epsilon: Double = 1e-5) throws {
         weight = try w.tensor("weight", [channels])
         bias = try w.tensor("bias", [channels])
+        self.epsilon = epsilon
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try x.layerNormalized(weight: weight, bias: bias) }
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try x.layerNormalized(weight: weight, bias: bias, epsilon: epsilon) }
 }
 
 /// Two convolutions with a residual (He et al. 2016), the time embedding added between them where there is one.

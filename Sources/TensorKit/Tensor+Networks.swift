@@ -57,10 +57,11 @@ extension Tensor {
     }
 
     /// softmax(Q K' / sqrt(d)) V; self is Q, all of the shape (batch, heads, tokens, d).
-    public func attention(keys: Tensor, values: Tensor) throws(TensorError) -> Tensor {
+    /// - Parameter isCausal: whether a token attends to itself and those before it only.
+    public func attention(keys: Tensor, values: Tensor, isCausal: Bool = false) throws(TensorError) -> Tensor {
         try Self.dispatch(
             "aten::scaled_dot_product_attention", "", .tensor(self), .tensor(keys), .tensor(values), .none, .double(0),
-            .bool(false), .none, .bool(false))
+            .bool(isCausal), .none, .bool(false))
     }
 
     // MARK: Activations
