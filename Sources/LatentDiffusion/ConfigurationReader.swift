@@ -9,6 +9,10 @@ public enum ModelError: Error, Sendable, Equatable, CustomStringConvertible {
     case unsupported(path: String, key: String, value: String, supported: String)
     /// A key that is needed is missing or has another type.
     case invalid(path: String, key: String, expected: String)
+    /// A prompt for a model whose text encoders or tokenizers, `lacking`, are not in its folder.
+    case noTextEncoders(model: String, lacking: [String])
+    /// A prompt for a model that knows no text.
+    case noTextConditioning(model: String)
     /// The parts of a model do not fit together, or an input does not fit the model.
     case mismatch(String)
 
@@ -20,6 +24,11 @@ public enum ModelError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path): \(key) is \(value), which this program does not implement (it does: \(supported)); use another model."
         case .invalid(let path, let key, let expected):
             "\(path): \(key) is missing or is not \(expected); the configuration must be the one that came with the weights."
+        case .noTextEncoders(let model, let lacking):
+            "\(model) has no text encoders, which a prompt needs (it lacks \(lacking.joined(separator: ", ")), or their safetensors files); "
+                + "fetch them with `visionxl models pull`, the model's name and --text."
+        case .noTextConditioning(let model):
+            "\(model) knows no text; leave out prompts and guidance, or use another model."
         case .mismatch(let message):
             message
         }

@@ -16,9 +16,8 @@ public struct LatentDiffusionModel: Sendable {
     public let dtype: DType
     public let autoencoderType: DType
     public let device: Device
-    /// The text that every noise prediction is conditioned on: the null prompt, zeros unless the folder has `null_prompt.safetensors`.
-    public var nullContext: Tensor
-    public var nullPooled: Tensor?
+    /// The text that every noise prediction is conditioned on: the null prompt unless another was asked for.
+    public var text: TextConditioning
 
     /// Opens `unet/`, `vae/` and `scheduler/` of `folder`. Cost: the weights are mapped, and read once if they are converted.
     /// - Parameters:
@@ -27,9 +26,11 @@ public struct LatentDiffusionModel: Sendable {
     ///     golden inversion).
     ///   - autoencoder: another component in place of `vae/`, for example that of the tiny autoencoder.
     ///   - variant: `fp16` prefers files of that name where a folder has several.
+    ///   - text: what is asked for in words; the encoders are closed before the other networks are opened.
+    ///   - cache: where the null prompt is kept, so that it is encoded once; encoded every time when nil.
     public init(
         folder: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast, variant: String? = nil,
-        autoencoder name: String = "vae"
+        autoencoder name: String = "vae", text request: TextRequest = TextRequest(), cache: PromptCache? = nil
     ) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
@@ -40,6 +41,8 @@ public struct LatentDiffusionModel: Sendable {
         self.dtype = dtype
         self.device = device
         schedule = try DDIMSchedule(contentsOf: folder.appendingPathComponent("scheduler/scheduler_config.json"))
+        text = try TextConditioning(
+            request, folder: folder, unet: UNet2DCondition.configuration(ofModel: folder), variant: variant, device: device, cache: cache)
         // SDXL's own VAE overflows in float16; its fp16-fix does not, but nothing in its configuration says which one it is.
         autoencoderType = dtype == .float16 ? .float32 : dtype
         autoencoder = try Autoencoder(
@@ -53,20 +56,34 @@ public struct LatentDiffusionModel: Sendable {
                 "\(folder.path): the U-Net takes \(c.inChannels) and gives \(c.outChannels) channels, the autoencoder's latents have "
                     + "\(autoencoder.latentChannels); only models with the same number everywhere can be used.")
         }
-        let cached = folder.appendingPathComponent("null_prompt.safetensors")
-        if FileManager.default.fileExists(atPath: cached.path) {
-            let tensors = try SafetensorsFile(at: cached)
-            nullContext = try tensors.tensor("context")
-            nullPooled = c.addition == nil ? nil : try tensors.tensor("pooled")
-        } else {
-            // SDXL's pipeline takes zeros for an empty prompt (force_zeros_for_empty_prompt).
-            nullContext = try Tensor.zeros([1, 77, c.contextChannels])
-            nullPooled = try c.addition.map { try Tensor.zeros([1, max($0.inputChannels - 6 * $0.timeChannels, 0)]) }
-        }
     }
 
-    /// The conditioning of the null prompt for frames of a size in pixels: original size 1024 x 1024, no crop.
-    public func nullConditioning(height: Int, width: Int) -> Conditioning {
-        Conditioning(context: nullContext, pooled: nullPooled, timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)])
+    /// The conditioning of a text, the prompt's when nil, for frames of a size in pixels: original size 1024 x 1024, no crop.
+    public func conditioning(_ embedding: PromptEmbedding? = nil, height: Int, width: Int) -> Conditioning {
+        let embedding = embedding ?? text.prompt
+        return Conditioning(context: embedding.context, pooled: embedding.pooled, timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)])
+    }
+
+    /// The noise in latents (N, C, h, w) at a timestep, in float32: one pass of the U-Net for each, or two in one call under guidance.
+    public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        let (height, width) = (latents.size(2) * autoencoder.downscale, latents.size(3) * autoencoder.downscale)
+        guard let guidance = text.guidance else {
+            return try unet(latents, timestep: timestep, conditioning: conditioning(height: height, width: width)).to(.float32).contiguous()
+        }
+        let count = latents.size(0)
+        let both = try Conditioning(
+            repeating: [conditioning(guidance.negative, height: height, width: width), conditioning(height: height, width: width)], count: count)
+        let noise = try unet(Tensor.concatenate([latents, latents], along: 0), timestep: timestep, conditioning: both).to(.float32).contiguous()
+        let unguided = try noise.rows(0..<count)
+        return try unguided.adding(noise.rows(count..<2 * count) - unguided, times: guidance.scale)
+    }
+
+    /// The noise that data is inverted with: without guidance, whose two predictions would not be undone by each other. With guidance it is
+    /// that of the negative prompt, as the authors' code has it.
+    public func predictUnguidedNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        guard let guidance = text.guidance else { return try predictNoise(latents, timestep: timestep) }
+        var unguided = self
+        unguided.text = TextConditioning(prompt: guidance.negative, source: text.source)
+        return try unguided.predictNoise(latents, timestep: timestep)
     }
 }

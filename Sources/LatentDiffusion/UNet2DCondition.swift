@@ -4,9 +4,9 @@ import Weights
 
 /// The text a noise prediction is conditioned on, and SDXL's size conditioning.
 public struct Conditioning: Sendable {
-    /// (1, tokens, D): hidden states of the text encoders.
+    /// (1 or N, tokens, D): hidden states of the text encoders.
     public var context: Tensor
-    /// (1, P): the pooled text embedding; nil for a network without `text_time` embedding.
+    /// (1 or N, P): the pooled text embedding; nil for a network without `text_time` embedding.
     public var pooled: Tensor?
     /// Original height and width, crop top and left, target height and width, in pixels (SDXL paper, section 2.2).
     public var timeIDs: [Double]
@@ -15,6 +15,18 @@ public struct Conditioning: Sendable {
         self.context = context
         self.pooled = pooled
         self.timeIDs = timeIDs
+    }
+
+    /// Several texts of one latent each, every one repeated for `count` latents. The sizes are those of the first.
+    /// - Throws: `ModelError.mismatch` for texts that only a part of have a pooled embedding or that have unequal numbers of tokens.
+    init(repeating texts: [Conditioning], count: Int) throws {
+        let pooled = texts.compactMap(\.pooled)
+        guard let first = texts.first, pooled.isEmpty || pooled.count == texts.count, texts.allSatisfy({ $0.context.shape == first.context.shape }) else {
+            throw ModelError.mismatch("Texts for one pass of the network must have the same shapes, not \(texts.map(\.context.shape)).")
+        }
+        self.init(
+            context: try .concatenate(texts.map { try $0.context.expanded([count, -1, -1]) }, along: 0),
+            pooled: pooled.isEmpty ? nil : try .concatenate(pooled.map { try $0.expanded([count, -1]) }, along: 0), timeIDs: first.timeIDs)
     }
 }
 
@@ -117,7 +129,7 @@ public struct UNet2DCondition: Sendable {
         return try convOut(normOut.silu(h))
     }
 
-    /// (1, 4 * blockChannels[0]): the timestep's embedding plus that of the pooled text and the sizes.
+    /// (1 or N, 4 * blockChannels[0]): the timestep's embedding plus that of the pooled text and the sizes.
     private func embedding(_ timestep: Int, _ conditioning: Conditioning, on device: Device) throws -> Tensor {
         let c = configuration
         func sinusoids(_ channels: Int, _ values: [Double]) throws -> Tensor {
@@ -129,8 +141,8 @@ public struct UNet2DCondition: Sendable {
         guard let pooled = conditioning.pooled else {
             throw ModelError.mismatch("The network wants a pooled text embedding (text_time), and the conditioning has none.")
         }
-        let sizes = try sinusoids(addition.timeChannels, conditioning.timeIDs).reshaped([1, -1])
         let text = try pooled.to(dtype).to(device)
+        let sizes = try sinusoids(addition.timeChannels, conditioning.timeIDs).reshaped([1, -1]).expanded([text.size(0), -1])
         guard text.size(1) + sizes.size(1) == addition.inputChannels else {
             throw ModelError.mismatch(
                 "The network wants \(addition.inputChannels) channels of pooled text and sizes, and the conditioning has "
@@ -364,9 +376,17 @@ extension UNet2DCondition {
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
     /// - Parameter format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU.
     public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
-        let configuration = try Configuration(ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json")))
+        let configuration = try Self.configuration(of: folder)
         self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format) {
             try Self($0, exact: $0.converted(to: .float32, on: device), configuration)
         }
     }
+
+    /// What a component folder's `config.json` says.
+    static func configuration(of folder: URL) throws -> Configuration {
+        try Configuration(ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json")))
+    }
+
+    /// What `unet/config.json` of a model's folder says, without opening the weights.
+    public static func configuration(ofModel folder: URL) throws -> Configuration { try configuration(of: folder.appendingPathComponent("unet")) }
 }

@@ -19,8 +19,14 @@ public protocol DiffusionPrior: Sendable {
     func decode(_ latents: Tensor) throws -> Tensor
     /// The noise in latents that stand at `timestep` of the schedule.
     func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
+    /// The same for the inversion of data; `predictNoise` unless the prior leaves something out there, such as guidance.
+    func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
     /// What the three maps cost for one frame, in any common unit: a progress bar's idea of time.
     var relativeCost: PriorCost { get }
+}
+
+extension DiffusionPrior {
+    public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try predictNoise(latents, timestep: timestep) }
 }
 
 /// Costs of one frame's pass through each of a prior's maps, in a common unit.
@@ -36,7 +42,7 @@ public struct PriorCost: Sendable {
     }
 }
 
-/// A latent diffusion model under the null prompt: one U-Net pass for each frame and timestep, no guidance.
+/// A latent diffusion model under its text: one U-Net pass for each frame and timestep, two where guidance was asked for.
 public struct LatentDiffusionPrior: DiffusionPrior {
     public let model: LatentDiffusionModel
 
@@ -59,18 +65,19 @@ public struct LatentDiffusionPrior: DiffusionPrior {
         try model.autoencoder.decode(latents.to(model.autoencoderType)).to(.float32).contiguous()
     }
 
-    public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
-        let factor = model.autoencoder.downscale
-        let conditioning = model.nullConditioning(height: latents.size(2) * factor, width: latents.size(3) * factor)
-        return try model.unet(latents, timestep: timestep, conditioning: conditioning).to(.float32).contiguous()
+    public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try model.predictNoise(latents, timestep: timestep) }
+
+    public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        try model.predictUnguidedNoise(latents, timestep: timestep)
     }
 
     public var relativeCost: PriorCost {
-        switch model.autoencoder {
+        let passes = model.text.guidance == nil ? 1.0 : 2.0
+        return switch model.autoencoder {
         // SDXL's networks, TFLOP at 768 x 1280.
-        case .kl: PriorCost(prediction: 6.3, decoding: 9.8, encoding: 4.5)
-        case .tiny: PriorCost(prediction: 6.3, decoding: 0.3, encoding: 0.2)
-        case .linear: PriorCost(prediction: 1, decoding: 0.05, encoding: 0.05)
+        case .kl: PriorCost(prediction: 6.3 * passes, decoding: 9.8, encoding: 4.5)
+        case .tiny: PriorCost(prediction: 6.3 * passes, decoding: 0.3, encoding: 0.2)
+        case .linear: PriorCost(prediction: passes, decoding: 0.05, encoding: 0.05)
         }
     }
 }

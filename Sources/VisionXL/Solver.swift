@@ -218,7 +218,7 @@ extension Solver.Run {
     mutating func predictNoise(_ Z: Tensor, _ t: Int, phase: RestorationProgress.Phase = .denoising) throws -> Tensor {
         let prior = prior
         return try inPasses(Z, phase, cost: prior.relativeCost.prediction) { latents, _ in
-            try prior.predictNoise(latents, timestep: t)
+            try phase == .inverting ? prior.predictInversionNoise(latents, timestep: t) : prior.predictNoise(latents, timestep: t)
         }
     }
 

@@ -57,11 +57,48 @@ struct ModelOptions: ParsableArguments {
         return chosen
     }
 
-    func load(on device: Device) throws -> LatentDiffusionModel {
+    func load(on device: Device, text: TextRequest = TextRequest()) throws -> LatentDiffusionModel {
         try LatentDiffusionModel(
             folder: ModelLibrary.folder(named: model), dtype: dtype ?? device.runningType, device: device, variant: variant,
-            autoencoder: autoencoder)
+            autoencoder: autoencoder, text: text, cache: .standard)
     }
+
+    /// Refuses words that the model could not be given, without opening its weights.
+    func check(_ text: TextRequest) throws {
+        guard text.hasWords else { return }
+        let folder = try ModelLibrary.folder(named: model)
+        let unet = try UNet2DCondition.configuration(ofModel: folder)
+        guard unet.takesText else { throw ModelError.noTextConditioning(model: folder.path) }
+        let lacking = PromptEncoder.lacking(in: folder, for: unet)
+        guard !lacking.isEmpty else { return }
+        // A name that was fetched is fetched again by it.
+        guard (try? ModelName(model)) != nil, !FileManager.default.fileExists(atPath: model) else {
+            throw ModelError.noTextEncoders(model: folder.path, lacking: lacking)
+        }
+        throw CommandError.message(
+            "\(folder.path) has no text encoders, which a prompt needs (it lacks \(lacking.joined(separator: ", ")), or their safetensors files); "
+                + "run `visionxl models pull \(model) --text`.")
+    }
+}
+
+/// What is asked for in words.
+struct TextOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("What the video shows, in words: for models with text encoders. (default: the null prompt)", valueName: "text"))
+    var prompt: String?
+
+    @Option(help: ArgumentHelp("What guidance leads away from. (default: no words)", valueName: "text"))
+    var negativePrompt: String?
+
+    @Option(help: ArgumentHelp("s of classifier-free guidance, e_null + s (e_text - e_null); other than 1 the U-Net runs twice.", valueName: "s"))
+    var guidance = 1.0
+
+    mutating func validate() throws {
+        guard guidance.isFinite, guidance >= 0 else { throw ValidationError("--guidance must be 0 or more; 1 is none.") }
+        if guidance != 1, !request.hasWords { throw ValidationError("--guidance leads from one text to another; add --prompt or --negative-prompt.") }
+        if guidance == 1, negativePrompt != nil { throw ValidationError("--negative-prompt acts through guidance; add --guidance, for example 5.") }
+    }
+
+    var request: TextRequest { TextRequest(prompt: prompt, negativePrompt: negativePrompt, guidance: guidance) }
 }
 
 /// Where models are found by name.

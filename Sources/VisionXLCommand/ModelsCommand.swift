@@ -47,8 +47,13 @@ struct ModelsCommand: AsyncParsableCommand {
             Console.print("\(report)")
             guard report.isSound else { throw CommandError.message("\(folder.path) has problems, listed above; fetch or convert it anew.") }
             // Every key and every configuration value is looked at when the networks are built.
-            _ = try LatentDiffusionModel(folder: folder, variant: variant)
+            let model = try LatentDiffusionModel(folder: folder, variant: variant)
+            let unet = model.unet.configuration
+            // A stored null prompt spares the encoders, whose fit is asked for here.
+            let hasText = unet.takesText && PromptEncoder.lacking(in: folder, for: unet).isEmpty
+            if hasText, model.text.source != .encoders { _ = try PromptEncoder(folder: folder, unet: unet, variant: variant).embed([""]) }
             Console.print("The networks fit their weights.")
+            if hasText { Console.print("The text encoders and tokenizers fit as well.") }
         }
     }
 }

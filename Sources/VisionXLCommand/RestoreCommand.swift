@@ -42,6 +42,9 @@ struct RestoreCommand: AsyncParsableCommand {
     @OptionGroup(title: "Model")
     var model: ModelOptions
 
+    @OptionGroup(title: "Text")
+    var text: TextOptions
+
     @OptionGroup(title: "Algorithm")
     var algorithm: AlgorithmOptions
 
@@ -63,6 +66,9 @@ struct RestoreCommand: AsyncParsableCommand {
     mutating func validate() throws {
         guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+        if algorithm.paper, text.request != TextRequest() {
+            throw ValidationError("--paper has the null prompt; leave out --prompt, --negative-prompt and --guidance.")
+        }
         try Media.requireNames(input: input, output: output)
     }
 
@@ -73,6 +79,7 @@ struct RestoreCommand: AsyncParsableCommand {
         if let json {
             try Media.check(json: json, others: [input, output, MeasurementRecord.path(beside: input)], force: force)
         }
+        try model.check(text.request)
         let options = algorithm.options
         // Counted, for the time that is left.
         let reader = try await VideoReader(input, countFrames: true)
@@ -103,8 +110,9 @@ struct RestoreCommand: AsyncParsableCommand {
         var log = RestorationLog(
             input: input, output: output, degradation: degradation, options: options, window: size, height: height, width: width)
         do {
-            let network = try model.load(on: device)
-            log.describe(network)
+            let network = try model.load(on: device, text: text.request)
+            log.describe(network, text.request)
+            for end in network.text.removed { Console.note("CLIP's text encoders take 77 tokens; left out of the prompt: \(end)") }
             Console.note(
                 "\(info.width)x\(info.height) -> \(width)x\(height), \(network.folder.lastPathComponent) in \(network.dtype.rawValue) on "
                     + "\(device), PyTorch \(log.engine)")
@@ -266,6 +274,9 @@ struct RestorationLog: Encodable {
     /// Of the measurement, as a proximal data step takes it.
     var noise: MeasurementNoise?
     var model = ""
+    var text = TextRequest()
+    /// Where the prompt's embedding came from.
+    var textSource = TextConditioning.Source.none
     var dtype = ""
     var device = ""
     var engine = ""
@@ -285,8 +296,10 @@ struct RestorationLog: Encodable {
         self.width = width
     }
 
-    mutating func describe(_ network: LatentDiffusionModel) {
+    mutating func describe(_ network: LatentDiffusionModel, _ request: TextRequest) {
         model = network.folder.path
+        text = request
+        textSource = network.text.source
         dtype = network.dtype.rawValue
         device = "\(network.device)"
         engine = (try? Engine.load().version) ?? ""

@@ -20,7 +20,7 @@ import Weights
         let latent = try reference.require("latent")
         for (name, expected) in reference where name.hasPrefix("noise_t") {
             let timestep = try #require(Int(name.dropFirst("noise_t".count)))
-            let noise = try model.unet(latent, timestep: timestep, conditioning: model.nullConditioning(height: 80, width: 112))
+            let noise = try model.unet(latent, timestep: timestep, conditioning: model.conditioning(height: 80, width: 112))
             #expect(try relativeError(noise, expected) < tolerance)
         }
     }

@@ -27,8 +27,7 @@ import Testing
         // float32 is for checking, and lies as the reference did; bfloat16 is for running.
         var model = try LatentDiffusionModel(
             folder: Golden.model(), dtype: dtype, device: device, format: dtype == .float32 ? .contiguous : .channelsLast)
-        model.nullContext = try golden.require("context")
-        model.nullPooled = try golden.require("pooled")
+        model.text = TextConditioning(prompt: PromptEmbedding(context: try golden.require("context"), pooled: try golden.require("pooled")))
         return LatentDiffusionPrior(model)
     }
 
