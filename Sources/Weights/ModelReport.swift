@@ -30,6 +30,9 @@ public struct ModelReport: Sendable, Hashable, Codable, CustomStringConvertible 
 
     public let path: String
     public var components: [Component]
+    /// What `model_index.json` names, is not there, and is not needed: the text encoders and tokenizers, where none of them was fetched, and
+    /// what other pipelines have.
+    public var absent: [String] = []
 
     /// Whether nothing is wrong and there are weights at all.
     public var isSound: Bool { components.allSatisfy(\.problems.isEmpty) && components.contains { $0.tensorCount > 0 } }
@@ -45,6 +48,7 @@ public struct ModelReport: Sendable, Hashable, Codable, CustomStringConvertible 
             }
             lines += component.problems.map { "    problem: \($0)" }
         }
+        if !absent.isEmpty { lines.append("  not there, and not needed without a prompt: \(absent.joined(separator: ", "))") }
         let parameters = components.reduce(0) { $0 + $1.parameterCount }
         lines.append(isSound ? "sound: \(parameters) parameters" : "not sound")
         return lines.joined(separator: "\n")
@@ -70,11 +74,14 @@ extension ModelFolder {
             if !classNames.isEmpty, classNames[name] == nil, folder.safetensorsNames.isEmpty { continue }
             components.append(folder.verify(name, classNames[name], variant, checkingValues))
         }
-        for (name, className) in classNames.sorted(by: { $0.key < $1.key }) where !contains(name) {
+        let missing = classNames.keys.sorted().filter { !contains($0) }
+        let text = classNames.keys.filter { $0.hasPrefix("text_encoder") || $0.hasPrefix("tokenizer") }
+        let spared = Set(text.allSatisfy(missing.contains) ? text : []).union(["safety_checker", "feature_extractor", "image_encoder"])
+        for (name, className) in classNames.sorted(by: { $0.key < $1.key }) where missing.contains(name) && !spared.contains(name) {
             let problem = WeightsError.noComponent(model: url.path, component: name, present: present)
             components.append(.init(name: name, className: className, problems: [problem.description]))
         }
-        return ModelReport(path: url.path, components: components)
+        return ModelReport(path: url.path, components: components, absent: missing.filter(spared.contains))
     }
 }
 
