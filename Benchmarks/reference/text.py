@@ -10,8 +10,8 @@ model/              a model of SDXL's shape in diffusers' layout with random wei
 tokens.json         texts and the ids of transformers' CLIPTokenizer for them, with the special tokens declared in three ways; without
                     padding and truncation
 text.safetensors    PROMPT.context (1, 77, 48), PROMPT.pooled (1, 16): StableDiffusionXLPipeline.encode_prompt of prompts.json's
-                    prompts, by number; legacy.*: the first encoder under the old rule for the end of a text (eos_token_id 2); 
-                    unet.*: noise predicted without guidance and with
+                    prompts, by number; legacy.*: the first encoder under the old rule for the end of a text (eos_token_id 2);
+                    last: the first encoder's last state of prompt 1; unet.*: noise predicted without guidance and with
 prompts.json        the prompts
 """
 
@@ -132,8 +132,11 @@ def texts():
     ]
     # Characters of every kind: not only those that someone thought of.
     rng = random.Random(7)
-    pools = [range(0x20, 0x7F), range(0x20, 0x7F), range(0xA0, 0x250), range(0x300, 0x370), range(0x370, 0x530), range(0x900, 0xA00), range(0x1E00, 0x2070),
-             range(0x2100, 0x2200), range(0x3040, 0x3100), range(0x4E00, 0x4F00), range(0xAC00, 0xAD00), range(0x1F600, 0x1F650), "abcdeinorst '!"]
+    pools = [
+        range(0x20, 0x7F), range(0x20, 0x7F), range(0xA0, 0x250), range(0x300, 0x370), range(0x370, 0x530), range(0x900, 0xA00),
+        range(0x1E00, 0x2070), range(0x2100, 0x2200), range(0x3040, 0x3100), range(0x4E00, 0x4F00), range(0xAC00, 0xAD00),
+        range(0x1F600, 0x1F650), "abcdeinorst '!",
+    ]
     for _ in range(150):
         pool = [rng.choice(pools) for _ in range(3)]
         text = "".join(c if isinstance(c := rng.choice(rng.choice(pool)), str) else chr(c) for _ in range(rng.randrange(1, 16)))
@@ -171,8 +174,14 @@ def main():
 
     torch.manual_seed(0)
     common = dict(vocab_size=size, max_position_embeddings=77, bos_token_id=size - 2, eos_token_id=size - 1, initializer_factor=8.0)
-    first = CLIPTextConfig(hidden_size=16, intermediate_size=40, num_hidden_layers=3, num_attention_heads=2, hidden_act="quick_gelu", pad_token_id=size - 1, **common)
-    second = CLIPTextConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, hidden_act="gelu", projection_dim=16, pad_token_id=0, **common)
+    first = CLIPTextConfig(
+        hidden_size=16, intermediate_size=40, num_hidden_layers=3, num_attention_heads=2, hidden_act="quick_gelu",
+        pad_token_id=size - 1, **common,
+    )
+    second = CLIPTextConfig(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, hidden_act="gelu", projection_dim=16,
+        pad_token_id=0, **common,
+    )
     encoders = CLIPTextModel(first).eval(), CLIPTextModelWithProjection(second).eval()
     for encoder in encoders:  # Biases and norms of fresh networks are 0 and 1, which would hide that they are not used.
         for name, parameter in encoder.named_parameters():
@@ -209,7 +218,9 @@ def main():
         times = torch.tensor([[1024.0, 1024, 0, 0, 16, 16]]).repeat(2, 1)
         result["unet.latents"] = latents
         for name, negative in ("zeros", None), ("negative", PROMPTS[2]):
-            context, null, pooled, nullpooled = pipeline.encode_prompt(PROMPTS[1], device="cpu", do_classifier_free_guidance=True, negative_prompt=negative)
+            context, null, pooled, nullpooled = pipeline.encode_prompt(
+                PROMPTS[1], device="cpu", do_classifier_free_guidance=True, negative_prompt=negative
+            )
 
             def noise(context, pooled):
                 extra = {"text_embeds": pooled.repeat(2, 1), "time_ids": times}

@@ -99,7 +99,7 @@ class Model:
             self.codec = KLCodec(f"{folder}/vae", dtype, device, memory_format)
         else:
             raise SystemExit(f"{folder}/vae is an {kind}; this script knows AutoencoderKL and AutoencoderLinear.")
-        # The null prompt: zeros, as SDXL's pipeline takes them for an empty text, unless the folder has another.
+        # The null prompt: zeros unless the folder has another. The program encodes the empty text where the folder has text encoders.
         c = self.unet.config
         self.context = torch.zeros(1, 77, c.cross_attention_dim)
         self.pooled = None

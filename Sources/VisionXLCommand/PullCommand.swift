@@ -8,7 +8,7 @@ struct PullCommand: AsyncParsableCommand, Resumable {
         commandName: "pull",
         abstract: "Fetch a model, or the rest of one.",
         discussion: """
-            Only what a restoration needs is fetched, as safetensors: U-Net, autoencoder and schedule. The files go to the cache that the hub's \
+            Only what a restoration needs is fetched, as safetensors: U-Net, autoencoder and schedule, and with --text what a prompt needs. The files go to the cache that the hub's \
             own tools use (HF_HOME, HF_HUB_CACHE), and what they have fetched is not fetched again. HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and \
             the variables of a proxy (HTTPS_PROXY, NO_PROXY) are heeded. An interrupted pull goes on where it stopped.
 

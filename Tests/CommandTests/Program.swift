@@ -157,7 +157,7 @@ struct Workplace: Sendable {
 
     /// What the tests' own surroundings must not decide: models, engine threads.
     private static func environment(_ changes: [String: String]) -> Environment {
-        var values = ["VISIONXL_MODELS": models, "XDG_DATA_HOME": models + "-data", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"]
+        var values = ["VISIONXL_MODELS": models, "XDG_DATA_HOME": models + "-data", "XDG_CACHE_HOME": models + "-cache", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"]
         values.merge(changes) { $1 }
         return .inherit.updating(Dictionary(uniqueKeysWithValues: values.map { (Environment.Key(stringLiteral: $0), $1) }))
     }

@@ -1,5 +1,6 @@
 import InverseProblems
 import LatentDiffusion
+import Synchronization
 import TensorKit
 import Testing
 
@@ -30,6 +31,30 @@ struct BlurPrior: DiffusionPrior {
     }
 }
 
+/// Notes which timesteps it is asked for, on the way up and on the way down.
+final class WatchedPrior: DiffusionPrior {
+    private let base = BlurPrior()
+    let asked = Mutex((up: [Int](), down: [Int]()))
+
+    var schedule: DDIMSchedule { base.schedule }
+    var device: Device { base.device }
+    var frameMultiple: Int { base.frameMultiple }
+    var relativeCost: PriorCost { base.relativeCost }
+    func latentShape(frames: Int, height: Int, width: Int) -> [Int] { base.latentShape(frames: frames, height: height, width: width) }
+    func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { try base.encode(frames, samplingWith: noise) }
+    func decode(_ latents: Tensor) throws -> Tensor { try base.decode(latents) }
+
+    func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        asked.withLock { $0.down.append(timestep) }
+        return try base.predictNoise(latents, timestep: timestep)
+    }
+
+    func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        asked.withLock { $0.up.append(timestep) }
+        return try base.predictNoise(latents, timestep: timestep)
+    }
+}
+
 @Suite struct SolverTests {
     static func video(_ frames: Int, _ height: Int, _ width: Int, seed: UInt64 = 3) throws -> Tensor {
         var random = RandomGenerator(seed: seed)
@@ -37,6 +62,17 @@ struct BlurPrior: DiffusionPrior {
     }
 
     static let prior = BlurPrior()
+
+    /// A prior may predict otherwise for the inversion, as one under guidance does.
+    @Test func theInversionHasItsOwnPrediction() throws {
+        let prior = WatchedPrior()
+        var options = RestorationOptions()
+        options.framesPerPass = 2
+        _ = try Solver(prior: prior, options: options).restore(Self.video(2, 16, 16), operator: AveragePooling(factor: 1))
+        let (up, down) = prior.asked.withLock { $0 }
+        #expect(down == [281, 241, 201, 161, 121, 81, 41, 1])
+        #expect(up == down.reversed())
+    }
 
     @Test(arguments: RestorationOptions.Start.allCases) func everyStartGivesFramesOfTheRightSize(start: RestorationOptions.Start) throws {
         let truth = try Self.video(4, 16, 24)
