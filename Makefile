@@ -17,7 +17,7 @@ test: setup ## Build and run every test
 demo: build ## Degrade a short clip, restore it, compare: demo-out
 	@Scripts/demo.sh
 
-bench: build ## Measure speed against alternatives; ARGS="quality" measures results (Benchmarks/README.md)
+bench: build ## Measure speed against alternatives (Benchmarks/README.md)
 	swift build -c release --product visionxl-bench
 	@Scripts/bench.sh $(ARGS)
 

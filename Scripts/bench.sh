@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures speed (or, as `bench.sh quality`, how good the results are) and prints a Markdown table; Benchmarks/README.md explains it.
+# Measures speed and prints a Markdown table; Benchmarks/README.md explains it.
 # VISIONXL_PYTHON: a Python with torch and diffusers to compare with. VISIONXL_GOLDEN: the folder of the golden tensors.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

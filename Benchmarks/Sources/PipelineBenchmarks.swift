@@ -16,7 +16,10 @@ extension Bench {
         let writer = try await VideoWriter(to: film, width: width / 4, height: height / 4, bitDepth: 16, frameRate: .fps25)
         for frame in try VideoFrame.frames(of: measurement, bitDepth: 16) { try await writer.append(frame) }
         try await writer.finish()
-        let options = RestorationOptions()
+        // What the script in Python has too.
+        var options = RestorationOptions()
+        options.dataStep = .conjugateGradients
+        options.firstEstimate = .measurement
         try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
     }
 

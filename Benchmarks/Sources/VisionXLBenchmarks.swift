@@ -3,12 +3,12 @@ import Foundation
 import LatentDiffusion
 import TensorKit
 
-/// The program `visionxl-bench`: how fast and how good it is, each number beside an alternative's from the same run.
+/// The program `visionxl-bench`: how fast it is, each number beside an alternative's from the same run.
 @main
 struct VisionXLBenchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "visionxl-bench", abstract: "Measure speed and quality, each against an alternative in the same run.",
-        subcommands: [SpeedCommand.self, QualityCommand.self], defaultSubcommand: SpeedCommand.self)
+        commandName: "visionxl-bench", abstract: "Measure speed, against an alternative in the same run.",
+        subcommands: [SpeedCommand.self], defaultSubcommand: SpeedCommand.self)
 }
 
 /// A benchmark that cannot run; the description is a sentence for the user.
@@ -22,7 +22,7 @@ enum BenchmarkError: Error, CustomStringConvertible {
     }
 }
 
-/// What both subcommands want to know.
+/// What every subcommand wants to know.
 struct CommonOptions: ParsableArguments {
     @Option(help: "A model folder in diffusers' layout. (default: Models/builtin, where it is)")
     var model: String?

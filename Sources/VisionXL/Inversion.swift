@@ -6,21 +6,51 @@ import TensorKit
 extension Solver.Run {
     /// Z_tau, (N, C, h, w).
     mutating func start() throws -> Tensor {
-        let full = try fullSize(Y, like: frames, options.upsampling)
         switch options.start {
         case .firstFrameInversion:
-            return try repeated(invert(encode(full.rows(0..<1), phase: .inverting)))
+            return try repeated(invert(encode(firstEstimate(frames: 0..<1), phase: .inverting)))
         case .everyFrameInversion:
-            return try invert(encode(full, phase: .inverting))
+            return try invert(encode(firstEstimate(frames: 0..<frames.count), phase: .inverting))
         case .sharedNoise:
-            return try repeated(noised(encode(full.rows(0..<1), phase: .inverting)))
+            return try repeated(noised(encode(firstEstimate(frames: 0..<1), phase: .inverting)))
         case .independentNoise:
-            return try noised(encode(full, phase: .inverting))
+            return try noised(encode(firstEstimate(frames: 0..<frames.count), phase: .inverting))
         case .pureNoise:
             return try repeated(startingNoise(frames: 1))
         case .independentPureNoise:
             return try startingNoise(frames: frames.count)
         }
+    }
+
+    /// The frames that the start encodes, `wanted` of them.
+    func firstEstimate(frames wanted: Range<Int>) throws -> Tensor {
+        let full = try fullSize(Y, like: frames, options.upsampling)
+        switch options.firstEstimate {
+        case .measurement: return try full.rows(wanted)
+        case .smooth:
+            // A frame that is measured on its own can be estimated on its own.
+            if !A.mixesFrames { return try smoothEstimate(Y.rows(wanted), from: full.rows(wanted)) }
+            return try smoothEstimate(Y, from: full).rows(wanted)
+        }
+    }
+
+    /// What the measurement tells without a network: plug-and-play restoration whose denoiser is a Gaussian filter, wide at first. It
+    /// fills holes from their surroundings; an inversion of frames with holes keeps them.
+    private func smoothEstimate(_ Y: Tensor, from start: Tensor) throws -> Tensor {
+        // The error, in units of [-1, 1], that a frame smoothed by a few pixels is thought to have.
+        let error = 0.1
+        let noise = Swift.max(measurementNoise, RestorationOptions.leastMeasurementNoise)
+        let ratio = error * error / (noise * noise)
+        func proximal(_ X: Tensor) throws -> Tensor { try A.solveProximal(Y, around: X, ratio: ratio, iterations: 20).solution }
+        var X = try proximal(start)
+        for sigma in [8.0, 8, 4, 4, 2, 2, 1, 1] {
+            let smooth = try proximal(GaussianBlur.lowPass(sigma: sigma).apply(X))
+            let change = try (smooth - X).norm()
+            X = smooth
+            // An operator without holes leaves nothing to fill.
+            if try change <= 0.005 * X.norm() { break }
+        }
+        return X
     }
 
     /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.

@@ -1,11 +1,12 @@
-/// The numbers of Algorithm 1. The defaults are the paper's, as its main tables have them.
+/// The numbers of Algorithm 1. `paper` has the paper's, as its main tables have them; the defaults differ in what measured better: the
+/// data step, the start and the final step.
 public struct RestorationOptions: Sendable, Equatable, Codable {
     /// T: DDIM steps of the whole schedule.
     public var steps = 25
     /// tau / T: the sampling begins at the first timestep that is at most this part of the schedule.
     public var tau = 0.3
     /// How the frames are held to the measurement at each timestep.
-    public var dataStep = DataStep.conjugateGradients
+    public var dataStep = DataStep.proximal
     /// l: conjugate-gradient steps of each data step.
     public var conjugateGradientSteps = 10
     /// c of a proximal data step: s_t = c sqrt((1 - abar) / abar) is the error that the prior's frames are thought to have.
@@ -27,9 +28,12 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var samplesEncoder = false
     /// How the latents at tau are found.
     public var start = Start.firstFrameInversion
+    /// What of the measurement the start encodes.
+    public var firstEstimate = FirstEstimate.smooth
     /// How a measurement of smaller frames is brought to full size for the start.
     public var upsampling = Upsampling.bicubic
-    /// Conjugate-gradient steps from the last decode, beyond the paper; 0 gives the paper's result.
+    /// Conjugate-gradient steps from the last decode, beyond the paper; 0 gives the paper's result. A proximal data step is taken once for
+    /// any other number.
     public var finalConsistencySteps = 10
     /// Whether conjugate gradients use the operator's symmetrizer where it has one (the authors' code does for blurs). It gets
     /// further in as many steps on exact measurements and diverges on measurements with noise, rounding to 8 bits included.
@@ -44,6 +48,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         var options = RestorationOptions()
         options.dataStep = .conjugateGradients
         options.finalConsistencySteps = 0
+        options.firstEstimate = .measurement
         options.upsampling = .nearest
         return options
     }
@@ -90,6 +95,14 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         /// argmin |Y - A X|^2 / sigma_y^2 + |X - Xhat|^2 / s_t^2, with the measurement's noise sigma_y and the error s_t of the prior's
         /// frames: as far towards the measurement as that deserves (Docs/DataStep.md).
         case proximal
+    }
+
+    /// What the start encodes.
+    public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
+        /// The measurement, enlarged where it is smaller (the paper's).
+        case measurement
+        /// The smoothest frames that the measurement allows, found without a network (Docs/DataStep.md).
+        case smooth
     }
 
     /// How small frames are enlarged for the start.

@@ -9,6 +9,7 @@ import VisionXL
 extension RestorationOptions.Start: ExpressibleByArgument {}
 extension RestorationOptions.Upsampling: ExpressibleByArgument {}
 extension RestorationOptions.DataStep: ExpressibleByArgument {}
+extension RestorationOptions.FirstEstimate: ExpressibleByArgument {}
 
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -199,8 +200,8 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "c: a proximal data step takes the prior's frames to be c sqrt((1 - abar) / abar) wrong, in pixels of [-1, 1].")
     var priorError = RestorationOptions().priorError
 
-    @Option(help: "l: conjugate-gradient steps at each timestep.")
-    var cgSteps = RestorationOptions().conjugateGradientSteps
+    @Option(help: "l: conjugate-gradient steps at each timestep, for --data-step cg. (default: \(RestorationOptions().conjugateGradientSteps))")
+    var cgSteps: Int?
 
     @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off. (default: sqrt 2)")
     var lowPass: Double?
@@ -217,19 +218,22 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "How the sampling starts.")
     var start = RestorationOptions.Start.firstFrameInversion
 
+    @Option(help: "What the start encodes: the measurement, as in the paper, or the smoothest frames that fit it. (default: \(RestorationOptions().firstEstimate.rawValue))")
+    var firstEstimate: RestorationOptions.FirstEstimate?
+
     @Option(help: "How small frames are enlarged for the start; the paper repeats pixels. (default: bicubic)")
     var upsampling: RestorationOptions.Upsampling?
 
     @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
     var sampleEncoder = false
 
-    @Option(help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for none. (default: \(RestorationOptions().finalConsistencySteps))")
+    @Option(help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for no data step of any kind there. (default: \(RestorationOptions().finalConsistencySteps))")
     var finalCgSteps: Int?
 
-    @Flag(help: "Use that a blur is self-adjoint: quicker on exact measurements, diverges on noisy or 8-bit ones.")
+    @Flag(help: "Use that a blur is self-adjoint in --data-step cg: quicker on exact measurements, diverges on noisy or 8-bit ones.")
     var selfAdjoint = false
 
-    @Flag(help: "The paper's algorithm exactly: starts from repeated pixels, no data step after the last decode.")
+    @Flag(help: "The paper's algorithm exactly: conjugate gradients, a start from the measurement, no data step after the last decode.")
     var paper = false
 
     @Option(help: "Frames that go through a network together. (default: 1 on a CPU, 4 on a GPU)")
@@ -237,6 +241,11 @@ struct AlgorithmOptions: ParsableArguments {
 
     mutating func validate() throws {
         if paper && dataStep == .proximal { throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.") }
+        if paper && firstEstimate == .smooth { throw ValidationError("--paper starts from the measurement; leave out --first-estimate smooth.") }
+        if options.dataStep != .conjugateGradients {
+            if cgSteps != nil { throw ValidationError("--cg-steps is for conjugate gradients; add --data-step cg.") }
+            if selfAdjoint { throw ValidationError("--self-adjoint is for conjugate gradients; add --data-step cg.") }
+        }
         if paper, let finalCgSteps, finalCgSteps > 0 { throw ValidationError("--paper has no final steps; leave out --final-cg-steps.") }
         do { try options.validate() } catch { throw ValidationError("\(error)") }
     }
@@ -247,13 +256,14 @@ struct AlgorithmOptions: ParsableArguments {
         options.tau = tau
         if let dataStep { options.dataStep = dataStep }
         options.priorError = priorError
-        options.conjugateGradientSteps = cgSteps
+        if let cgSteps { options.conjugateGradientSteps = cgSteps }
         if let lowPass { options.lowPass = lowPass }
         options.lowPassTaps = lowPassTaps
         options.eta = eta
         options.seed = seed
         options.start = start
         options.samplesEncoder = sampleEncoder
+        if let firstEstimate { options.firstEstimate = firstEstimate }
         if let upsampling { options.upsampling = upsampling }
         if let finalCgSteps { options.finalConsistencySteps = finalCgSteps }
         options.usesSymmetrizer = selfAdjoint

@@ -78,7 +78,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
             RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3", "--lambda", "2",
             "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise", "--upsampling",
             "nearest", "--sample-encoder", "--final-cg-steps", "7", "--self-adjoint", "--frames-per-pass", "5", "--data-step",
-            "proximal", "--prior-error", "0.7", "--noise", "0.05")
+            "cg", "--first-estimate", "measurement", "--prior-error", "0.7", "--noise", "0.05")
         var expected = RestorationOptions()
         expected.steps = 50
         expected.tau = 0.5
@@ -93,7 +93,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         expected.finalConsistencySteps = 7
         expected.usesSymmetrizer = true
         expected.framesPerPass = 5
-        expected.dataStep = .proximal
+        expected.dataStep = .conjugateGradients
+        expected.firstEstimate = .measurement
         expected.priorError = 0.7
         #expect(command.algorithm.options == expected)
         #expect(command.noise == .sigma(0.05))
@@ -266,7 +267,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--tau", "0"], "tau"),
         (["restore", "a", "-o", "b", "--tau", "nan"], "tau"),
         (["restore", "a", "-o", "b", "--cg-steps", "-1"], "--cg-steps"),
-        (["restore", "a", "-o", "b", "--cg-steps=-1"], "conjugate-gradient"),
+        (["restore", "a", "-o", "b", "--data-step", "cg", "--cg-steps=-1"], "conjugate-gradient"),
+        (["restore", "a", "-o", "b", "--cg-steps", "5"], "--data-step cg"),
+        (["restore", "a", "-o", "b", "--self-adjoint"], "--data-step cg"),
+        (["restore", "a", "-o", "b", "--paper", "--first-estimate", "smooth"], "--paper"),
         (["restore", "a", "-o", "b", "--lambda=-1"], "lambda"),
         (["restore", "a", "-o", "b", "--lambda", "inf"], "lambda"),
         (["restore", "a", "-o", "b", "--low-pass-taps", "4"], "odd"),

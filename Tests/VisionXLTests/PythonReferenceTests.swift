@@ -25,6 +25,9 @@ import Weights
         let model = try LatentDiffusionModel(
             folder: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
         var options = isPaper ? RestorationOptions.paper : RestorationOptions()
+        // The reference has the paper's data step and start; the final step is an option of both.
+        options.dataStep = .conjugateGradients
+        options.firstEstimate = .measurement
         options.seed = 1
         let degradation = try Degradation(task: words[0])
         let A = try degradation.operator(height: 48, width: 64)

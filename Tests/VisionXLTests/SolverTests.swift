@@ -151,6 +151,34 @@ final class WatchedPrior: DiffusionPrior {
         #expect(throws: RestorationError.self) { try solver.restore(Y, operator: A, measurementNoise: -1) }
     }
 
+    /// A start from the measurement has its holes; the smooth one has them filled, and says what was measured all the same.
+    @Test(arguments: [false, true]) func theSmoothEstimateFillsHoles(mixing: Bool) throws {
+        let truth = try Self.video(5, 40, 48)
+        let mask = try Mask.random(ratio: 0.5, seed: 1, height: 40, width: 48)
+        let A: any LinearOperator = mixing ? try TemporalAverage(window: 3).then(mask) : mask
+        let Y = try A.apply(truth)
+        var solver = Solver(prior: Self.prior)
+        func estimate(noise: Double, _ wanted: Range<Int>) throws -> Tensor {
+            try Solver<BlurPrior>.Run(solver, Y, A, measurementNoise: noise) { _ in }.firstEstimate(frames: wanted)
+        }
+        let all = try estimate(noise: 0, 0..<5)
+        #expect(try (A.apply(all) - Y).norm() < 1e-4 * Y.norm())
+        #expect(try (all - truth).norm() < 0.5 * (Y - truth).norm())
+        // Noise is not followed.
+        #expect(try (A.apply(estimate(noise: 0.1, 0..<5)) - Y).norm() > 0.01 * Y.norm())
+        // One frame of it is what all give, to how far it is filled.
+        #expect(try (estimate(noise: 0, 0..<1) - all.rows(0..<1)).norm() < 0.01 * all.rows(0..<1).norm())
+        solver.options.firstEstimate = .measurement
+        #expect(try (estimate(noise: 0, 0..<5) - Y).norm() == 0)
+    }
+
+    /// What nothing is missing of is not smoothed.
+    @Test func theSmoothEstimateOfAWholeMeasurementIsTheMeasurement() throws {
+        let Y = try Self.video(2, 16, 24)
+        let run = try Solver<BlurPrior>.Run(Solver(prior: Self.prior), Y, Identity()) { _ in }
+        #expect(try (run.firstEstimate(frames: 0..<2) - Y).norm() < 1e-5 * Y.norm())
+    }
+
     /// Ten steps of conjugate gradients fit a blurred measurement's noise; a step that knows of it does not.
     @Test func aProximalStepDoesNotFitNoise() throws {
         let truth = try Self.video(4, 48, 64)
