@@ -72,7 +72,7 @@ struct QualityCommand: AsyncParsableCommand {
         var report = QualityReport(
             machine: try Machine(device: device, revision: common.revision), model: folder.lastPathComponent, frames: frames, width: width,
             height: height, seed: seed, results: [])
-        let prior = LatentDiffusionPrior(try LatentDiffusionModel(folder: folder, dtype: device.runningType, device: device))
+        let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: device.runningType, device: device))
         for (task, degradation) in degradations {
             report.results += try Self.results(task, degradation, truth.to(device), prior, seed)
         }

@@ -364,8 +364,12 @@ extension UNet2DCondition {
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
     /// - Parameter format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU.
     public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
-        let configuration = try Configuration(ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json")))
-        self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format) {
+        try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
+    }
+
+    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat) throws {
+        let configuration = try Configuration(source.configuration)
+        self = try source.weights().build(dtype: dtype, device: device, format: format) {
             try Self($0, exact: $0.converted(to: .float32, on: device), configuration)
         }
     }

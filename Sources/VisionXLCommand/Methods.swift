@@ -39,8 +39,9 @@ struct Methods: Sendable {
     init(model: ModelOptions, pixelPrior: String, options: RestorationOptions, device: Device) throws {
         self.options = options
         self.device = device
-        let folder = try ModelLibrary.folder(named: model.model)
-        modelDescription = "\(Self.identity(of: folder)) \(model.variant ?? "") \(model.autoencoder) \((model.dtype ?? device.runningType).rawValue)"
+        let url = try ModelLibrary.url(named: model.model)
+        let autoencoder = model.autoencoderURL(of: url).map(Self.identity) ?? "vae"
+        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder) \((model.dtype ?? device.runningType).rawValue)"
         let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
         self.latent = latent
         if pixelPrior == "ffdnet" {

@@ -106,7 +106,7 @@ struct RestoreCommand: AsyncParsableCommand {
             let network = try model.load(on: device)
             log.describe(network)
             Console.note(
-                "\(info.width)x\(info.height) -> \(width)x\(height), \(network.folder.lastPathComponent) in \(network.dtype.rawValue) on "
+                "\(info.width)x\(info.height) -> \(width)x\(height), \(network.url.lastPathComponent) in \(network.dtype.rawValue) on "
                     + "\(device), PyTorch \(log.engine)")
             let solver = Solver(prior: LatentDiffusionPrior(network), options: options)
             var problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
@@ -286,7 +286,7 @@ struct RestorationLog: Encodable {
     }
 
     mutating func describe(_ network: LatentDiffusionModel) {
-        model = network.folder.path
+        model = network.url.path
         dtype = network.dtype.rawValue
         device = "\(network.device)"
         engine = (try? Engine.load().version) ?? ""
