@@ -35,7 +35,7 @@ public struct LatentDiffusionModel: Sendable {
     ) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-            throw ModelError.unreadable(path: url.path, reason: "there is no such model")
+            throw ModelError.unreadable(path: url.path, reason: "there is no such model folder or file")
         }
         try Engine.require(device)
         self.url = url

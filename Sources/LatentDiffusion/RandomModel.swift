@@ -28,16 +28,25 @@ public struct RandomModel: Sendable {
         components = try architecture.inventory()
     }
 
-    public var parameterCount: Int { components.values.reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.reduce(1, *) } } }
+    public var parameterCount: Int { byteCount / dtype.byteCount }
 
     /// Bytes of all weights.
-    public var byteCount: Int { parameterCount * dtype.byteCount }
+    public var byteCount: Int { components.keys.reduce(0) { $0 + bytes(of: $1) } }
+
+    /// The networks that are written, one file each.
+    public var componentNames: [String] { components.keys.sorted() }
+
+    /// What `write` says of its progress.
+    public enum Progress: Sendable, Hashable {
+        case wrote(bytes: Int)
+        case finished(component: String, bytes: Int)
+    }
 
     /// Writes the folder, which must not be there. It is made beside its place and moved there when it is whole.
     ///
-    /// Cost: for SDXL in float16 5.3 GB on disk, about 20 s on two cores, and a hundred megabytes of memory.
-    /// - Parameter progress: told of each piece how many bytes it has; what it throws ends the work.
-    public func write(to folder: URL, progress: (Int) throws -> Void = { _ in }) throws {
+    /// Cost: for SDXL in float16 5.3 GB on disk, 24 s on two cores, and 240 MB of memory.
+    /// - Parameter progress: told of each piece; what it throws ends the work.
+    public func write(to folder: URL, progress: (Progress) throws -> Void = { _ in }) throws {
         let manager = FileManager.default
         let refusal = ModelError.unreadable(path: folder.path, reason: "there is something of that name already, and it is not replaced")
         guard !manager.fileExists(atPath: folder.path) else { throw refusal }
@@ -60,9 +69,10 @@ public struct RandomModel: Sendable {
             ) { key, sink in
                 try fill(key, of: name, shapes) { piece in
                     try sink(piece)
-                    try progress(piece.count)
+                    try progress(.wrote(bytes: piece.count))
                 }
             }
+            try progress(.finished(component: name, bytes: bytes(of: name)))
         }
         // Neither replaces a folder with something in it.
         guard rename(partial.path, folder.path) == 0 else {
@@ -85,6 +95,10 @@ public struct RandomModel: Sendable {
         }
 
         """
+
+    private func bytes(of component: String) -> Int {
+        components[component, default: [:]].values.reduce(0) { $0 + $1.reduce(dtype.byteCount, *) }
+    }
 
     // MARK: Numbers
 

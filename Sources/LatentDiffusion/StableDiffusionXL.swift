@@ -22,7 +22,7 @@ public struct StableDiffusionXL: Sendable, Equatable {
         channels: [320, 640, 1280], transformerLayers: [0, 2, 10], contextChannels: 2048, pooledChannels: 1280,
         autoencoderChannels: [128, 256, 512, 512], pictureSize: 1024)
 
-    /// The same structure with 3 million parameters, for tests.
+    /// The same structure with 10 million parameters, for tests.
     public static let tiny = StableDiffusionXL(
         channels: [32, 64, 128], transformerLayers: [0, 1, 2], contextChannels: 64, pooledChannels: 32,
         autoencoderChannels: [32, 32, 64, 64], pictureSize: 128)

@@ -32,7 +32,9 @@ struct ModelsCommand: AsyncParsableCommand {
 
         /// What is in a model's folder or file.
         static func report(on url: URL, variant: String? = nil, checkingValues: Bool = false) throws -> ModelReport {
-            try url.pathExtension == "safetensors" && !url.hasDirectoryPath
+            var isFolder: ObjCBool = false
+            let isThere = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+            return try isThere && !isFolder.boolValue
                 ? SingleFileModel(at: url).verify(checkingValues: checkingValues)
                 : ModelFolder(at: url).verify(variant: variant, checkingValues: checkingValues)
         }

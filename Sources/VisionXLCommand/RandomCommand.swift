@@ -54,11 +54,14 @@ struct RandomCommand: AsyncParsableCommand {
             throw CommandError.message("\(folder): the model takes \(sizeText(needed)) and \(sizeText(free)) are free there; make room or name another place.")
         }
         let display = PullDisplay(isQuiet: quiet, verb: "writing")
-        display.show(.planned(files: 2, bytes: model.byteCount, present: 0))
+        display.show(.planned(files: model.componentNames.count, bytes: model.byteCount, present: 0))
         try await onThread { checkCancellation in
-            try model.write(to: target) { bytes in
+            try model.write(to: target) { progress in
                 try checkCancellation()
-                display.show(.received(bytes: bytes))
+                switch progress {
+                case .wrote(let bytes): display.show(.received(bytes: bytes))
+                case .finished(let component, let bytes): display.show(.finished(file: component, bytes: bytes))
+                }
             }
         }
         display.finish()
