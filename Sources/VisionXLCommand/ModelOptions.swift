@@ -87,7 +87,9 @@ enum ModelLibrary {
             }
         }
         let path = URL(fileURLWithPath: name)
-        if FileManager.default.fileExists(atPath: path.path) { return path }
+        if FileManager.default.fileExists(atPath: path.path) { return model(at: path) ?? path }
+        // A file of a repository has a part more in its name than a repository.
+        if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: name))) { return model }
         if let wanted = try? ModelName(name) {
             if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: wanted.shortName))) { return model }
             // "a/b" is a path that is wrong, too, if there is a folder "a".

@@ -44,6 +44,9 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(plain.name == "sdxl" && plain.to == nil && plain.variant == nil && !plain.text && !plain.quiet)
         let said = try parse(PullCommand.self, "models", "pull", "a/b@v1", "--to", "x", "--variant", "fp16", "--text", "--quiet")
         #expect(said.name == "a/b@v1" && said.to == "x" && said.variant == "fp16" && said.text && said.quiet)
+        #expect(plain.file == nil)
+        #expect(try parse(PullCommand.self, "models", "pull", "a/b", "--file", "x.safetensors").file == "x.safetensors")
+        #expect(try refusal(["models", "pull", "a/b", "--file", "x.safetensors", "--text"]).contains("--file fetches one file"))
         #expect(try refusal(["models", "pull", "b"]).contains("\"b\" is not the name of a model"))
         #expect(try refusal(["models", "pull"]).contains("<model>"))
     }

@@ -8,23 +8,6 @@ import Testing
 
 /// SDXL in its original layout. Which name stands for which was asked of diffusers' converter (`Benchmarks/reference/single_file.py`).
 @Suite struct SingleFileTests {
-    struct Line: Sendable {
-        var component: String
-        var diffusers: String
-        var original: String
-        var reading: String
-    }
-
-    /// The names of a model of the size `StableDiffusionXL.tiny`.
-    static let lines: [Line] = {
-        let file = ADMTests.fixtures.appendingPathComponent("single-file-names.txt")
-        let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-        return text.split(separator: "\n").map { line in
-            let words = line.split(separator: "\t").map(String.init)
-            return Line(component: words[0], diffusers: words[1], original: words[2], reading: words.count > 3 ? words[3] : "")
-        }
-    }()
-
     /// A random model in diffusers' layout.
     static func model(_ folder: TemporaryFolder, seed: UInt64 = 1) throws -> URL {
         let url = URL(fileURLWithPath: folder.file("model"))
@@ -34,19 +17,6 @@ import Testing
 
     static func tensors(of component: String, in model: URL) throws -> [String: Tensor] {
         try SafetensorsFile(at: model.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors")).tensors()
-    }
-
-    /// The same weights under their original names and in their original shapes.
-    static func original(_ model: URL, components: [String] = ["unet", "vae"]) throws -> [String: Tensor] {
-        var result: [String: Tensor] = [:]
-        for component in components {
-            let tensors = try tensors(of: component, in: model)
-            for line in lines where line.component == component {
-                let tensor = try tensors.require(line.diffusers)
-                result[line.original] = line.reading == "squeezed" ? try tensor.unsqueezed(2).unsqueezed(3) : tensor
-            }
-        }
-        return result
     }
 
     static func write(_ tensors: [String: Tensor], to folder: TemporaryFolder, as name: String = "model.safetensors") throws -> URL {
@@ -60,7 +30,7 @@ import Testing
     @Test func everyTensorIsTheSameBothWays() throws {
         let folder = try TemporaryFolder()
         let model = try Self.model(folder)
-        var tensors = try Self.original(model)
+        var tensors = try OriginalLayout.tensors(of: model)
         // What such files have besides.
         tensors["denoiser.sigmas"] = try Tensor.zeros([1000])
         tensors["model_ema.decay"] = try Tensor.zeros([1])
@@ -83,7 +53,7 @@ import Testing
         let folder = try TemporaryFolder()
         let model = try Self.model(folder)
         let ours = try LatentDiffusionModel(at: model)
-        let single = try LatentDiffusionModel(at: Self.write(Self.original(model), to: folder))
+        let single = try LatentDiffusionModel(at: Self.write(OriginalLayout.tensors(of: model), to: folder))
         #expect(single.unet.configuration == ours.unet.configuration)
         #expect(single.schedule == ours.schedule)
         guard case .kl(let a) = single.autoencoder, case .kl(let b) = ours.autoencoder else {
@@ -107,9 +77,9 @@ import Testing
     /// The text encoders' names, and the tensors that OpenCLIP has in one piece or lying down.
     @Test func textEncoders() throws {
         let folder = try TemporaryFolder()
-        var tensors = try Self.original(Self.model(folder))
+        var tensors = try OriginalLayout.tensors(of: Self.model(folder))
         var random = RandomGenerator(seed: 3)
-        let names = Set(Self.lines.filter { $0.component == "text_encoder_2" }.map(\.original))
+        let names = Set(OriginalLayout.lines.filter { $0.component == "text_encoder_2" }.map(\.original))
         for name in names.sorted() {
             let shape = name.contains("in_proj_bias") ? [12] : name.contains("in_proj") ? [12, 4] : name.hasSuffix("text_projection") ? [4, 6] : [5]
             tensors[name] = try random.normal(shape)
@@ -125,7 +95,7 @@ import Testing
         for name in clip { #expect(try first.tensor(name).array() == tensors.require("conditioner.embedders.0.transformer." + name).array(of: Float.self)) }
 
         let second = try file.weights(of: "text_encoder_2")
-        let lines = Self.lines.filter { $0.component == "text_encoder_2" }
+        let lines = OriginalLayout.lines.filter { $0.component == "text_encoder_2" }
         #expect(lines.count == 37 && second.keys == lines.map(\.diffusers).sorted())
         for line in lines {
             let whole = try tensors.require(line.original)
@@ -192,7 +162,7 @@ import Testing
         let (folder, others) = (try TemporaryFolder(), try TemporaryFolder())
         let model = try Self.model(folder)
         let other = try Self.model(others, seed: 2)
-        let original = try Self.original(other, components: ["vae"])
+        let original = try OriginalLayout.tensors(of: other, components: ["vae"])
         let url: URL =
             switch form {
             case .folder: other.appendingPathComponent("vae")
@@ -202,7 +172,7 @@ import Testing
                     Dictionary(uniqueKeysWithValues: original.map { (String($0.dropFirst("first_stage_model.".count)), $1) })
                         .merging(["loss.logvar": Tensor.zeros([])]) { first, _ in first }, to: others)
             case .diffusers: try Self.write(Self.tensors(of: "vae", in: other), to: others)
-            case .wholeModel: try Self.write(Self.original(other), to: others)
+            case .wholeModel: try Self.write(OriginalLayout.tensors(of: other), to: others)
             }
         let mixed = try LatentDiffusionModel(at: model, autoencoder: url)
         var random = RandomGenerator(seed: 5)
@@ -215,7 +185,7 @@ import Testing
     @Test func aFileWithoutAnAutoencoderNeedsAnother() throws {
         let folder = try TemporaryFolder()
         let model = try Self.model(folder)
-        let url = try Self.write(Self.original(model, components: ["unet"]), to: folder)
+        let url = try Self.write(OriginalLayout.tensors(of: model, components: ["unet"]), to: folder)
         #expect(throws: WeightsError.noPart(path: url.path, part: "vae", present: ["unet"])) { try LatentDiffusionModel(at: url) }
         #expect(try LatentDiffusionModel(at: url, autoencoder: model.appendingPathComponent("vae")).autoencoder.latentChannels == 4)
     }
@@ -272,7 +242,7 @@ import Testing
     /// A tensor too few, one too many or one of another shape is named as ever.
     @Test func whatDoesNotFitIsNamed() throws {
         let folder = try TemporaryFolder()
-        var tensors = try Self.original(Self.model(folder))
+        var tensors = try OriginalLayout.tensors(of: Self.model(folder))
         let prefix = "model.diffusion_model.output_blocks.2."
         tensors[prefix + "2.conv.bias"] = nil
         tensors[prefix + "7.weight"] = try Tensor.zeros([1])
