@@ -56,7 +56,10 @@ struct ModelsCommand: AsyncParsableCommand {
             Console.print("\(report)")
             guard report.isSound else { throw CommandError.message("\(url.path) has problems, listed above; fetch or convert it anew.") }
             // Every key and every configuration value is looked at when the networks are built.
-            _ = try LatentDiffusionModel(at: url, variant: variant)
+            // In a type no wider than the weights': they need only fit, and SDXL in float32 takes twice the memory.
+            let unet = report.components.first { $0.name == "unet" }
+            let isNarrow = unet.map { $0.byteCount < 4 * $0.parameterCount } ?? false
+            _ = try LatentDiffusionModel(at: url, dtype: isNarrow ? .float16 : .float32, variant: variant)
             Console.print("The networks fit their weights.")
         }
     }
