@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TensorKit
 import Weights
 
@@ -18,7 +19,10 @@ public struct LatentDiffusionModel: Sendable {
     public let autoencoderType: DType
     public let device: Device
     /// The text that every noise prediction is conditioned on: the null prompt unless another was asked for.
-    public var text: TextConditioning
+    public var text: TextConditioning {
+        didSet { steps = StepCache() }
+    }
+    private var steps = StepCache()
 
     /// Opens `unet/`, `vae/` and `scheduler/` of a folder, or a `.safetensors` file of SDXL in its original layout (`SingleFileModel`).
     /// Cost: the weights are mapped, and read once if they are converted.
@@ -64,14 +68,9 @@ public struct LatentDiffusionModel: Sendable {
 
     /// The noise in latents (N, C, h, w) at a timestep, in float32: one pass of the U-Net for each, or two in one call under guidance.
     public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
-        let (height, width) = (latents.size(2) * autoencoder.downscale, latents.size(3) * autoencoder.downscale)
-        guard let guidance = text.guidance else {
-            return try unet(latents, timestep: timestep, conditioning: conditioning(height: height, width: width)).to(.float32).contiguous()
-        }
+        guard let guidance = text.guidance else { return try noise(in: latents, timestep, .prompt) }
         let count = latents.size(0)
-        let both = try Conditioning(
-            repeating: [conditioning(guidance.negative, height: height, width: width), conditioning(height: height, width: width)], count: count)
-        let noise = try unet(Tensor.concatenate([latents, latents], along: 0), timestep: timestep, conditioning: both).to(.float32).contiguous()
+        let noise = try noise(in: Tensor.concatenate([latents, latents], along: 0), timestep, .both)
         let unguided = try noise.rows(0..<count)
         return try unguided.adding(noise.rows(count..<2 * count) - unguided, times: guidance.scale)
     }
@@ -79,9 +78,57 @@ public struct LatentDiffusionModel: Sendable {
     /// The noise that data is inverted with: without guidance, whose two predictions would not be undone by each other. With guidance it is
     /// that of the negative prompt, as the authors' code has it.
     public func predictUnguidedNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
-        guard let guidance = text.guidance else { return try predictNoise(latents, timestep: timestep) }
-        var unguided = self
-        unguided.text = TextConditioning(prompt: guidance.negative, source: text.source)
-        return try unguided.predictNoise(latents, timestep: timestep)
+        try noise(in: latents, timestep, text.guidance == nil ? .prompt : .negative)
+    }
+
+    private func noise(in latents: Tensor, _ timestep: Int, _ side: StepCache.Side) throws -> Tensor {
+        let (height, width) = (latents.size(2) * autoencoder.downscale, latents.size(3) * autoencoder.downscale)
+        let key = StepCache.Key(side: side, timestep: timestep, height: height, width: width, rows: side == .both ? latents.size(0) : 1)
+        func conditioning() throws -> Conditioning {
+            let prompt = self.conditioning(height: height, width: width)
+            guard side != .prompt, let guidance = text.guidance else { return prompt }
+            let negative = self.conditioning(guidance.negative, height: height, width: width)
+            return side == .negative ? negative : try Conditioning(repeating: [negative, prompt], count: latents.size(0) / 2)
+        }
+        return try unet(latents, at: steps.step(key, of: unet, conditioning)).to(.float32).contiguous()
+    }
+}
+
+/// What the U-Net needs of a timestep and of a text, kept from one pass to the next: all frames share it.
+private final class StepCache: Sendable {
+    /// Which text a pass has.
+    enum Side { case prompt, negative, both }
+
+    struct Key: Hashable {
+        var side: Side
+        var timestep: Int
+        var height: Int
+        var width: Int
+        /// Texts side by side.
+        var rows: Int
+    }
+
+    private struct State {
+        var texts: [Key: [Attention.Memory]] = [:]
+        var step: (key: Key, value: UNet2DCondition.Step)?
+    }
+
+    private let state = Mutex(State())
+
+    func step(_ key: Key, of unet: UNet2DCondition, _ conditioning: () throws -> Conditioning) throws -> UNet2DCondition.Step {
+        if let step = state.withLock({ $0.step }), step.key == key { return step.value }
+        let conditioning = try conditioning()
+        // The same at every timestep and size.
+        let textKey = Key(side: key.side, timestep: 0, height: 0, width: 0, rows: key.rows)
+        let known = state.withLock { $0.texts[textKey] }
+        let text = try known ?? unet.text(conditioning)
+        let step = try unet.step(key.timestep, conditioning, text: text)
+        state.withLock {
+            // A pass of fewer frames comes at the end of every timestep; more sizes than that do not come.
+            if $0.texts.count > 4 { $0.texts = [:] }
+            $0.texts[textKey] = text
+            $0.step = (key, step)
+        }
+        return step
     }
 }

@@ -107,11 +107,25 @@ struct ResidualBlock: Sendable {
         shortcut = input == output ? nil : try Convolution(w["conv_shortcut"], input, output, size: 1)
     }
 
+    /// What a time adds between the convolutions: (output) with the first one's bias in it, if the time is the same for all images, or
+    /// (N, output) beside it.
     /// - Parameter time: silu of the time embedding, (1 or N, timeChannels).
-    func callAsFunction(_ x: Tensor, time: Tensor? = nil) throws -> Tensor {
-        var h = try conv1(norm1.silu(x))
-        if let timeProjection, let time {
-            h = try h + timeProjection(time).unsqueezed(2).unsqueezed(3)
+    func shift(_ time: Tensor) throws -> Tensor? {
+        guard let timeProjection else { return nil }
+        let shift = try timeProjection(time)
+        guard shift.size(0) == 1 else { return shift }
+        let single = try shift.reshaped([-1])
+        return try conv1.bias.map { try $0 + single } ?? single
+    }
+
+    func callAsFunction(_ x: Tensor, shift: Tensor? = nil) throws -> Tensor {
+        let normalized = try norm1.silu(x)
+        var h: Tensor
+        if let shift, shift.rank == 1 {
+            h = try normalized.convolved(conv1.weight, bias: shift, stride: conv1.stride, padding: conv1.padding)
+        } else {
+            h = try conv1(normalized)
+            if let shift { h = try h + shift.unsqueezed(2).unsqueezed(3) }
         }
         h = try conv2(norm2.silu(h))
         return try (shortcut?(x) ?? x) + h
@@ -137,17 +151,25 @@ struct Attention: Sendable {
         self.heads = heads
     }
 
-    /// - Parameters: tokens (N, T, C); context (N or 1, S, D), the tokens themselves when nil.
-    func callAsFunction(_ tokens: Tensor, context: Tensor? = nil) throws -> Tensor {
+    /// What tokens attend to, split into heads.
+    struct Memory: Sendable {
+        let keys: Tensor
+        let values: Tensor
+    }
+
+    /// - Parameter source: (N or 1, S, D).
+    func memory(of source: Tensor) throws -> Memory { Memory(keys: try split(key(source)), values: try split(value(source))) }
+
+    /// - Parameters: tokens (N, T, C); a context's memory, that of the tokens themselves when nil.
+    func callAsFunction(_ tokens: Tensor, memory: Memory? = nil) throws -> Tensor {
         let n = tokens.size(0)
-        let source = context ?? tokens
-        func split(_ x: Tensor) throws -> Tensor {
-            let h = try x.reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2)
-            return x.size(0) == n ? h : try h.expanded([n, -1, -1, -1])
-        }
-        let attended = try split(query(tokens)).attention(keys: split(key(source)), values: split(value(source)))
+        let memory = try memory ?? self.memory(of: tokens)
+        func repeated(_ x: Tensor) throws -> Tensor { x.size(0) == n ? x : try x.expanded([n, -1, -1, -1]) }
+        let attended = try split(query(tokens)).attention(keys: repeated(memory.keys), values: repeated(memory.values))
         return try output(attended.transposed(1, 2).reshaped([n, tokens.size(1), -1]))
     }
+
+    private func split(_ x: Tensor) throws -> Tensor { try x.reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2) }
 }
 
 extension Tensor {

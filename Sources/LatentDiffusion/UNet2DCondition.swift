@@ -118,15 +118,39 @@ public struct UNet2DCondition: Sendable {
     ///   - timestep: the same for all, 0 ... 999.
     /// - Returns: (N, outChannels, h, w) in the network's type.
     public func callAsFunction(_ latents: Tensor, timestep: Int, conditioning: Conditioning) throws -> Tensor {
-        let time = try embedding(timestep, conditioning, on: latents.device).silu()
-        let context = try conditioning.context.to(dtype).to(latents.device)
+        try self(latents, at: step(timestep, conditioning, text: text(conditioning)))
+    }
 
+    /// The same with all that does not depend on the latents at hand.
+    func callAsFunction(_ latents: Tensor, at step: Step) throws -> Tensor {
+        var step = step
         var h = try convIn(latents.to(.float32).contiguous(format)).to(dtype)
         var skips = [h]
-        for block in down { h = try block(h, time, context, &skips) }
-        if let mid { h = try mid(h, time, context) }
-        for block in up { h = try block(h, time, context, &skips) }
+        for block in down { h = try block(h, &step, &skips) }
+        if let mid { h = try mid(h, &step) }
+        for block in up { h = try block(h, &step, &skips) }
         return try convOut(normOut.silu(h))
+    }
+
+    /// What a timestep and a text are to the network, whatever the latents. The blocks take theirs from the front.
+    struct Step: Sendable {
+        /// Of every residual block.
+        fileprivate var shifts: ArraySlice<Tensor?>
+        /// Of every transformer layer.
+        fileprivate var text: ArraySlice<Attention.Memory>
+    }
+
+    /// The keys and values of a text in every transformer layer. Cost: for SDXL 0.04 TFLOP, and 27 MB in 16 bits.
+    func text(_ conditioning: Conditioning) throws -> [Attention.Memory] {
+        let context = try conditioning.context.to(dtype).to(convOut.weight.device)
+        let transformers = down.flatMap(\.attentions) + [mid?.attention].compactMap { $0 } + up.flatMap(\.attentions)
+        return try transformers.flatMap(\.layers).map { try $0.crossAttention.memory(of: context) }
+    }
+
+    func step(_ timestep: Int, _ conditioning: Conditioning, text: [Attention.Memory]) throws -> Step {
+        let time = try embedding(timestep, conditioning, on: convOut.weight.device).silu()
+        let resnets = down.flatMap(\.resnets) + (mid?.resnets ?? []) + up.flatMap(\.resnets)
+        return Step(shifts: try resnets.map { try $0.shift(time) }[...], text: text[...])
     }
 
     /// (1 or N, 4 * blockChannels[0]): the timestep's embedding plus that of the pooled text and the sizes.
@@ -180,11 +204,11 @@ public struct UNet2DCondition: Sendable {
                 ? try Convolution(w["downsamplers.0.conv"], output, output, stride: 2, padding: c.downsamplePadding) : nil
         }
 
-        func callAsFunction(_ x: Tensor, _ time: Tensor, _ context: Tensor, _ skips: inout [Tensor]) throws -> Tensor {
+        func callAsFunction(_ x: Tensor, _ step: inout Step, _ skips: inout [Tensor]) throws -> Tensor {
             var h = x
             for (index, resnet) in resnets.enumerated() {
-                h = try resnet(h, time: time)
-                if !attentions.isEmpty { h = try attentions[index](h, context) }
+                h = try resnet(h, shift: step.shifts.removeFirst())
+                if !attentions.isEmpty { h = try attentions[index](h, &step) }
                 skips.append(h)
             }
             if let downsampler {
@@ -208,9 +232,12 @@ public struct UNet2DCondition: Sendable {
             attention = try transformer.map { try SpatialTransformer(w["attentions.0"], channels, $0, c) }
         }
 
-        func callAsFunction(_ x: Tensor, _ time: Tensor, _ context: Tensor) throws -> Tensor {
-            var h = try resnets[0](x, time: time)
-            if let attention { h = try resnets[1](attention(h, context), time: time) }
+        func callAsFunction(_ x: Tensor, _ step: inout Step) throws -> Tensor {
+            var h = try resnets[0](x, shift: step.shifts.removeFirst())
+            if let attention {
+                h = try attention(h, &step)
+                h = try resnets[1](h, shift: step.shifts.removeFirst())
+            }
             return h
         }
     }
@@ -237,11 +264,11 @@ public struct UNet2DCondition: Sendable {
             upsampler = upsamples ? try Upsampler(w["upsamplers.0"], output) : nil
         }
 
-        func callAsFunction(_ x: Tensor, _ time: Tensor, _ context: Tensor, _ skips: inout [Tensor]) throws -> Tensor {
+        func callAsFunction(_ x: Tensor, _ step: inout Step, _ skips: inout [Tensor]) throws -> Tensor {
             var h = x
             for (index, resnet) in resnets.enumerated() {
-                h = try resnet(Tensor.concatenate([h, skips.removeLast()], along: 1), time: time)
-                if !attentions.isEmpty { h = try attentions[index](h, context) }
+                h = try resnet(Tensor.concatenate([h, skips.removeLast()], along: 1), shift: step.shifts.removeFirst())
+                if !attentions.isEmpty { h = try attentions[index](h, &step) }
             }
             if let upsampler {
                 // To the size of what it meets next, which is not twice as large where a size was odd.
@@ -269,9 +296,9 @@ public struct UNet2DCondition: Sendable {
             projectOut = try Linear(w["proj_out"], channels, channels)
         }
 
-        func callAsFunction(_ x: Tensor, _ context: Tensor) throws -> Tensor {
+        func callAsFunction(_ x: Tensor, _ step: inout Step) throws -> Tensor {
             var tokens = try projectIn(norm(x).asTokens())
-            for layer in layers { tokens = try layer(tokens, context) }
+            for layer in layers { tokens = try layer(tokens, text: step.text.removeFirst()) }
             return try projectOut(tokens).asImage(height: x.size(2), width: x.size(3)) + x
         }
     }
@@ -292,9 +319,9 @@ public struct UNet2DCondition: Sendable {
             output = try Linear(w["ff.net.2"], channels * 4, channels)
         }
 
-        func callAsFunction(_ x: Tensor, _ context: Tensor) throws -> Tensor {
+        func callAsFunction(_ x: Tensor, text: Attention.Memory) throws -> Tensor {
             var h = try x + selfAttention(norm1(x))
-            h = try h + crossAttention(norm2(h), context: context)
+            h = try h + crossAttention(norm2(h), memory: text)
             let both = try gateAndValue(norm3(h))
             let width = both.size(-1) / 2
             let gate = try both.narrow(-1, from: width, count: width).gelu()

@@ -156,6 +156,29 @@ import Weights
         #expect(try relativeError(model.predictUnguidedNoise(latents, timestep: 281), unguided) < 1e-5)
     }
 
+    /// What is kept from pass to pass belongs to its timestep, size, number of latents and text.
+    @Test func keptStepsAreThoseOfTheirPass() throws {
+        let latents = try TextFixtures.tensors().require("unet.latents")
+        let some = try Tensor.concatenate([latents, latents * 0.5, latents + 0.1], along: 0)
+        let wide = try Tensor.concatenate([some, some], along: 3)
+        var model = try open(TextRequest(prompt: "a cat"))
+        func expectFresh(_ latents: Tensor, _ timestep: Int) throws {
+            let (height, width) = (latents.size(2) * model.autoencoder.downscale, latents.size(3) * model.autoencoder.downscale)
+            let fresh = try model.unet(latents, timestep: timestep, conditioning: model.conditioning(height: height, width: width))
+            #expect(try (model.predictNoise(latents, timestep: timestep) - fresh).norm() == 0)
+        }
+        for timestep in [281, 41, 281] {
+            for latents in try [some, some.rows(0..<1), wide, some] { try expectFresh(latents, timestep) }
+        }
+        model.text.prompt = try .zeros(for: unet())
+        try expectFresh(some, 281)
+        model.text.guidance = .init(scale: 3, negative: try open(TextRequest(prompt: "a dog")).text.prompt)
+        let together = try model.predictNoise(some, timestep: 281)
+        for row in 0..<3 {
+            #expect(try relativeError(model.predictNoise(some.rows(row..<row + 1), timestep: 281), together.rows(row..<row + 1)) < 1e-5)
+        }
+    }
+
     /// Equal texts: there is nowhere to lead to.
     @Test(arguments: [0, 3, 50.0]) func guidanceBetweenEqualTextsChangesNothing(scale: Double) throws {
         let latents = try TextFixtures.tensors().require("unet.latents")
