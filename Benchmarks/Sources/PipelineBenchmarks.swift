@@ -20,6 +20,7 @@ extension Bench {
         var options = RestorationOptions()
         options.dataStep = .conjugateGradients
         options.firstEstimate = .measurement
+        options.steadiness = 0
         try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
     }
 

@@ -15,6 +15,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var lowPass = 2.0.squareRoot()
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
+    /// How strongly pixels that stand still are averaged over time before each data step: h is this times
+    /// sqrt((0.04 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. 0 switches it off.
+    public var steadiness = 1.0
     /// eta: the part of the renoising that is new noise.
     public var eta = 0.2
     /// Whose the new noise of the renoising is.
@@ -48,6 +51,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         var options = RestorationOptions()
         options.dataStep = .conjugateGradients
         options.finalConsistencySteps = 0
+        options.steadiness = 0
         options.firstEstimate = .measurement
         options.upsampling = .nearest
         return options
@@ -66,6 +70,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         options.finalConsistencySteps = 5
         options.eta = 0.8
         options.lowPass = 0
+        options.steadiness = 0
         return options
     }
 
@@ -139,6 +144,13 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         return error * error / (noise * noise)
     }
 
+    /// h of the steadying filter; 0 for none.
+    func steadyingStrength(measurementNoise: Double, noiseToSignal: Double) -> Double {
+        let ofPrior = 0.04 * noiseToSignal
+        let ofMeasurement = measurementNoise / 2
+        return steadiness * (ofPrior * ofPrior + ofMeasurement * ofMeasurement).squareRoot()
+    }
+
     /// What a measurement without noise is taken to have, since it went through float32.
     static let leastMeasurementNoise = 1e-6
 
@@ -155,6 +167,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         try check(conjugateGradientSteps >= 0, "The number of conjugate-gradient steps must not be negative.")
         try check(finalConsistencySteps >= 0, "The number of final conjugate-gradient steps must not be negative.")
         try check(priorError > 0 && priorError.isFinite, "The prior's error must be above 0, and is \(priorError).")
+        try check(steadiness >= 0 && steadiness.isFinite, "The steadiness must be 0 or more, and is \(steadiness).")
         try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")
         try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")
         try check(eta >= 0 && eta <= 1, "eta must be 0 to 1, and is \(eta).")

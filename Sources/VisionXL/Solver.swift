@@ -66,7 +66,7 @@ extension Solver {
                 // 2. Tweedie's formula for every frame on its own, and its decode.
                 let noisePrediction = try predictNoise(Z, t)
                 let Zhat = try tweedie(Z, noisePrediction, t)
-                let Xhat = try decode(Zhat)
+                let Xhat = try steadied(decode(Zhat), t)
                 // 6. The result is the decode of the last timestep.
                 if index == timesteps.count - 1 {
                     X = Xhat
@@ -91,6 +91,13 @@ extension Solver {
         func tweedie(_ Z: Tensor, _ noisePrediction: Tensor, _ t: Int) throws -> Tensor {
             let abar = schedule.alphaBar(t)
             return try Z.adding(noisePrediction, times: -(1 - abar).squareRoot()) / abar.squareRoot()
+        }
+
+        /// Xhat with less flicker where nothing moves (beyond the paper).
+        func steadied(_ Xhat: Tensor, _ t: Int) throws -> Tensor {
+            let strength = options.steadyingStrength(measurementNoise: measurementNoise, noiseToSignal: schedule.noiseToSignal(t))
+            // Below float32's rounding there is nothing to average, and h^2 would vanish.
+            return strength > 1e-7 ? try SteadyingFilter(strength: strength).apply(Xhat) : Xhat
         }
 
         /// Xbar: argmin |Y - A X|^2 over X in Xhat + Krylov_l, or the proximal point.

@@ -209,6 +209,9 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "The low-pass filter's taps, odd. (default: as many as matter)")
     var lowPassTaps: Int?
 
+    @Option(help: "How strongly pixels that stand still are averaged over time; 0 for not at all, as in the paper. (default: \(RestorationOptions().steadiness))")
+    var steadiness: Double?
+
     @Option(help: "The part of the renoising that is new noise.")
     var eta = RestorationOptions().eta
 
@@ -242,6 +245,7 @@ struct AlgorithmOptions: ParsableArguments {
     mutating func validate() throws {
         if paper && dataStep == .proximal { throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.") }
         if paper && firstEstimate == .smooth { throw ValidationError("--paper starts from the measurement; leave out --first-estimate smooth.") }
+        if paper, let steadiness, steadiness > 0 { throw ValidationError("--paper averages nothing over time; leave out --steadiness.") }
         if options.dataStep != .conjugateGradients {
             if cgSteps != nil { throw ValidationError("--cg-steps is for conjugate gradients; add --data-step cg.") }
             if selfAdjoint { throw ValidationError("--self-adjoint is for conjugate gradients; add --data-step cg.") }
@@ -259,6 +263,7 @@ struct AlgorithmOptions: ParsableArguments {
         if let cgSteps { options.conjugateGradientSteps = cgSteps }
         if let lowPass { options.lowPass = lowPass }
         options.lowPassTaps = lowPassTaps
+        if let steadiness { options.steadiness = steadiness }
         options.eta = eta
         options.seed = seed
         options.start = start

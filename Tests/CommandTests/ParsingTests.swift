@@ -98,7 +98,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
             RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3", "--lambda", "2",
             "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise", "--upsampling",
             "nearest", "--sample-encoder", "--final-cg-steps", "7", "--self-adjoint", "--frames-per-pass", "5", "--data-step",
-            "cg", "--first-estimate", "measurement", "--prior-error", "0.7", "--noise", "0.05")
+            "cg", "--first-estimate", "measurement", "--steadiness", "0.5", "--prior-error", "0.7", "--noise", "0.05")
         var expected = RestorationOptions()
         expected.steps = 50
         expected.tau = 0.5
@@ -115,6 +115,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         expected.framesPerPass = 5
         expected.dataStep = .conjugateGradients
         expected.firstEstimate = .measurement
+        expected.steadiness = 0.5
         expected.priorError = 0.7
         #expect(command.algorithm.options == expected)
         #expect(command.noise == .sigma(0.05))
@@ -291,6 +292,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--cg-steps", "5"], "--data-step cg"),
         (["restore", "a", "-o", "b", "--self-adjoint"], "--data-step cg"),
         (["restore", "a", "-o", "b", "--paper", "--first-estimate", "smooth"], "--paper"),
+        (["restore", "a", "-o", "b", "--paper", "--steadiness", "1"], "--paper"),
+        (["restore", "a", "-o", "b", "--steadiness=-1"], "steadiness"),
         (["restore", "a", "-o", "b", "--lambda=-1"], "lambda"),
         (["restore", "a", "-o", "b", "--lambda", "inf"], "lambda"),
         (["restore", "a", "-o", "b", "--low-pass-taps", "4"], "odd"),

@@ -28,6 +28,7 @@ import Weights
         // The reference has the paper's data step and start; the final step is an option of both.
         options.dataStep = .conjugateGradients
         options.firstEstimate = .measurement
+        options.steadiness = 0
         options.seed = 1
         let degradation = try Degradation(task: words[0])
         let A = try degradation.operator(height: 48, width: 64)
