@@ -55,7 +55,7 @@ public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
         case .featuresNotFinite:
             "The features have values that are not finite (NaN or infinity, or too large to square), so they cannot be compared."
         case .nothingStatic(let threshold):
-            "No pixel of the truth stays as it is from one frame to the next (to within \(String(format: "%.2g", threshold))), so there is no still place to look for flicker."
+            "Nowhere does the truth stay as it is from one frame to the next (to within \(String(format: "%.2g", threshold))), so there is no still place to look for flicker."
         case .invalidRange(let range):
             "The range of values must be a positive number, and \(range) is not."
         }

@@ -28,12 +28,16 @@ public func temporalError(_ video: Tensor, _ truth: Tensor) throws -> VideoScore
 public struct StillFlicker: Hashable, Sendable, Codable {
     /// By how much a still pixel in [-1, 1] may change from one frame to the next: 2 steps of 8 bits.
     public static let threshold = 4.0 / 255
+    /// Rows and columns of the area around a pixel that must be still with it.
+    public static let area = 5
+    /// The fraction of pixels below which nothing is said to be still.
+    public static let leastFraction = 0.001
 
-    /// The mean absolute difference to the frame before, over the still pixels of all frames.
+    /// The mean absolute difference to the frame before, over the pixels in still areas of all frames.
     public let video: Double
     /// The same of the truth: its noise, at most the threshold.
     public let truth: Double
-    /// The fraction of pixels that are still, in (0, 1]. The numbers rest on these alone.
+    /// The fraction of pixels in still areas, in (0, 1]. The numbers rest on these alone.
     public let fraction: Double
 
     public init(video: Double, truth: Double, fraction: Double) {
@@ -48,30 +52,32 @@ public struct StillFlicker: Hashable, Sendable, Codable {
 
 /// The flicker of a video against the truth's, where the truth is still: scenes' own motion does not count.
 ///
-/// A pixel is still from one frame to the next where no channel of the truth changes by more than `threshold`.
-/// Cost: about eight passes over each frame in float64, the memory of eight frames in float64.
+/// A pixel counts from one frame to the next where no channel of the truth changes by more than `threshold` in the 5x5 pixels around it:
+/// in a moving texture some pixels keep their value by chance.
+/// Cost: about nine passes over each frame in float64, the memory of eight frames in float64.
 /// - Parameters:
 ///   - video: (N, C, H, W) of any real type, N at least 2.
 ///   - truth: The same shape; it may be on another device.
 ///   - threshold: Of the pixels' unit; the default is made for pixels in [-1, 1].
-/// - Throws: `MetricError` for shapes that differ, a single frame, values that are not finite and a truth that is still nowhere,
+/// - Throws: `MetricError` for shapes that differ, a single frame, values that are not finite and a truth of which less than a thousandth is still,
 ///   `TensorError` from the engine.
 public func stillFlicker(_ video: Tensor, _ truth: Tensor, threshold: Double = StillFlicker.threshold) throws -> StillFlicker {
     try requireAlike(video, truth)
     try requirePositive(range: threshold)
     var sums = (video: 0.0, truth: 0.0, still: 0.0)
     let pairs = try changes(of: [video, truth]) { change in
-        let still = try change[1].absolute().isGreater(than: threshold).to(.float64).sum(along: [1], keepingDimensions: true)
-            .isEqual(to: 0).to(.float64)
+        let moving = try change[1].absolute().isGreater(than: threshold).to(.float64).sum(along: [1], keepingDimensions: true)
+        let margin = StillFlicker.area / 2
+        let still = try moving.padded([margin, margin, margin, margin]).maxPooled(StillFlicker.area, stride: 1).isEqual(to: 0).to(.float64)
         sums.video += try (change[0].absolute() * still).sum().item()
         sums.truth += try (change[1].absolute() * still).sum().item()
         sums.still += try still.sum().item()
         // What is looked at for NaN and infinity.
         return try change[0] - change[1]
     }
-    guard sums.still > 0 else { throw MetricError.nothingStatic(threshold: threshold) }
-    let values = sums.still * Double(video.size(1))
     let pixels = Double(pairs.perFrame.count * video.size(2) * video.size(3))
+    guard sums.still >= StillFlicker.leastFraction * pixels else { throw MetricError.nothingStatic(threshold: threshold) }
+    let values = sums.still * Double(video.size(1))
     return StillFlicker(video: sums.video / values, truth: sums.truth / values, fraction: sums.still / pixels)
 }
 
