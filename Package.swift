@@ -86,7 +86,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "InverseProblems", "TensorKit", "Weights",
+                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "LatentDiffusion", "InverseProblems", "TensorKit", "Weights",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),

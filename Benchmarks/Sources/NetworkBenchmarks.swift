@@ -22,7 +22,7 @@ extension Bench {
     private func networks(_ name: String, _ folder: URL, _ dtype: DType, _ python: PythonServer?, into table: inout Table) throws {
         let (height, width, timestep) = (384, 640, 281)
         let ours = try [MemoryFormat.channelsLast, .contiguous].map {
-            LatentDiffusionPrior(try LatentDiffusionModel(folder: folder, dtype: dtype, device: device, format: $0))
+            LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device, format: $0))
         }
         let exchange = try Exchange()
         var random = RandomGenerator(seed: 1)
@@ -79,7 +79,7 @@ extension Bench {
         var row = Row(
             group: SpeedCommand.Group.networks.rawValue, what: "\(name): model load", size: "U-Net and autoencoder", alternative: "diffusers")
         var sides: [Side] = [
-            { try seconds(on: device) { _ = try LatentDiffusionModel(folder: folder, dtype: .float32, device: device) } }
+            { try seconds(on: device) { _ = try LatentDiffusionModel(at: folder, dtype: .float32, device: device) } }
         ]
         if let python {
             let request: [String: Any] = ["op": "load", "folder": folder.path, "format": "contiguous", "dtype": "float32"]

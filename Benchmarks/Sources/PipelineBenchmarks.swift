@@ -31,7 +31,7 @@ extension Bench {
         let python = PythonServer(device: device, threads: threads)
         report.python = report.python ?? python?.description
         let dtype = device.runningType
-        let prior = LatentDiffusionPrior(try LatentDiffusionModel(folder: folder, dtype: dtype, device: device))
+        let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device))
         let solver = Solver(prior: prior, options: options)
         let shape = problem.inputShape(measurement)
         // The noise that the solver makes for itself, for the other side.

@@ -10,10 +10,14 @@ public enum Autoencoder: Sendable {
 
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
     public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
-        let json = try ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json"))
+        try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
+    }
+
+    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat) throws {
+        let json = source.configuration
         let name = try json.string("_class_name")
         func build<Network>(_ body: (WeightScope) throws -> Network) throws -> Network {
-            try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format, body)
+            try source.weights().build(dtype: dtype, device: device, format: format, body)
         }
         switch name {
         case "AutoencoderKL":

@@ -48,12 +48,13 @@ public struct DDIMSchedule: Sendable, Equatable {
     }
 
     /// Reads `scheduler_config.json`, also that of another sampler: what matters here is the training schedule.
-    public init(contentsOf url: URL) throws {
-        let json = try ConfigurationReader(contentsOf: url)
+    public init(contentsOf url: URL) throws { try self.init(ConfigurationReader(contentsOf: url)) }
+
+    init(_ json: ConfigurationReader) throws {
         func value<T: RawRepresentable>(_ key: String, _ fallback: T, _ known: String) throws -> T where T.RawValue == String {
             let text = try json.string(key, default: fallback.rawValue)
             guard let value = T(rawValue: text) else {
-                throw ModelError.unsupported(path: url.path, key: key, value: text, supported: known)
+                throw ModelError.unsupported(path: json.path, key: key, value: text, supported: known)
             }
             return value
         }

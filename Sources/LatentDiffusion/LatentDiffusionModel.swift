@@ -2,14 +2,15 @@ import Foundation
 import TensorKit
 import Weights
 
-/// A latent diffusion model: autoencoder, noise prediction and schedule, from a folder in diffusers' layout.
+/// A latent diffusion model: autoencoder, noise prediction and schedule, from a folder in diffusers' layout or from a single file of SDXL.
 ///
 /// Stable Diffusion XL and the built-in prior are opened by the same code:
 ///
-///     let model = try LatentDiffusionModel(folder: url, dtype: .bfloat16, device: .cuda(0))
+///     let model = try LatentDiffusionModel(at: url, dtype: .bfloat16, device: .cuda(0))
 ///     let latents = try model.autoencoder.encode(frames)
 public struct LatentDiffusionModel: Sendable {
-    public let folder: URL
+    /// The folder or file.
+    public let url: URL
     public let unet: UNet2DCondition
     public let autoencoder: Autoencoder
     public let schedule: DDIMSchedule
@@ -19,41 +20,38 @@ public struct LatentDiffusionModel: Sendable {
     /// The text that every noise prediction is conditioned on: the null prompt unless another was asked for.
     public var text: TextConditioning
 
-    /// Opens `unet/`, `vae/` and `scheduler/` of `folder`. Cost: the weights are mapped, and read once if they are converted.
+    /// Opens `unet/`, `vae/` and `scheduler/` of a folder, or a `.safetensors` file of SDXL in its original layout (`SingleFileModel`).
+    /// Cost: the weights are mapped, and read once if they are converted.
     /// - Parameters:
     ///   - dtype: the type that the networks run in.
     ///   - format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU (4e-6 against 1e-5 over the
     ///     golden inversion).
-    ///   - autoencoder: another component in place of `vae/`, for example that of the tiny autoencoder.
+    ///   - autoencoder: a folder or file to take in place of the model's own `vae`, for example that of the tiny autoencoder.
     ///   - variant: `fp16` prefers files of that name where a folder has several.
     ///   - text: what is asked for in words; the encoders are closed before the other networks are opened.
     ///   - cache: where the null prompt is kept, so that it is encoded once; encoded every time when nil.
     public init(
-        folder: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast, variant: String? = nil,
-        autoencoder name: String = "vae", text request: TextRequest = TextRequest(), cache: PromptCache? = nil
+        at url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast, variant: String? = nil,
+        autoencoder autoencoderURL: URL? = nil, text request: TextRequest = TextRequest(), cache: PromptCache? = nil
     ) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
-            throw ModelError.unreadable(path: folder.path, reason: "there is no such model folder")
-        }
         try Engine.require(device)
-        self.folder = folder
+        self.url = url
         self.dtype = dtype
         self.device = device
-        schedule = try DDIMSchedule(contentsOf: folder.appendingPathComponent("scheduler/scheduler_config.json"))
+        let source = try ModelSource(at: url)
+        schedule = try DDIMSchedule(source.schedule)
         text = try TextConditioning(
-            request, folder: folder, unet: UNet2DCondition.configuration(ofModel: folder), variant: variant, device: device, cache: cache)
+            request, model: url, unet: UNet2DCondition.configuration(of: source), variant: variant, device: device, cache: cache)
         // SDXL's own VAE overflows in float16; its fp16-fix does not, but nothing in its configuration says which one it is.
         autoencoderType = dtype == .float16 ? .float32 : dtype
         autoencoder = try Autoencoder(
-            folder: folder.appendingPathComponent(name), variant: variant, dtype: autoencoderType, device: device,
-            format: format)
-        unet = try UNet2DCondition(
-            folder: folder.appendingPathComponent("unet"), variant: variant, dtype: dtype, device: device, format: format)
+            autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant),
+            dtype: autoencoderType, device: device, format: format)
+        unet = try UNet2DCondition(source.network("unet", variant: variant), dtype: dtype, device: device, format: format)
         let c = unet.configuration
         guard c.inChannels == autoencoder.latentChannels, c.outChannels == c.inChannels else {
             throw ModelError.mismatch(
-                "\(folder.path): the U-Net takes \(c.inChannels) and gives \(c.outChannels) channels, the autoencoder's latents have "
+                "\(url.path): the U-Net takes \(c.inChannels) and gives \(c.outChannels) channels, the autoencoder's latents have "
                     + "\(autoencoder.latentChannels); only models with the same number everywhere can be used.")
         }
     }

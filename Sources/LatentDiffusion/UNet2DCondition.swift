@@ -376,17 +376,20 @@ extension UNet2DCondition {
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
     /// - Parameter format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU.
     public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
-        let configuration = try Self.configuration(of: folder)
-        self = try WeightStore(at: folder, variant: variant).build(dtype: dtype, device: device, format: format) {
+        try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
+    }
+
+    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat) throws {
+        let configuration = try Configuration(source.configuration)
+        self = try source.weights().build(dtype: dtype, device: device, format: format) {
             try Self($0, exact: $0.converted(to: .float32, on: device), configuration)
         }
     }
 
-    /// What a component folder's `config.json` says.
-    static func configuration(of folder: URL) throws -> Configuration {
-        try Configuration(ConfigurationReader(contentsOf: folder.appendingPathComponent("config.json")))
+    static func configuration(of source: ModelSource) throws -> Configuration {
+        try Configuration(source.network("unet", variant: nil).configuration)
     }
 
-    /// What `unet/config.json` of a model's folder says, without opening the weights.
-    public static func configuration(ofModel folder: URL) throws -> Configuration { try configuration(of: folder.appendingPathComponent("unet")) }
+    /// What `unet/config.json` of a model's folder says, or what the shapes in a single file do; no weights are read.
+    public static func configuration(ofModel url: URL) throws -> Configuration { try configuration(of: ModelSource(at: url)) }
 }

@@ -20,6 +20,9 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
 
     // What is in the repository.
     case incompleteModel(model: String, lacks: String)
+    case singleFiles(model: String, files: [String])
+    case lacksFile(model: String, file: String)
+    case badFileName(String)
     case pickleOnly(model: String, component: String)
 
     // Files.
@@ -58,6 +61,11 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
         case .badRedirect(let url, let reason): "\(url): the redirect is not followed (\(printable(reason))); check the address."
         case .incompleteModel(let model, let lacks):
             "\(model) has no \(lacks), so it is not a latent diffusion model in diffusers' layout; name another one."
+        case .singleFiles(let model, let files):
+            "\(model) is not in diffusers' layout, but it has \(files.prefix(3).joined(separator: ", "))\(files.count > 3 ? ", …" : ""); fetch one with --file."
+        case .lacksFile(let model, let file): "\(model) has no file \(printable(file)); name another one."
+        case .badFileName(let name):
+            "\"\(printable(name))\" is not the name of a .safetensors file in a model's repository, such as sd_xl_base_1.0.safetensors; pickles are not read."
         case .pickleOnly(let model, let component):
             "\(model) has its \(component) as a pickle only, and only safetensors are read; name another model or revision."
         case .wrongSize(let file, let expected, let found):

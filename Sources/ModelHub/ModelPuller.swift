@@ -33,6 +33,7 @@ public struct ModelPuller: Sendable {
 
     /// A model that is there.
     public struct Pulled: Sendable {
+        /// The name by which it is opened: that of what was pulled, with that of the single file behind it.
         public let name: String
         public let folder: URL
         public let files: Int
@@ -44,10 +45,16 @@ public struct ModelPuller: Sendable {
     ///   - folder: where the files go in place of the hub's cache.
     ///   - variant: which files to prefer where there are several; SDXL's are those of `fp16` unless another is said.
     ///   - withText: text encoders and tokenizers as well.
+    ///   - file: a whole model in one safetensors file, by its path there; it alone is fetched.
     /// - Throws: `HubError`, `WeightsError` for an index of shards, `CancellationError`.
-    public func pull(_ name: ModelName, to folder: URL? = nil, variant: String? = nil, withText: Bool = false) async throws -> Pulled {
+    public func pull(_ name: ModelName, to folder: URL? = nil, variant: String? = nil, withText: Bool = false, file: String? = nil) async throws
+        -> Pulled
+    {
+        let shortName = file.map { "\(name.shortName)/\($0.split(separator: "/").last ?? "")" } ?? name.shortName
+        let shelf = models.appendingPathComponent(ModelName.folderName(of: shortName))
+        let single = try file.map { file throws(HubError) in try Wish.singleFile(file) }
         let place: URL? =
-            if let folder { folder } else if case .address = name { shelf(name) } else { nil }
+            if let folder { folder } else if case .address = name { shelf } else { nil }
         var folderLock: FileLock?
         if let place {
             try makeFolder(place)
@@ -55,7 +62,10 @@ public struct ModelPuller: Sendable {
         }
         defer { folderLock?.release() }
 
-        let parts = try await parts(of: name, variant: variant, withText: withText)
+        let parts = try await parts(of: name, variant: variant, withText: withText, single: single)
+        if let file, let source = parts.first?.source, !source.paths.contains(file) {
+            throw environment.isOffline ? source.lacking(file) : HubError.lacksFile(model: source.title, file: file)
+        }
         var wanted: [WantedFile] = []
         var indexes: [(part: Part, file: WantedFile)] = []
         for part in parts {
@@ -81,9 +91,9 @@ public struct ModelPuller: Sendable {
             }
         }
         let there = try await fetch(wanted, to: place ?? environment.cache)
-        if place == nil { try link(zip(wanted, there).map { ($0.destination, $1) }, in: shelf(name)) }
+        if place == nil { try link(zip(wanted, there).map { ($0.destination, $1) }, in: shelf) }
         return Pulled(
-            name: name.shortName, folder: place ?? shelf(name), files: wanted.count, bytes: there.reduce(0) { $0 + (sizeOfFile($1) ?? 0) })
+            name: shortName, folder: place ?? shelf, files: wanted.count, bytes: there.reduce(0) { $0 + (sizeOfFile($1) ?? 0) })
     }
 
     // MARK: What is wanted
@@ -97,10 +107,11 @@ public struct ModelPuller: Sendable {
 
     private var cache: HubCache { HubCache(folder: environment.cache) }
 
-    private func parts(of name: ModelName, variant: String?, withText: Bool) async throws -> [Part] {
+    private func parts(of name: ModelName, variant: String?, withText: Bool, single: [Wish]?) async throws -> [Part] {
         switch name {
         case .sdxl:
             let base = HubRepository(owner: "stabilityai", name: "stable-diffusion-xl-base-1.0")
+            if let single { return [Part(source: try await source(base), wishes: single, repository: base)] }
             // SDXL's own autoencoder overflows in float16; this one is made not to.
             let autoencoder = HubRepository(owner: "madebyollin", name: "sdxl-vae-fp16-fix")
             return [
@@ -110,11 +121,14 @@ public struct ModelPuller: Sendable {
                 Part(source: try await source(autoencoder), wishes: [.network("vae", variant: variant, from: "")], repository: autoencoder),
             ]
         case .repository(let repository):
-            return [
-                Part(source: try await source(repository), wishes: Wish.model(variant: variant, withText: withText), repository: repository)
-            ]
+            let source = try await source(repository)
+            let files = source.paths.filter { $0.hasSuffix(".safetensors") && !$0.contains("/") && HubRepository.isPlain($0) }.sorted()
+            if single == nil, !source.paths.contains("unet/config.json"), !files.isEmpty {
+                throw HubError.singleFiles(model: source.title, files: files)
+            }
+            return [Part(source: source, wishes: single ?? Wish.model(variant: variant, withText: withText), repository: repository)]
         case .address(let url):
-            let wishes = Wish.model(variant: variant, withText: withText)
+            let wishes = single ?? Wish.model(variant: variant, withText: withText)
             guard !environment.isOffline else { throw HubError.notInCache(model: name.shortName, lacks: "the model", cache: environment.cache.path) }
             return [Part(source: try await AddressSource(url, asking: wishes.flatMap(\.candidates), client: client), wishes: wishes)]
         }
@@ -170,9 +184,6 @@ public struct ModelPuller: Sendable {
     }
 
     // MARK: The model's folder
-
-    /// The folder under which a model of that name is found.
-    private func shelf(_ name: ModelName) -> URL { models.appendingPathComponent(ModelName.folderName(of: name.shortName)) }
 
     /// Makes `folder` a model by links to its files. Links of an earlier pull are replaced; anything else is left alone.
     private func link(_ files: [(name: String, target: URL)], in folder: URL) throws {

@@ -46,6 +46,13 @@ struct Wish: Sendable, Hashable {
         return wishes
     }
 
+    /// A model in one file, which lies at the top of the model's folder.
+    static func singleFile(_ path: String) throws(HubError) -> [Wish] {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard let name = parts.last, name.hasSuffix(".safetensors"), parts.allSatisfy(HubRepository.isPlain) else { throw .badFileName(path) }
+        return [Wish(kind: .files([name]), folder: parts.dropLast().joined(separator: "/"), destination: "")]
+    }
+
     private static let tokenizerFiles = [
         "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     ]

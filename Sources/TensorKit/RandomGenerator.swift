@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 
 /// Seeded random numbers that are the same on every device, with every version of PyTorch.
@@ -38,6 +39,38 @@ public struct RandomGenerator: Sendable {
     /// Numbers of the uniform distribution on [0, 1).
     public mutating func uniform(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
         try Tensor(uniform(count: shape.reduce(1, *)), shape: shape).to(dtype).to(device)
+    }
+
+    /// Fills `buffer` with numbers of the uniform distribution on [-bound, bound), those from the `start`-th on of the stream, wherever the
+    /// generator stands. On all cores; about 3 ns a number and core.
+    /// - Parameter start: a multiple of 4.
+    public func fillUniform(_ buffer: UnsafeMutableBufferPointer<Float>, bound: Float, from start: Int) {
+        precondition(start >= 0 && start.isMultiple(of: 4), "A block of random bits is four numbers.")
+        let piece = 1 << 16
+        let target = Unchecked(buffer)
+        DispatchQueue.concurrentPerform(iterations: (buffer.count + piece - 1) / piece) { index in
+            let buffer = target.buffer
+            // Two's complement: a word from the upper half is negative.
+            let scale = bound * 0x1p-31
+            var generator = self
+            generator.position = UInt64(start + index * piece) / 4
+            var offset = index * piece
+            let end = min(offset + piece, buffer.count)
+            while offset < end {
+                let bits = generator.nextBlock()
+                if offset < end { buffer[offset] = scale * Float(Int32(bitPattern: bits.0)) }
+                if offset + 1 < end { buffer[offset + 1] = scale * Float(Int32(bitPattern: bits.1)) }
+                if offset + 2 < end { buffer[offset + 2] = scale * Float(Int32(bitPattern: bits.2)) }
+                if offset + 3 < end { buffer[offset + 3] = scale * Float(Int32(bitPattern: bits.3)) }
+                offset += 4
+            }
+        }
+    }
+
+    /// Each piece of the buffer is written by one thread.
+    private struct Unchecked: @unchecked Sendable {
+        let buffer: UnsafeMutableBufferPointer<Float>
+        init(_ buffer: UnsafeMutableBufferPointer<Float>) { self.buffer = buffer }
     }
 
     /// The numbers 0 ..< count in random order (a Fisher-Yates shuffle).

@@ -39,9 +39,9 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch { problem("engine", error) }
         do { line("ffmpeg", try await VideoTools.version()) } catch { problem("ffmpeg", error) }
         if ModelLibrary.names.isEmpty {
-            do { _ = try ModelLibrary.folder(named: "builtin") } catch { problem("models", error) }
+            do { _ = try ModelLibrary.url(named: "builtin") } catch { problem("models", error) }
         }
-        for (name, folder) in ModelLibrary.names { line("model", "\(name), \(folder.path)") }
+        for (name, url) in ModelLibrary.names { line("model", "\(name), \(url.path)") }
         for network in NetworkLibrary.Network.allCases {
             // Without them only the metrics that use them are missing.
             do { line("network", "\(network.rawValue), \(try NetworkLibrary.url(of: network).path)") } catch { line("network", "none: \(error)") }

@@ -39,8 +39,9 @@ struct Methods: Sendable {
     init(model: ModelOptions, pixelPrior: String, options: RestorationOptions, device: Device) throws {
         self.options = options
         self.device = device
-        let folder = try ModelLibrary.folder(named: model.model)
-        modelDescription = "\(Self.identity(of: folder)) \(model.variant ?? "") \(model.autoencoder) \((model.dtype ?? device.runningType).rawValue)"
+        let url = try ModelLibrary.url(named: model.model)
+        let autoencoder = model.autoencoderURL(of: url).map(Self.identity) ?? "vae"
+        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder) \((model.dtype ?? device.runningType).rawValue)"
         let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
         self.latent = latent
         if pixelPrior == "ffdnet" {
@@ -108,19 +109,23 @@ struct Methods: Sendable {
     }
 
     /// A model's name with the sizes and dates of its files: another model in the same place is another model.
-    private static func identity(of folder: URL) -> String {
-        if !folder.hasDirectoryPath, let values = try? folder.resourceValues(forKeys: [.fileSizeKey]), let size = values.fileSize {
-            return "\(folder.lastPathComponent)=\(size)"
+    private static func identity(of model: URL) -> String {
+        // Models that were fetched are folders of links.
+        let root = model.resolvingSymlinksInPath()
+        func entry(_ file: URL) -> String? {
+            let keys: Set<URLResourceKey> = [.fileSizeKey, .contentModificationDateKey, .isRegularFileKey]
+            guard ["safetensors", "json"].contains(file.pathExtension),
+                let values = try? file.resolvingSymlinksInPath().resourceValues(forKeys: keys), values.isRegularFile ?? false
+            else { return nil }
+            return "\(file.lastPathComponent)=\(values.fileSize ?? 0)@\(Int(values.contentModificationDate?.timeIntervalSince1970 ?? 0))"
         }
-        let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: [.fileSizeKey, .contentModificationDateKey])
+        if let file = entry(root) { return file }
+        let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)
         var entries: [String] = []
         while let file = files?.nextObject() as? URL {
-            guard let values = try? file.resourceValues(forKeys: [.fileSizeKey, .contentModificationDateKey, .isRegularFileKey]),
-                values.isRegularFile ?? false, ["safetensors", "json"].contains(file.pathExtension)
-            else { continue }
-            entries.append("\(file.lastPathComponent)=\(values.fileSize ?? 0)@\(Int(values.contentModificationDate?.timeIntervalSince1970 ?? 0))")
+            if let entry = entry(file) { entries.append(entry) }
         }
-        return folder.lastPathComponent + "[" + entries.sorted().joined(separator: ",") + "]"
+        return model.lastPathComponent + "[" + entries.sorted().joined(separator: ",") + "]"
     }
 }
 

@@ -22,7 +22,9 @@ extension Device: ExpressibleByArgument {
 
 /// Which model, and where and in what type it runs.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "A model folder in diffusers' layout, 'builtin', or the name of one that was fetched with `models pull`.")
+    @Option(
+        help: ArgumentHelp(
+            "A model folder in diffusers' layout, a .safetensors file of SDXL, 'builtin', or the name of one that was fetched with `models pull`."))
     var model = "builtin"
 
     @Option(help: "cpu, cuda, cuda:N or mps. (default: a GPU where there is one)")
@@ -34,8 +36,12 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Which files to prefer where a model folder has several, for example fp16.")
     var variant: String?
 
-    @Option(help: ArgumentHelp("The autoencoder's folder in the model's, for example vae_tiny.", valueName: "folder"))
-    var autoencoder = "vae"
+    @Option(
+        name: [.customLong("vae"), .customLong("autoencoder")],
+        help: ArgumentHelp(
+            "Another autoencoder: a folder in the model's (vae_tiny), a folder of its own, or a .safetensors file of SDXL's. (default: the model's vae)",
+            valueName: "path"))
+    var autoencoder: String?
 
     @Option(help: "Threads of the CPU. (default: all cores)")
     var threads: Int?
@@ -58,15 +64,23 @@ struct ModelOptions: ParsableArguments {
     }
 
     func load(on device: Device, text: TextRequest = TextRequest()) throws -> LatentDiffusionModel {
-        try LatentDiffusionModel(
-            folder: ModelLibrary.folder(named: model), dtype: dtype ?? device.runningType, device: device, variant: variant,
-            autoencoder: autoencoder, text: text, cache: .standard)
+        let url = try ModelLibrary.url(named: model)
+        return try LatentDiffusionModel(
+            at: url, dtype: dtype ?? device.runningType, device: device, variant: variant, autoencoder: autoencoderURL(of: url),
+            text: text, cache: .standard)
+    }
+
+    /// The autoencoder to take in place of that of the model at `url`.
+    func autoencoderURL(of url: URL) -> URL? {
+        guard let autoencoder else { return nil }
+        let inside = url.appendingPathComponent(autoencoder)
+        return FileManager.default.fileExists(atPath: inside.path) ? inside : URL(fileURLWithPath: autoencoder)
     }
 
     /// Refuses words that the model could not be given, without opening its weights.
     func check(_ text: TextRequest) throws {
         guard text.hasWords else { return }
-        let folder = try ModelLibrary.folder(named: model)
+        let folder = try ModelLibrary.url(named: model)
         let unet = try UNet2DCondition.configuration(ofModel: folder)
         guard unet.takesText else { throw ModelError.noTextConditioning(model: folder.path) }
         let lacking = PromptEncoder.lacking(in: folder, for: unet)
@@ -103,19 +117,19 @@ struct TextOptions: ParsableArguments {
 
 /// Where models are found by name.
 enum ModelLibrary {
-    /// The folder of a model: a path, the name of a folder in one of `roots`, or the name of one that was fetched.
-    static func folder(named name: String) throws -> URL {
+    /// A model's folder or file: a path, the name of one in one of `roots`, or the name of one that was fetched.
+    static func url(named name: String) throws -> URL {
         if !name.contains("/") {
             for root in roots {
-                let candidate = root.appendingPathComponent(name)
-                if isModel(candidate) { return candidate }
+                if let model = model(at: root.appendingPathComponent(name)) { return model }
             }
         }
         let path = URL(fileURLWithPath: name)
-        if FileManager.default.fileExists(atPath: path.path) { return path }
+        if FileManager.default.fileExists(atPath: path.path) { return model(at: path) ?? path }
+        // A file of a repository has a part more in its name than a repository.
+        if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: name))) { return model }
         if let wanted = try? ModelName(name) {
-            let candidate = fetched.appendingPathComponent(ModelName.folderName(of: wanted.shortName))
-            if isModel(candidate) { return candidate }
+            if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: wanted.shortName))) { return model }
             // "a/b" is a path that is wrong, too, if there is a folder "a".
             let owner = path.deletingLastPathComponent().path
             if !name.contains("/") || !FileManager.default.fileExists(atPath: owner) {
@@ -154,15 +168,23 @@ enum ModelLibrary {
         return found + [fetched]
     }()
 
-    static func isModel(_ folder: URL) -> Bool {
-        FileManager.default.fileExists(atPath: folder.appendingPathComponent("unet/config.json").path)
+    /// The model at `url`, if there is one: a folder in diffusers' layout, a single file, or a folder with one such file and no more.
+    private static func model(at url: URL) -> URL? {
+        let manager = FileManager.default
+        if manager.fileExists(atPath: url.appendingPathComponent("unet/config.json").path) { return url }
+        guard let names = try? manager.contentsOfDirectory(atPath: url.path) else {
+            return url.pathExtension == "safetensors" && manager.fileExists(atPath: url.path) ? url : nil
+        }
+        let files = names.filter { $0.hasSuffix(".safetensors") }
+        return files.count == 1 ? url.appendingPathComponent(files[0]) : nil
     }
 
     /// Names of the models in `roots`.
-    static var names: [(name: String, folder: URL)] {
+    static var names: [(name: String, url: URL)] {
         roots.flatMap { root in
-            ((try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []).sorted()
-                .map { (root == fetched ? ModelName.shortName(ofFolder: $0) : $0, root.appendingPathComponent($0)) }.filter { isModel($0.1) }
+            ((try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []).sorted().compactMap { name in
+                model(at: root.appendingPathComponent(name)).map { (root == fetched ? ModelName.shortName(ofFolder: name) : name, $0) }
+            }
         }
     }
 }

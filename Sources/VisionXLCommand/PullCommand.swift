@@ -28,6 +28,11 @@ struct PullCommand: AsyncParsableCommand, Resumable {
     @Option(help: "Which files to prefer where there are several. (default: fp16 for sdxl's U-Net)")
     var variant: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Fetch a whole model in one .safetensors file of the repository, and that alone: SDXL in its original layout.", valueName: "name"))
+    var file: String?
+
     @Flag(help: "Fetch the text encoders and their tokenizers as well.")
     var text = false
 
@@ -36,6 +41,7 @@ struct PullCommand: AsyncParsableCommand, Resumable {
 
     mutating func validate() throws {
         do { _ = try ModelName(name) } catch { throw ValidationError("\(error)") }
+        if file != nil, variant != nil || text { throw ValidationError("--file fetches one file; --variant and --text choose among others.") }
         if let variant, variant.isEmpty || !variant.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }) {
             throw ValidationError("--variant must be a word, for example fp16.")
         }
@@ -48,11 +54,13 @@ struct PullCommand: AsyncParsableCommand, Resumable {
         let puller = ModelPuller(environment: try HubEnvironment(), models: ModelLibrary.fetched, report: { display.show($0) })
         defer { display.finish() }
         let name = try ModelName(name)
-        let model = try await puller.pull(name, to: to.map { URL(fileURLWithPath: $0) }, variant: variant, withText: text)
+        let model = try await puller.pull(name, to: to.map { URL(fileURLWithPath: $0) }, variant: variant, withText: text, file: file)
         display.finish()
-        Console.print(model.folder.path)
+        let fileName = file.map { URL(fileURLWithPath: $0).lastPathComponent }
+        let path = fileName.map { model.folder.appendingPathComponent($0).path } ?? model.folder.path
+        Console.print(path)
         if !quiet {
-            let opened = to.map { URL(fileURLWithPath: $0).path } ?? model.name
+            let opened = to == nil ? model.name : path
             Console.note("\(model.files) files, \(sizeText(model.bytes)); open the model with --model \(opened)")
         }
     }

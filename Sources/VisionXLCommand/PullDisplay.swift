@@ -2,7 +2,7 @@ import Foundation
 import ModelHub
 import Synchronization
 
-/// Shows how a pull goes: a line that is redrawn on a terminal, else a line for every file and one every ten seconds.
+/// Shows how a pull goes, or the writing of a model: a line that is redrawn on a terminal, else a line for every file and one every ten seconds.
 final class PullDisplay: Sendable {
     private struct State {
         var total = 0
@@ -15,11 +15,16 @@ final class PullDisplay: Sendable {
 
     private let state = Mutex(State())
     private let isQuiet: Bool
+    private let verb: String
     private let isTerminal: Bool
     private let write: @Sendable (String) -> Void
 
-    init(isQuiet: Bool, isTerminal: Bool = Console.isTerminal, write: @escaping @Sendable (String) -> Void = { Console.write($0, to: STDERR_FILENO) }) {
+    init(
+        isQuiet: Bool, verb: String = "fetching", isTerminal: Bool = Console.isTerminal,
+        write: @escaping @Sendable (String) -> Void = { Console.write($0, to: STDERR_FILENO) }
+    ) {
         self.isQuiet = isQuiet
+        self.verb = verb
         self.isTerminal = isTerminal
         self.write = write
     }
@@ -36,7 +41,7 @@ final class PullDisplay: Sendable {
                 state.lastDrawn = now
                 if files > 0 {
                     let rest = present > 0 ? ", \(sizeText(present)) of them there already" : ""
-                    note("fetching \(files) \(files == 1 ? "file" : "files"), \(sizeText(bytes)) in all\(rest)")
+                    note("\(verb) \(files) \(files == 1 ? "file" : "files"), \(sizeText(bytes)) in all\(rest)")
                 }
             case .received(let bytes):
                 state.present += bytes

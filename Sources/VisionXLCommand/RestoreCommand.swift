@@ -115,7 +115,7 @@ struct RestoreCommand: AsyncParsableCommand {
             log.describe(network, text.request)
             for end in network.text.removed { Console.note("CLIP's text encoders take 77 tokens; left out of the prompt: \(end)") }
             Console.note(
-                "\(info.width)x\(info.height) -> \(width)x\(height), \(network.folder.lastPathComponent) in \(network.dtype.rawValue) on "
+                "\(info.width)x\(info.height) -> \(width)x\(height), \(network.url.lastPathComponent) in \(network.dtype.rawValue) on "
                     + "\(device), PyTorch \(log.engine)")
             let solver = Solver(prior: LatentDiffusionPrior(network), options: options)
             var problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
@@ -307,7 +307,7 @@ struct RestorationLog: Encodable {
     }
 
     mutating func describe(_ network: LatentDiffusionModel, _ request: TextRequest) {
-        model = network.folder.path
+        model = network.url.path
         text = request
         textSource = network.text.source
         dtype = network.dtype.rawValue

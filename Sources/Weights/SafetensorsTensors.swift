@@ -33,8 +33,10 @@ extension SafetensorsFile {
     /// The tensor `name`, on the CPU, over the mapped file: no byte is read until it is used, and the file stays mapped as long as
     /// the tensor lives. Only a tensor whose address is not aligned to its type is copied; `SafetensorsWriter` writes none such.
     /// - Throws: `SafetensorsError` or `TensorError`.
-    public func tensor(_ name: String) throws -> Tensor {
-        let entry = try entry(name)
+    public func tensor(_ name: String) throws -> Tensor { try tensor(try entry(name), named: name) }
+
+    /// The tensor that `entry` describes, which is `name` or a part of it.
+    func tensor(_ entry: Entry, named name: String) throws -> Tensor {
         guard let type = entry.dtype.tensorType else {
             throw SafetensorsError(path: url.path, violation: .unsupportedDType(tensor: name, dtype: entry.dtype.rawValue))
         }

@@ -37,15 +37,22 @@ public enum SafetensorsWriter {
         }
     }
 
-    struct Description {
-        var dtype: SafetensorsDType
-        var shape: [Int]
+    /// What the header says of a tensor.
+    public struct Description: Sendable, Hashable {
+        public var dtype: SafetensorsDType
+        public var shape: [Int]
+
+        public init(dtype: SafetensorsDType, shape: [Int]) {
+            self.dtype = dtype
+            self.shape = shape
+        }
     }
 
     /// Writes tensors whose bytes are asked for one at a time: `content` is called with a name, once each and in the file's
-    /// order, and passes the bytes to its second argument in as many pieces as it likes.
-    static func write(
-        _ tensors: [String: Description], metadata: [String: String], to url: URL, overwrite: Bool,
+    /// order, and passes the bytes to its second argument in as many pieces as it likes. Holds no more than a piece.
+    /// - Throws: what `content` throws, as `SafetensorsViolation.cannotWrite`, too.
+    public static func write(
+        _ tensors: [String: Description], metadata: [String: String] = [:], to url: URL, overwrite: Bool = false,
         content: (String, (UnsafeRawBufferPointer) throws -> Void) throws -> Void
     ) throws(SafetensorsError) {
         do {

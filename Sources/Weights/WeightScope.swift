@@ -41,6 +41,8 @@ public struct WeightScope: Sendable {
     /// Over the mapped file, unless the scope's type, device or format is another; then it is converted, floating-point tensors only.
     public func tensor(_ key: String, _ shape: [Int]? = nil) throws(WeightsError) -> Tensor {
         let tensor = try store.tensor(prefix + key, shape, ledger)
+        // An inventory: zeros that are made whole would be as large as the network.
+        if store.files.isEmpty { return tensor }
         return try store.making(prefix + key) {
             let converted = tensor.dtype.isFloatingPoint ? try tensor.to(dtype ?? tensor.dtype) : tensor
             let moved = try converted.to(device)

@@ -15,7 +15,19 @@ public final class WeightStore: Sendable {
     /// The names of all tensors, in order.
     public let keys: [String]
 
-    private let owners: [String: SafetensorsFile]
+    /// Where a tensor lies, and under which name.
+    struct Place: Sendable {
+        let file: SafetensorsFile
+        /// The tensor as it is read, which may be a part of what `name` is in the file.
+        var entry: SafetensorsFile.Entry
+        let name: String
+        /// Whether it is handed out with its two dimensions exchanged.
+        var isTransposed = false
+
+        var shape: [Int] { isTransposed ? entry.shape.reversed() : entry.shape }
+    }
+
+    private let places: [String: Place]
     private let ledger = WeightLedger(collects: false)
 
     /// Opens a `.safetensors` file, a `.safetensors.index.json`, or a folder with the weights of one component.
@@ -38,15 +50,21 @@ public final class WeightStore: Sendable {
         }
     }
 
-    private init(_ url: URL, file: URL) throws(WeightsError) {
+    private convenience init(_ url: URL, file: URL) throws(WeightsError) {
         let file = try Self.open(file)
-        self.url = url
-        files = [file]
-        keys = file.names
-        owners = file.entries.mapValues { _ in file }
+        var places: [String: Place] = [:]
+        for (name, entry) in file.entries { places[name] = Place(file: file, entry: entry, name: name) }
+        self.init(url, files: [file], places: places)
     }
 
-    private init(_ url: URL, index: URL) throws(WeightsError) {
+    init(_ url: URL, files: [SafetensorsFile], places: [String: Place]) {
+        self.url = url
+        self.files = files
+        keys = places.keys.sorted()
+        self.places = places
+    }
+
+    private convenience init(_ url: URL, index: URL) throws(WeightsError) {
         let shards = try ShardIndex(at: index).shards
         let folder = index.deletingLastPathComponent()
         var opened: [String: SafetensorsFile] = [:]
@@ -55,17 +73,14 @@ public final class WeightStore: Sendable {
             guard FileManager.default.fileExists(atPath: shard.path) else { throw .shardMissing(index: index.path, shard: name) }
             opened[name] = try Self.open(shard)
         }
-        var owners: [String: SafetensorsFile] = [:]
+        var places: [String: Place] = [:]
         for (key, name) in shards.sorted(by: { $0.key < $1.key }) {
-            guard let file = opened[name], file.entries[key] != nil else {
+            guard let file = opened[name], let entry = file.entries[key] else {
                 throw .shardLacksKey(index: index.path, shard: name, key: key)
             }
-            owners[key] = file
+            places[key] = Place(file: file, entry: entry, name: key)
         }
-        self.url = url
-        files = opened.sorted { $0.key < $1.key }.map(\.value)
-        keys = shards.keys.sorted()
-        self.owners = owners
+        self.init(url, files: opened.sorted { $0.key < $1.key }.map(\.value), places: places)
     }
 
     private static func open(_ url: URL) throws(WeightsError) -> SafetensorsFile {
@@ -79,13 +94,13 @@ public final class WeightStore: Sendable {
     // MARK: Asking
 
     /// Whether there is a tensor `key`.
-    public func contains(_ key: String) -> Bool { owners[key] != nil }
+    public func contains(_ key: String) -> Bool { places[key] != nil }
 
     /// The shape of `key`, nil where there is no such tensor. Does not count as use.
-    public func shape(of key: String) -> [Int]? { entry(key)?.shape }
+    public func shape(of key: String) -> [Int]? { places[key]?.shape }
 
-    /// The type, shape and place of `key`.
-    public func entry(_ key: String) -> SafetensorsFile.Entry? { owners[key]?.entries[key] }
+    /// The type, shape and place of `key`, as it lies in its file.
+    public func entry(_ key: String) -> SafetensorsFile.Entry? { places[key]?.entry }
 
     /// The tensor `key`, over the mapped file, which must have the shape `shape` if one is given. Counts as use.
     public func tensor(_ key: String, _ shape: [Int]? = nil) throws(WeightsError) -> Tensor {
@@ -131,19 +146,32 @@ public final class WeightStore: Sendable {
         return network
     }
 
+    /// The names and shapes of all tensors that `body` asks for, as it does when it builds a network: the list that a checkpoint of that
+    /// network must have. There is no file, and what `body` gets is zeros that take no memory, whatever type and place it asks for.
+    public static func inventory<Network>(_ body: (WeightScope) throws -> Network) throws -> [String: [Int]] {
+        let store = WeightStore(URL(fileURLWithPath: "/"), files: [], places: [:])
+        let ledger = WeightLedger(collects: true)
+        _ = try body(WeightScope(store: store, ledger: ledger, prefix: ""))
+        return ledger.missingShapes
+    }
+
     func tensor(_ key: String, _ shape: [Int]?, _ ledger: WeightLedger) throws(WeightsError) -> Tensor {
-        guard let file = owners[key], let found = file.entries[key]?.shape else {
-            ledger.isMissing(key)
+        guard let place = places[key] else {
+            ledger.isMissing(key, shape)
             guard ledger.collects, let shape else { throw .missingKey(path: url.path, key: key) }
             return try making(key) { try Tensor.zeros([]).expanded(shape) }
         }
         ledger.isUsed(key)
+        let found = place.shape
         if let shape, shape != found {
             ledger.isMisshapen(key, expected: shape, found: found)
             guard ledger.collects else { throw .wrongShape(path: url.path, key: key, expected: shape, found: found) }
             return try making(key) { try Tensor.zeros([]).expanded(shape) }
         }
-        return try making(key) { try file.tensor(key) }
+        return try making(key) {
+            let tensor = try place.file.tensor(place.entry, named: place.name)
+            return place.isTransposed ? try tensor.transposed(0, 1) : tensor
+        }
     }
 
     /// Calls `body` and gives its errors the type of this room.

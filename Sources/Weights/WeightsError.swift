@@ -9,6 +9,8 @@ public enum WeightsError: Error, Sendable, Equatable, CustomStringConvertible, L
     case pickleOnly(path: String)
     case noWeights(folder: String)
     case notWeights(path: String)
+    case otherCheckpoint(path: String, kind: String)
+    case noPart(path: String, part: String, present: [String])
     case networkNotFound(name: String, searched: [String])
 
     // Configurations.
@@ -59,6 +61,10 @@ public enum WeightsError: Error, Sendable, Equatable, CustomStringConvertible, L
             "\(folder): there are no weights in this folder (no diffusion_pytorch_model or model .safetensors, nor an index of shards); download the model again."
         case .notWeights(let path):
             "\(path): this is neither a .safetensors file, nor a .safetensors.index.json, nor a folder of them; name one of these."
+        case .otherCheckpoint(let path, let kind):
+            "\(path): this is \(kind); of models in a single file only Stable Diffusion XL's base model in its original layout is read, so take another file or a folder in diffusers' layout."
+        case .noPart(let path, let part, let present):
+            "\(path): there is no \(quoted(part)) in this file (it has: \(listed(present))); take a file that is whole\(part == "vae" ? ", or name an autoencoder with --vae" : "")."
         case .networkNotFound(let name, let searched):
             "The network \(name) was not found (looked in \(searched.joined(separator: ", "))); run `make setup`, or set VISIONXL_NETWORKS to the folder of \(name).safetensors."
         case .noComponent(let model, let component, let present):

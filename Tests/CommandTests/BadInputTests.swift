@@ -285,6 +285,8 @@ import Testing
         try await refuse(task + ["--model", "nowhere"], saying: "nowhere", "no such model folder")
         try await refuse(task + ["--model", "clip.mp4"], saying: "clip.mp4")
         try await refuse(task + ["--model", "."])
+        try await refuse(task + ["--model", "tiny", "--vae", "nothing"], saying: "nothing", "no such autoencoder")
+        try await refuse(task + ["--model", "tiny", "--vae", "clip.mp4"], saying: "clip.mp4", ".safetensors")
         try await refuse(["models", "verify", "nowhere"], saying: "nowhere")
         try await refuse(["models", "verify", "clip.mp4"], saying: "clip.mp4")
     }

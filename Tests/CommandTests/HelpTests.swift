@@ -13,7 +13,7 @@ import Testing
         ("visionxl", VisionXLCommand.self), ("visionxl-restore", RestoreCommand.self), ("visionxl-degrade", DegradeCommand.self),
         ("visionxl-compare", CompareCommand.self), ("visionxl-evaluate", EvaluateCommand.self), ("visionxl-doctor", DoctorCommand.self), ("visionxl-models", ModelsCommand.self),
         ("visionxl-models-list", ModelsCommand.List.self), ("visionxl-models-pull", PullCommand.self),
-        ("visionxl-models-verify", ModelsCommand.Verify.self),
+        ("visionxl-models-verify", ModelsCommand.Verify.self), ("visionxl-models-random", RandomCommand.self),
     ]
 
     @Test(arguments: commands.indices) func help(index: Int) throws {

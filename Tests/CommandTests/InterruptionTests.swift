@@ -91,7 +91,8 @@ import Testing
         #expect(lines.first?.hasPrefix("64x48 -> 64x48, tiny in ") == true, "\(lines)")
         #expect(lines.last?.hasPrefix("out.mkv: 3 frames in ") == true, "\(lines)")
         // One for each of the timesteps 201, 101, 1.
-        let steps = lines.dropFirst().dropLast()
+        #expect(lines.dropFirst().first?.hasPrefix("measurement noise ") == true, "\(lines)")
+        let steps = lines.dropFirst(2).dropLast()
         #expect(steps.map { String($0.prefix(8)) } == ["step 1/3", "step 2/3", "step 3/3"])
         for step in steps { #expect(step.contains("residual") && step.contains("peak memory") && step.contains(" left")) }
     }

@@ -44,8 +44,28 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(plain.name == "sdxl" && plain.to == nil && plain.variant == nil && !plain.text && !plain.quiet)
         let said = try parse(PullCommand.self, "models", "pull", "a/b@v1", "--to", "x", "--variant", "fp16", "--text", "--quiet")
         #expect(said.name == "a/b@v1" && said.to == "x" && said.variant == "fp16" && said.text && said.quiet)
+        #expect(plain.file == nil)
+        #expect(try parse(PullCommand.self, "models", "pull", "a/b", "--file", "x.safetensors").file == "x.safetensors")
+        #expect(try refusal(["models", "pull", "a/b", "--file", "x.safetensors", "--text"]).contains("--file fetches one file"))
         #expect(try refusal(["models", "pull", "b"]).contains("\"b\" is not the name of a model"))
         #expect(try refusal(["models", "pull"]).contains("<model>"))
+    }
+
+    @Test func random() throws {
+        let plain = try parse(RandomCommand.self, "models", "random", "sdxl", "out")
+        #expect(plain.folder == "out" && plain.seed == 0 && plain.dtype == .float16 && plain.size == .full && !plain.quiet)
+        let said = try parse(RandomCommand.self, "models", "random", "sdxl", "x", "--seed", "7", "--dtype", "bfloat16", "--size", "tiny", "--quiet")
+        #expect(said.folder == "x" && said.seed == 7 && said.dtype == .bfloat16 && said.size == .tiny && said.quiet)
+        #expect(try refusal(["models", "random", "sd3", "out"]).contains("sd3"))
+        #expect(try refusal(["models", "random", "sdxl"]).contains("<folder>"))
+        #expect(try refusal(["models", "random", "sdxl", "out", "--seed", "one"]).contains("one"))
+    }
+
+    /// Two names of one option.
+    @Test(arguments: ["--vae", "--autoencoder"]) func autoencoder(option: String) throws {
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4").model.autoencoder == nil)
+        let said = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4", option, "vae_tiny")
+        #expect(said.model.autoencoder == "vae_tiny")
     }
 
     @Test func evaluateByDefault() throws {

@@ -20,7 +20,7 @@ import Testing
     }
 
     private func restore(_ output: String, _ arguments: String...) -> [String] {
-        ["restore", "measurement.mkv", "-o", output, "--steps", "5", "--tau", "0.5", "--final-cg-steps", "0", "--cg-steps", "1", "--dtype", "float32"] + arguments
+        ["restore", "measurement.mkv", "-o", output, "--steps", "5", "--tau", "0.5", "--final-cg-steps", "0", "--data-step", "cg", "--cg-steps", "1", "--dtype", "float32"] + arguments
     }
 
     private func measurement() async throws {

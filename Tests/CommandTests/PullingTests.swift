@@ -1,9 +1,11 @@
 import Foundation
+import LatentDiffusion
 import ModelHub
 import Subprocess
 import Synchronization
 import TestSupport
 import Testing
+import Weights
 
 @testable import VisionXLCommand
 
@@ -43,6 +45,30 @@ import Testing
 
             let again = try await place.visionxl("models", "pull", "acme/tiny", "--quiet", environment: environment)
             #expect(again.succeeded && again.messages.isEmpty && again.output == outcome.output)
+        }
+    }
+
+    /// A model in one file: fetched, listed, checked, and run with another's autoencoder.
+    @Test func aSingleFile() async throws {
+        let random = URL(fileURLWithPath: place.file("random"))
+        try RandomModel(.tiny, seed: 1, dtype: .float32).write(to: random)
+        func fill(_ folder: URL) throws {
+            let repository = folder.appendingPathComponent("acme/xl")
+            try FileManager.default.createDirectory(at: repository, withIntermediateDirectories: true)
+            try SafetensorsWriter.write(OriginalLayout.tensors(of: random), to: repository.appendingPathComponent("xl.safetensors"))
+        }
+        try await LocalHub.run(fill) { hub in
+            let environment = environment(hub)
+            let outcome = try await place.visionxl("models", "pull", "acme/xl", "--file", "xl.safetensors", environment: environment)
+            let path = place.file("data/visionxl/models/acme--xl--xl.safetensors/xl.safetensors")
+            #expect(outcome.succeeded && outcome.output == path + "\n", "\(outcome)")
+            #expect(outcome.messages.contains("--model acme/xl/xl.safetensors"))
+            let list = try await place.visionxl("models", environment: environment)
+            #expect(list.output.contains("acme/xl/xl.safetensors\t9.6 million parameters\t\(path)"), "\(list)")
+            for name in ["acme/xl/xl.safetensors", path] {
+                let verified = try await place.visionxl("models", "verify", name, environment: environment)
+                #expect(verified.succeeded && verified.output.contains("The networks fit their weights."), "\(verified)")
+            }
         }
     }
 

@@ -12,7 +12,7 @@ import Weights
 
     @Test(arguments: [(DType.float32, 1e-4), (DType.bfloat16, 3e-2)]) func agreesWithItsReference(dtype: DType, tolerance: Double) throws {
         let reference = try SafetensorsFile(at: Self.folder.appendingPathComponent("reference.safetensors")).tensors()
-        let model = try LatentDiffusionModel(folder: Self.folder, dtype: dtype)
+        let model = try LatentDiffusionModel(at: Self.folder, dtype: dtype)
         let picture = try reference.require("picture").to(dtype)
         #expect(try relativeError(model.autoencoder.encode(picture), reference.require("encoded")) < tolerance)
         let encoded = try reference.require("encoded").to(dtype)
@@ -27,7 +27,7 @@ import Weights
 
     /// Decoding is the adjoint of encoding, and what was decoded once is not changed by doing it again.
     @Test func theAutoencoderIsAnOrthogonalProjection() throws {
-        let model = try LatentDiffusionModel(folder: Self.folder)
+        let model = try LatentDiffusionModel(at: Self.folder)
         var random = RandomGenerator(seed: 4)
         let x = try random.normal([2, 3, 16, 24])
         let once = try model.autoencoder.decode(model.autoencoder.encode(x))

@@ -67,7 +67,7 @@ import Testing
 
     @Test func aMissingModelFolderIsASentence() {
         #expect {
-            try LatentDiffusionModel(folder: URL(fileURLWithPath: "/nowhere/model"))
+            try LatentDiffusionModel(at: URL(fileURLWithPath: "/nowhere/model"))
         } throws: { "\($0)".contains("/nowhere/model") && "\($0)".contains("no such model folder") }
     }
 }

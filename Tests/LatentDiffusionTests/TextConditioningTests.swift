@@ -22,7 +22,7 @@ import Weights
     private func unet() throws -> UNet2DCondition.Configuration { try .init(ConfigurationReader(contentsOf: TextFixtures.model.appendingPathComponent("unet/config.json"))) }
 
     private func open(_ request: TextRequest, _ folder: URL = TextFixtures.model, cache: PromptCache? = nil) throws -> LatentDiffusionModel {
-        try LatentDiffusionModel(folder: folder, format: .contiguous, text: request, cache: cache)
+        try LatentDiffusionModel(at: folder, format: .contiguous, text: request, cache: cache)
     }
 
     @Test func promptsAreEncodedAsDiffusersDoes() throws {
@@ -113,7 +113,7 @@ import Weights
         #expect(try open(TextRequest(), folder, cache: cache).text.source == .encoders)
         #expect(try open(TextRequest(), folder, cache: cache).text.source == .cache)
         // Another variant, too: it may be of other files.
-        #expect(try LatentDiffusionModel(folder: folder, variant: "fp16", cache: cache).text.source == .encoders)
+        #expect(try LatentDiffusionModel(at: folder, variant: "fp16", cache: cache).text.source == .encoders)
         // What is damaged is written anew, and a folder that cannot be made is done without.
         for name in try FileManager.default.contentsOfDirectory(atPath: cache.folder.path) {
             #expect(name.hasPrefix("null-prompt-") && name.hasSuffix(".safetensors"))

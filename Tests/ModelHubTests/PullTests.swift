@@ -166,6 +166,51 @@ import Testing
         }
     }
 
+    // MARK: Single files
+
+    private let file = "sd_xl_base_1.0.safetensors"
+
+    @Test func aSingleFileAlone() async throws {
+        try await Stage.run { stage in
+            let model = try await stage.pull(file: file)
+            #expect(model.name == "acme/prior/" + file && model.files == 1 && model.bytes == 100)
+            #expect(model.folder.path == stage.models.path + "/acme--prior--" + file)
+            #expect(stage.files(in: model.folder) == [file])
+            try stage.expectTheHubsBytes(in: model.folder)
+            #expect(stage.files(in: stage.snapshot) == [file])
+            // The whole of the repository is another model.
+            let whole = try await stage.pull()
+            #expect(stage.files(in: whole.folder) == needed)
+            #expect(stage.files(in: model.folder) == [file])
+
+            let plain = try await stage.pull(to: "plain", file: file)
+            #expect(plain.folder.path == stage.place.file("plain") && stage.files(in: plain.folder) == [file])
+        }
+    }
+
+    @Test func singleFilesThatAreNotThere() async throws {
+        try await Stage.run { stage in
+            #expect(try await stage.failure(file: "other.safetensors") == .lacksFile(model: "acme/prior", file: "other.safetensors"))
+            for name in ["model.ckpt", "../x.safetensors", "a//b.safetensors", "-x.safetensors", ""] {
+                #expect(try await stage.failure(file: name) == .badFileName(name))
+            }
+            let offline = try await stage.failure(environment: ["HF_HUB_OFFLINE": "1"], file: file)
+            guard case .notInCache = offline else { return unexpected("\(offline)") }
+        }
+    }
+
+    /// A repository without diffusers' folders says what it has.
+    @Test func aRepositoryOfSingleFiles() async throws {
+        func fill(_ folder: URL) throws {
+            for name in [file, "README.md"] { try Stage.write(name, count: 10, to: folder.appendingPathComponent("acme/prior")) }
+        }
+        try await LocalHub.run(fill) { hub in
+            let stage = Stage(hub: hub, place: try TemporaryFolder("pull"))
+            #expect(try await stage.failure() == .singleFiles(model: "acme/prior", files: [file]))
+            #expect(try await stage.pull(file: file).files == 1)
+        }
+    }
+
     // MARK: Addresses and folders
 
     @Test func anAddress() async throws {

@@ -72,7 +72,7 @@ struct Stage: Sendable {
 
     @discardableResult
     func pull(
-        _ name: String = "acme/prior", to folder: String? = nil, variant: String? = nil, withText: Bool = false,
+        _ name: String = "acme/prior", to folder: String? = nil, variant: String? = nil, withText: Bool = false, file: String? = nil,
         environment changes: [String: String] = [:], freeSpace: Int? = nil, transport: any HTTPTransport = CurlTransport()
     ) async throws -> ModelPuller.Pulled {
         let puller = ModelPuller(
@@ -80,16 +80,16 @@ struct Stage: Sendable {
             retry: RetryPolicy(attempts: 3, firstDelay: 0.01, longestWait: 5), freeSpace: { freeSpace ?? ModelPuller.freeSpace(in: $0) },
             report: { events.add($0) })
         return try await puller.pull(
-            ModelName(name), to: folder.map { URL(fileURLWithPath: place.file($0)) }, variant: variant, withText: withText)
+            ModelName(name), to: folder.map { URL(fileURLWithPath: place.file($0)) }, variant: variant, withText: withText, file: file)
     }
 
     /// The error that a pull ends with.
     func failure(
-        _ name: String = "acme/prior", to folder: String? = nil, environment: [String: String] = [:], freeSpace: Int? = nil,
+        _ name: String = "acme/prior", to folder: String? = nil, environment: [String: String] = [:], freeSpace: Int? = nil, file: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> HubError {
         try await #require(throws: HubError.self, sourceLocation: sourceLocation) {
-            try await pull(name, to: folder, environment: environment, freeSpace: freeSpace)
+            try await pull(name, to: folder, file: file, environment: environment, freeSpace: freeSpace)
         }
     }
 

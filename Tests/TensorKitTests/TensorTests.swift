@@ -266,6 +266,21 @@ import Testing
         #expect(try abs(x.power(4).mean().item() - 3) < 0.1)
     }
 
+    /// Any part of the stream, in any pieces, is that of `uniform`, on [-b, b) in place of [0, 1).
+    @Test func filledNumbersAreThoseOfTheStream() throws {
+        var random = RandomGenerator(seed: 0x1_0000_0007, stream: 3)
+        let filler = random
+        let count = 200_003
+        let expected: [Double] = try random.uniform([count], dtype: .float64).array()
+        for (start, size) in [(0, count), (131_068, 17), (4, 131_072)] {
+            let found = [Float](unsafeUninitializedCapacity: size) { buffer, initialized in
+                filler.fillUniform(UnsafeMutableBufferPointer(rebasing: buffer[..<size]), bound: 0.5, from: start)
+                initialized = size
+            }
+            #expect(zip(found, expected[start...]).allSatisfy { abs(Double($0) - ($1 < 0.5 ? $1 : $1 - 1)) < 1e-7 })
+        }
+    }
+
     @Test func permutationsHoldEveryIndexOnce() {
         var random = RandomGenerator(seed: 5)
         let order = random.permutation(1000)

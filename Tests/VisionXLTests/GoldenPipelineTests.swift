@@ -26,7 +26,7 @@ import Testing
     static func prior(_ golden: [String: Tensor], _ dtype: DType, _ device: Device) throws -> LatentDiffusionPrior {
         // float32 is for checking, and lies as the reference did; bfloat16 is for running.
         var model = try LatentDiffusionModel(
-            folder: Golden.model(), dtype: dtype, device: device, format: dtype == .float32 ? .contiguous : .channelsLast)
+            at: Golden.model(), dtype: dtype, device: device, format: dtype == .float32 ? .contiguous : .channelsLast)
         model.text = TextConditioning(prompt: PromptEmbedding(context: try golden.require("context"), pooled: try golden.require("pooled")))
         return LatentDiffusionPrior(model)
     }

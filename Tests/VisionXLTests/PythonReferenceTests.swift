@@ -23,7 +23,7 @@ import Weights
         let isPaper = words.count > 1
         let reference = try Self.fixture("visionxl")
         let model = try LatentDiffusionModel(
-            folder: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
+            at: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
         var options = isPaper ? RestorationOptions.paper : RestorationOptions()
         // The reference has the paper's data step and start; the final step is an option of both.
         options.dataStep = .conjugateGradients

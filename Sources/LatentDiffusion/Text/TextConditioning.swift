@@ -65,8 +65,8 @@ public struct TextConditioning: Sendable {
     /// Encodes what is asked for. The encoders are closed again when this returns.
     ///
     /// The null prompt is, in this order: `null_prompt.safetensors` (`context`, `pooled`) in the folder; the empty text through the
-    /// encoders, as the paper's authors have it, where the folder has them; zeros.
-    init(_ request: TextRequest, folder: URL, unet: UNet2DCondition.Configuration, variant: String?, device: Device, cache: PromptCache?) throws {
+    /// encoders, as the paper's authors have it, where the folder has them; zeros. A single file has no tokenizer, and counts as one without.
+    init(_ request: TextRequest, model folder: URL, unet: UNet2DCondition.Configuration, variant: String?, device: Device, cache: PromptCache?) throws {
         guard request.guidance.isFinite, request.guidance >= 0 else {
             throw ModelError.mismatch("The scale of guidance must be 0 or more, not \(request.guidance).")
         }
