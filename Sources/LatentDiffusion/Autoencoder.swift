@@ -52,6 +52,17 @@ public enum Autoencoder: Sendable {
         }
     }
 
+    /// Sides of tiles, in pixels, that are worth their margins, from large to small. AutoencoderLinear has none: it needs no memory beside its
+    /// input and output.
+    public var tileSizes: [Int] {
+        switch self {
+        case .kl, .tiny: Self.usualTiles
+        case .linear: []
+        }
+    }
+
+    static let usualTiles = [1024, 768, 512, 384, 256, 192, 128]
+
     private var scale: (factor: Double, shift: Double) {
         switch self {
         case .kl(let network): (network.configuration.scalingFactor, network.configuration.shiftFactor)

@@ -33,6 +33,8 @@ struct Methods: Sendable {
     let device: Device
     private let modelDescription: String
     private let latent: Shared<LatentDiffusionPrior>
+    /// What fits into the device's memory.
+    private let plan: @Sendable (Int, Int, Int) -> PassSizes
     private let pixelDescription: String
     private let pixel: Shared<PixelPriors>
 
@@ -44,6 +46,11 @@ struct Methods: Sendable {
         modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder) \((model.dtype ?? device.runningType).rawValue)"
         let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
         self.latent = latent
+        let (budget, program) = model.memoryState(on: device)
+        let memory = try model.modelMemory(on: device)
+        plan = { frames, height, width in
+            MemoryPlan(model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width).passes
+        }
         if pixelPrior == "ffdnet" {
             pixelDescription = pixelPrior
             pixel = Shared {
@@ -96,8 +103,11 @@ struct Methods: Sendable {
     /// VISION-XL with the latent prior.
     func contender(_ name: String, options: RestorationOptions) throws -> Contender {
         let latent = latent
+        let plan = plan
         return Contender(name: name, settings: "\(modelDescription) \(try Self.describe(options))") {
-            Solver(prior: try latent.value, options: options)
+            var solver = Solver(prior: try latent.value, options: options)
+            solver.plan = plan
+            return solver
         }
     }
 

@@ -46,6 +46,18 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Threads of the CPU. (default: all cores)")
     var threads: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Memory to keep to, of the device: 8G, 12GiB, 512M. Frames that go through a network together, and tiles, follow from it. (default: what is free)",
+            valueName: "size"),
+        transform: { text in
+            guard let size = MemorySize(text) else {
+                throw ValidationError("--memory takes a size from 1M on with its unit, such as 8G, 12GiB or 512M; \"\(text)\" is none.")
+            }
+            return size
+        })
+    var memory: MemorySize?
+
     mutating func validate() throws {
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more.") }
     }

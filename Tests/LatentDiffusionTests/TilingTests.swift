@@ -8,10 +8,15 @@ import Weights
 
 /// Autoencoders in tiles against the same in one piece.
 @Suite struct TilingTests {
-    /// Folders of small autoencoders with random weights, written once.
-    static let kl = Result { try RandomAutoencoder.folder(channels: [32, 32, 64, 64], named: "kl") }
+    /// A small autoencoder with random weights, in both types. (What is mapped stays when its file goes.)
+    static let networks = Result { () throws -> [DType: Autoencoder] in
+        let folder = try TemporaryFolder()
+        let url = URL(fileURLWithPath: folder.path)
+        try RandomAutoencoder.write(to: url, channels: [32, 32, 64, 64])
+        return [.float32: try Autoencoder(folder: url), .bfloat16: try Autoencoder(folder: url, dtype: .bfloat16)]
+    }
 
-    static func network(_ folder: URL, _ dtype: DType = .float32) throws -> Autoencoder { try Autoencoder(folder: folder, dtype: dtype) }
+    static func network(_ dtype: DType = .float32) throws -> Autoencoder { try #require(networks.get()[dtype]) }
 
     static func frames(_ count: Int, _ height: Int, _ width: Int) throws -> Tensor {
         var random = RandomGenerator(seed: 5)
@@ -31,7 +36,7 @@ import Weights
     /// Sizes that tiles divide and that they do not, one tile, and tiles smaller than their margins.
     @Test(arguments: [(64, 64, 32), (88, 136, 32), (72, 104, 40), (64, 96, 512), (64, 80, 8), (8, 200, 64)])
     func decodesAndEncodesAsInOnePiece(height: Int, width: Int, tile: Int) throws {
-        let network = try Self.network(Self.kl.get())
+        let network = try Self.network()
         let frames = try Self.frames(2, height, width)
         let latents = try network.encode(frames)
         #expect(try relativeError(network.encode(frames, tile: tile), latents) < 1e-5)
@@ -40,7 +45,7 @@ import Weights
 
     /// In bfloat16 two orders of the same sums differ; neither is the better one.
     @Test func inBFloat16TilesAreAsExactAsTheWhole() throws {
-        let (narrow, exact) = (try Self.network(Self.kl.get(), .bfloat16), try Self.network(Self.kl.get()))
+        let (narrow, exact) = (try Self.network(.bfloat16), try Self.network())
         let frames = try Self.frames(1, 96, 128)
         let latents = try exact.encode(frames)
         func errors(_ tile: Int?) throws -> (Double, Double) {
@@ -56,7 +61,7 @@ import Weights
 
     /// What the statistics of the whole map are for: a tile decoded by itself is another picture.
     @Test func aTileByItselfIsNotThePartOfTheWhole() throws {
-        let network = try Self.network(Self.kl.get())
+        let network = try Self.network()
         let latents = try network.encode(Self.frames(1, 128, 128))
         let part = try network.decode(latents.narrow(3, from: 0, count: 8)).narrow(3, from: 0, count: 32)
         let whole = try network.decode(latents).narrow(3, from: 0, count: 32)
@@ -65,7 +70,7 @@ import Weights
     }
 
     @Test(.enabled(if: Golden.isAvailable, Golden.absence), arguments: ["vae", "vae_tiny"]) func theGoldenAutoencoders(component: String) throws {
-        let network = try Self.network(Golden.model().appendingPathComponent(component))
+        let network = try Autoencoder(folder: Golden.model().appendingPathComponent(component))
         let frames = try Self.frames(1, 160, 224)
         let latents = try network.encode(frames)
         for tile in [32, 64, 96] {

@@ -3,12 +3,9 @@ import Weights
 
 /// An AutoencoderKL of any widths with random weights, as a component's folder.
 public enum RandomAutoencoder {
-    /// Writes it to a temporary folder.
-    /// - Parameters:
-    ///   - channels: `block_out_channels`, multiples of 32.
-    ///   - name: of the folder.
-    public static func folder(channels: [Int], layers: Int = 2, named name: String) throws -> URL {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(name)-\(UUID().uuidString)")
+    /// Writes it to `folder`.
+    /// - Parameter channels: `block_out_channels`, multiples of 32.
+    public static func write(to folder: URL, channels: [Int], layers: Int = 2) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let levels = channels.count
         func list(_ word: String) -> String { "[" + Array(repeating: "\"\(word)\"", count: levels).joined(separator: ", ") + "]" }
@@ -49,7 +46,6 @@ public enum RandomAutoencoder {
         weights.norm("decoder.conv_norm_out", upwards[levels - 1])
         weights.matrix("decoder.conv_out", [3, upwards[levels - 1], 3, 3])
         try SafetensorsWriter.write(weights.arrays, to: folder.appendingPathComponent("diffusion_pytorch_model.safetensors"))
-        return folder
     }
 }
 
