@@ -24,7 +24,7 @@ public protocol DiffusionPrior: Sendable {
     /// Sides of tiles, in pixels and from large to small, in which this prior can encode and decode frames that are too large to go through
     /// whole; empty where it cannot.
     var tileSizes: [Int] { get }
-    /// `encode` in the way that is asked for: the same latents but for rounding.
+    /// `encode` in the way that is asked for: the same latents but for rounding, unless a draft is asked for.
     func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor
     /// `decode` in the way that is asked for, likewise.
     func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor
@@ -45,8 +45,13 @@ extension DiffusionPrior {
 public struct CodecPass: Sendable, Equatable {
     /// The side of a tile, one of the prior's `tileSizes`; nil for whole frames.
     public var tile: Int?
+    /// Whether an approximation will do, where the prior has a quick one.
+    public var isDraft: Bool
 
-    public init(tile: Int? = nil) { self.tile = tile }
+    public init(tile: Int? = nil, isDraft: Bool = false) {
+        self.tile = tile
+        self.isDraft = isDraft
+    }
 }
 
 /// Costs of one frame's pass through each of a prior's maps, in a common unit.
@@ -84,12 +89,14 @@ public struct LatentDiffusionPrior: DiffusionPrior {
     public var tileSizes: [Int] { model.autoencoder.tileSizes }
 
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
-        try model.autoencoder.encode(frames.to(model.autoencoderType), samplingWith: noise, tile: pass.tile).to(.float32)
+        try codec(pass).encode(frames.to(model.autoencoderType), samplingWith: noise, tile: pass.tile).to(.float32)
     }
 
     public func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor {
-        try model.autoencoder.decode(latents.to(model.autoencoderType), tile: pass.tile).to(.float32).contiguous()
+        try codec(pass).decode(latents.to(model.autoencoderType), tile: pass.tile).to(.float32).contiguous()
     }
+
+    private func codec(_ pass: CodecPass) -> Autoencoder { pass.isDraft ? model.draftAutoencoder ?? model.autoencoder : model.autoencoder }
 
     public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try model.predictNoise(latents, timestep: timestep) }
 

@@ -212,12 +212,14 @@ extension Solver.Run {
         _ map: (Tensor, Range<Int>, CodecPass) throws -> Tensor
     ) throws -> Tensor {
         let count = input.size(0)
+        // The start is not drafted: it is one frame, and everything follows from it.
+        let isDraft = options.exactCodecSteps.map { step > 0 && step <= timesteps.count - $0 } ?? false
         var pieces: [Tensor] = []
         var first = 0
         while first < count {
             let range = first..<Swift.min(first + passes.frames(kind), count)
             do {
-                pieces.append(try map(input.rows(range), range, CodecPass(tile: passes.tile(kind))))
+                pieces.append(try map(input.rows(range), range, CodecPass(tile: passes.tile(kind), isDraft: isDraft)))
             } catch let error as TensorError where error.isOutOfMemory {
                 try takeSmallerPasses(kind, frames: range.count, after: error)
                 continue

@@ -43,7 +43,8 @@ struct Methods: Sendable {
         self.device = device
         let url = try ModelLibrary.url(named: model.model)
         let autoencoder = model.autoencoderURL(of: url).map(Self.identity) ?? "vae"
-        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder) \((model.dtype ?? device.runningType).rawValue)"
+        let draft = model.draftURL(of: url).map { " " + Self.identity(of: $0) } ?? ""
+        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder)\(draft) \((model.dtype ?? device.runningType).rawValue)"
         let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
         self.latent = latent
         let (budget, program) = model.memoryState(on: device)

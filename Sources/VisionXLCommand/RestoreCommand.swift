@@ -67,6 +67,7 @@ struct RestoreCommand: AsyncParsableCommand {
     mutating func validate() throws {
         guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+        if algorithm.paper, model.fast != nil { throw ValidationError("--paper is exact; leave out --fast.") }
         if algorithm.paper, text.request != TextRequest() {
             throw ValidationError("--paper has the null prompt; leave out --prompt, --negative-prompt and --guidance.")
         }
@@ -81,7 +82,8 @@ struct RestoreCommand: AsyncParsableCommand {
             try Media.check(json: json, others: [input, output, MeasurementRecord.path(beside: input)], force: force)
         }
         try model.check(text.request)
-        let options = algorithm.options
+        var options = algorithm.options
+        model.apply(to: &options)
         // Counted, for the time that is left.
         let reader = try await VideoReader(input, countFrames: true)
         let info = reader.info

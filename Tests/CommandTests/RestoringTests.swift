@@ -46,6 +46,22 @@ import Weights
         #expect(Set(place.folder.contents) == ["clip.mp4", "measurement.json", "measurement.mkv", "restored.mkv"])
     }
 
+    /// The need is said before, and recorded; less memory gives the same frames.
+    @Test func memoryIsPlanned() async throws {
+        try await place.clip("clip.mkv", frames: 3)
+        let known = ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task", "deblur"]
+        let much = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json", "--frames-per-pass", "3"])
+        #expect(much.messages.contains("needs about") && much.messages.contains("; 3 frames a pass"), "\(much)")
+        let little = try await place.visionxl(known + ["-o", "b.mkv", "--json", "b.json", "--memory", "2GiB"])
+        #expect(little.succeeded && little.messages.contains("; 1 frame a pass"), "\(little)")
+        #expect(try await place.psnr("a.mkv", "b.mkv") > 60)
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("b.json")) as? [String: Any])
+        let memory = try #require(log["memory"] as? [String: Any])
+        #expect(memory["budget"] as? Int == 2 << 30)
+        #expect((memory["weights"] as? Int ?? 0) > 0 && (memory["video"] as? Int ?? 0) == 10 * 3 * 3 * 64 * 48 * 4)
+        #expect((log["passes"] as? [String: Any])?["prediction"] as? Int == 1)
+    }
+
     /// What is known of the noise is said: from the record, from what the user says, from the file alone.
     @Test func aProximalStepSaysWhatNoiseItTakes() async throws {
         try await place.clip("clip.mp4", frames: 3)
