@@ -23,6 +23,9 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     /// Whether that is within the budget.
     public var fits: Bool { budget.map { total <= $0 } ?? true }
 
+    /// Whether there is no room for what the C library keeps of freed memory (`Heap`), so that it should be told not to. CPU only.
+    public var isTight: Bool { budget.map { total + min(pass + video, Self.heapSpare) > $0 } ?? false }
+
     /// The largest passes, up to those that keep the device busy, that fit into a budget; the smallest there are where none fits.
     /// - Parameters:
     ///   - budget: bytes; unlimited when nil.
@@ -45,7 +48,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         func choose(_ candidates: [(frames: Int, tile: Int?)], _ bytes: (Int, Int?) -> Int) -> (frames: Int, tile: Int?, bytes: Int) {
             var last = (frames: 1, tile: Int?.none, bytes: 0)
             for candidate in candidates {
-                last = (candidate.frames, candidate.tile, bytes(candidate.frames, candidate.tile))
+                last = (candidate.frames, candidate.tile, bytes(candidate.frames, candidate.tile) + Self.smallBlocks)
                 if last.bytes <= left { break }
             }
             return last
@@ -63,6 +66,10 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     }
 
     private static let videoCopies = 10
+    /// What a pass takes beside the tensors that are counted: work space and blocks too small to be given back.
+    private static let smallBlocks = 30_000_000
+    /// What was seen to be kept of freed blocks, at the most.
+    private static let heapSpare = 400_000_000
 }
 
 extension MemoryPlan: CustomStringConvertible {

@@ -50,7 +50,9 @@ struct Methods: Sendable {
         let (budget, program) = model.memoryState(on: device)
         let memory = try model.modelMemory(on: device)
         plan = { frames, height, width in
-            MemoryPlan(model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width).passes
+            let plan = MemoryPlan(model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width)
+            if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+            return plan.passes
         }
         if pixelPrior == "ffdnet" {
             pixelDescription = pixelPrior

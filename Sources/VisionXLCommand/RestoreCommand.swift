@@ -111,6 +111,7 @@ struct RestoreCommand: AsyncParsableCommand {
             model: try model.modelMemory(on: device), device: device, budget: budget, program: program, frames: together, height: height,
             width: width, hasGuidance: text.request.guidance != 1, framesPerPass: options.framesPerPass)
         try model.announce(plan, frames: together, on: device)
+        if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
         let wholeVideo = frames == nil && (info.hasAudio || info.hasSubtitles)
         let encoding = try VideoEncoding(forPath: output)
         let writer = try await VideoWriter(

@@ -128,7 +128,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(try parse(EvaluateCommand.self, "evaluate", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
     }
 
-    @Test(arguments: ["8", "G", "lots", "-1G", "0G", "8GX", "1e3G", "8 G B", "nanG", "1K", "9999999T", "8.1.2G", ""])
+    @Test(arguments: ["8", "G", "lots", "-1G", "0G", "8GX", "1e3G", "8 G B", "nanG", "1K", "9999999T", "8.1.2G"])
     func memoryThatIsNone(text: String) throws {
         #expect(try refusal(["restore", "a", "-o", "b", "--memory=\(text)"]).contains("such as 8G, 12GiB or 512M"))
     }
