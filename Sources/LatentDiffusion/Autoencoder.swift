@@ -75,7 +75,7 @@ public enum Autoencoder: Sendable {
     /// - Parameter noise: standard normal numbers of the latents' shape to sample AutoencoderKL's distribution with; its mean when
     ///   nil. The other classes have no distribution.
     /// - Parameter tile: the side of a tile in pixels, for frames that are too large to go through at once: the same latents but for
-    ///   rounding, in less memory and up to twice the time. Whole frames when nil; AutoencoderLinear has no use for it.
+    ///   rounding, in less memory and about twice the time. Whole frames when nil; AutoencoderLinear has no use for it.
     public func encode(_ frames: Tensor, samplingWith noise: Tensor? = nil, tile: Int? = nil) throws -> Tensor {
         let latents: Tensor
         switch self {

@@ -5,7 +5,7 @@ import TensorKit
 extension AutoencoderKL {
     /// `decodeUnscaled` in tiles: the same frames but for rounding, whatever the tile.
     ///
-    /// Cost: up to twice the time of `decodeUnscaled`; memory for the maps of full size before and after one residual block and for a tile's
+    /// Cost: about twice the time of `decodeUnscaled`; memory for the maps of full size before and after one residual block and for a tile's
     /// layers, instead of a whole frame's layers.
     /// - Parameter tile: the side of a tile, in pixels of the frames.
     public func decodeUnscaled(_ latents: Tensor, tile: Int) throws -> Tensor {

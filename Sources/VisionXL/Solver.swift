@@ -237,7 +237,7 @@ extension Solver.Run {
             throw RestorationError.outOfMemory(device: prior.device.description, reason: error.description)
         }
         passes = smaller
-        onSmallerPasses?("The memory of \(prior.device) did not suffice; going on with less at once. The result is the same.")
+        onSmallerPasses?("The memory of \(prior.device) did not suffice; going on with less at once. The frames are the same but for rounding.")
         onSmallerPasses = nil
     }
 
