@@ -37,17 +37,20 @@ extension ModelOptions {
         return try ModelMemory(at: url, dtype: dtype ?? device.runningType, variant: variant, autoencoder: autoencoderURL(of: url))
     }
 
-    /// Says what a restoration will need, and refuses one that cannot fit into the memory that was allowed.
-    func announce(_ plan: MemoryPlan, frames: Int, on device: Device) throws {
-        guard !plan.fits, let budget = plan.budget else { return Console.note("\(plan)") }
-        let needed = Usage.describe(bytes: plan.total)
-        let advice = "fewer frames together (--window, now \(frames)), smaller frames, or another --device"
-        if memory != nil {
-            throw CommandError.message(
-                "--memory \(Usage.describe(bytes: budget)) does not suffice even for the smallest passes: about \(needed) are needed (\(plan)); take more "
-                    + "memory, \(advice).")
-        }
-        Console.note("\(plan)")
-        Console.note("Only \(Usage.describe(bytes: budget)) are free on \(device), so this may fail; better take \(advice).")
+    /// Refuses what cannot fit into the memory that was allowed.
+    func check(_ plan: MemoryPlan, frames: Int) throws {
+        guard memory != nil, !plan.fits, let budget = plan.budget else { return }
+        throw CommandError.message(
+            "--memory \(Usage.describe(bytes: budget)) does not suffice even for the smallest passes: about \(Usage.describe(bytes: plan.total)) are needed "
+                + "(\(plan)); take more memory, \(Self.advice(frames)).")
     }
+
+    /// Says what a restoration will need.
+    func announce(_ plan: MemoryPlan, frames: Int, on device: Device) {
+        Console.note("\(plan)")
+        guard !plan.fits, let budget = plan.budget else { return }
+        Console.note("Only \(Usage.describe(bytes: budget)) are free on \(device), so this may fail; better take \(Self.advice(frames)).")
+    }
+
+    private static func advice(_ frames: Int) -> String { "fewer frames together (--window, now \(frames)), smaller frames, or another --device" }
 }

@@ -110,7 +110,7 @@ struct RestoreCommand: AsyncParsableCommand {
         let plan = MemoryPlan(
             model: try model.modelMemory(on: device), device: device, budget: budget, program: program, frames: together, height: height,
             width: width, hasGuidance: text.request.guidance != 1, framesPerPass: options.framesPerPass)
-        try model.announce(plan, frames: together, on: device)
+        try model.check(plan, frames: together)
         if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
         let wholeVideo = frames == nil && (info.hasAudio || info.hasSubtitles)
         let encoding = try VideoEncoding(forPath: output)
@@ -126,6 +126,7 @@ struct RestoreCommand: AsyncParsableCommand {
             Console.note(
                 "\(info.width)x\(info.height) -> \(width)x\(height), \(network.url.lastPathComponent) in \(network.dtype.rawValue) on "
                     + "\(device), PyTorch \(log.engine)")
+            model.announce(plan, frames: together, on: device)
             var solver = Solver(prior: LatentDiffusionPrior(network), options: options)
             solver.passes = plan.passes
             solver.onSmallerPasses = { Console.note($0) }
