@@ -52,6 +52,17 @@ public enum Autoencoder: Sendable {
         }
     }
 
+    /// Sides of tiles, in pixels, that are worth their margins, from large to small. AutoencoderLinear has none: it needs no memory beside its
+    /// input and output.
+    public var tileSizes: [Int] {
+        switch self {
+        case .kl, .tiny: Self.usualTiles
+        case .linear: []
+        }
+    }
+
+    static let usualTiles = [1024, 768, 512, 384, 256, 192, 128]
+
     private var scale: (factor: Double, shift: Double) {
         switch self {
         case .kl(let network): (network.configuration.scalingFactor, network.configuration.shiftFactor)
@@ -63,13 +74,15 @@ public enum Autoencoder: Sendable {
     /// Latents in the diffusion model's scale, (N, latentChannels, H/f, W/f), of frames (N, 3, H, W) in [-1, 1].
     /// - Parameter noise: standard normal numbers of the latents' shape to sample AutoencoderKL's distribution with; its mean when
     ///   nil. The other classes have no distribution.
-    public func encode(_ frames: Tensor, samplingWith noise: Tensor? = nil) throws -> Tensor {
+    /// - Parameter tile: the side of a tile in pixels, for frames that are too large to go through at once: the same latents but for
+    ///   rounding, in less memory and about twice the time. Whole frames when nil; AutoencoderLinear has no use for it.
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor? = nil, tile: Int? = nil) throws -> Tensor {
         let latents: Tensor
         switch self {
         case .kl(let network):
-            let (mean, logVariance) = try network.moments(frames)
+            let (mean, logVariance) = try tile.map { try network.moments(frames, tile: $0) } ?? network.moments(frames)
             latents = try noise.map { try mean + (logVariance * 0.5).exponential() * $0 } ?? mean
-        case .tiny(let network): latents = try network.encodeUnscaled(frames)
+        case .tiny(let network): latents = try tile.map { try network.encodeUnscaled(frames, tile: $0) } ?? network.encodeUnscaled(frames)
         case .linear(let network): latents = try network.encodeUnscaled(frames)
         }
         let (factor, shift) = scale
@@ -77,12 +90,13 @@ public enum Autoencoder: Sendable {
     }
 
     /// Frames (N, 3, H, W), about [-1, 1], of latents in the diffusion model's scale.
-    public func decode(_ latents: Tensor) throws -> Tensor {
+    /// - Parameter tile: as for `encode`.
+    public func decode(_ latents: Tensor, tile: Int? = nil) throws -> Tensor {
         let (factor, shift) = scale
         let unscaled = try shift == 0 ? latents / factor : latents / factor + shift
         switch self {
-        case .kl(let network): return try network.decodeUnscaled(unscaled)
-        case .tiny(let network): return try network.decodeUnscaled(unscaled)
+        case .kl(let network): return try tile.map { try network.decodeUnscaled(unscaled, tile: $0) } ?? network.decodeUnscaled(unscaled)
+        case .tiny(let network): return try tile.map { try network.decodeUnscaled(unscaled, tile: $0) } ?? network.decodeUnscaled(unscaled)
         case .linear(let network): return try network.decodeUnscaled(unscaled)
         }
     }

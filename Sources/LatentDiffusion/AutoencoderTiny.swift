@@ -40,6 +40,35 @@ public struct AutoencoderTiny: Sendable {
             case .upsample(let factor): return try x.upsampledNearest(height: factor * x.size(2), width: factor * x.size(3))
             }
         }
+
+        /// The same for a part of a map.
+        func callAsFunction(_ piece: Piece) throws -> Piece {
+            switch self {
+            case .convolution(let convolution): return try convolution.stride == 2 ? piece.strided(convolution) : piece.convolved(convolution)
+            case .relu: return piece.with(try piece.values.relu())
+            case .block(let block): return try block(piece)
+            case .upsample(let factor): return try piece.enlarged(factor)
+            }
+        }
+
+        var scale: TiledStage.Scale {
+            switch self {
+            case .convolution(let convolution): convolution.stride == 2 ? .halving : .keeping
+            case .relu, .block: .keeping
+            case .upsample(let factor): .enlarging(factor)
+            }
+        }
+
+        var changesSize: Bool { if case .keeping = scale { false } else { true } }
+
+        /// Pixels around a piece of its input that this layer needs.
+        var margin: Int {
+            switch self {
+            case .convolution(let convolution): convolution.stride == 2 ? 2 : 1
+            case .block(let block): block.convolutions.count
+            case .relu, .upsample: 0
+            }
+        }
     }
 
     /// relu(three convolutions + x).
@@ -59,6 +88,16 @@ public struct AutoencoderTiny: Sendable {
             var sum = try h + x
             try sum.formRelu()
             return sum
+        }
+
+        func callAsFunction(_ x: Piece) throws -> Piece {
+            var h = x
+            for (index, convolution) in convolutions.enumerated() {
+                h = try h.convolved(convolution)
+                if index < 2 { h = h.with(try h.values.relu()) }
+            }
+            let sum = try h.adding(x)
+            return sum.with(try sum.values.relu())
         }
     }
 
@@ -112,6 +151,40 @@ public struct AutoencoderTiny: Sendable {
         var h = try ((latents / 3).tanh() * 3).contiguous(format)
         for layer in decoder { h = try layer(h) }
         return try h * 2 - 1
+    }
+
+    /// `decodeUnscaled` in tiles of `tile` pixels of the frames: the same frames, in the memory of one map and a tile's layers. The margins
+    /// of small tiles cost time.
+    public func decodeUnscaled(_ latents: Tensor, tile: Int) throws -> Tensor {
+        try tiled(decoder, (latents / 3).tanh() * 3, tile: tile / configuration.downscale) * 2 - 1
+    }
+
+    /// `encodeUnscaled` in tiles, under the same conditions.
+    public func encodeUnscaled(_ frames: Tensor, tile: Int) throws -> Tensor { try tiled(encoder, (frames + 1) / 2, tile: tile) }
+
+    /// Layers over a whole map, a stage for each of its sizes.
+    /// - Parameter tile: of the first stage's input.
+    private func tiled(_ layers: [Layer], _ x: Tensor, tile: Int) throws -> Tensor {
+        let stage = TiledStage(format: format)
+        var h = try x.contiguous(format)
+        var side = tile
+        var rest = layers[...]
+        while !rest.isEmpty {
+            // Up to and with the layer that changes the size.
+            let end = rest.firstIndex(where: \.changesSize) ?? rest.endIndex - 1
+            let part = rest[...end]
+            rest = rest[(end + 1)...]
+            let scale = part.last?.scale ?? .keeping
+            switch scale {
+            case .enlarging(let factor): side *= factor
+            case .halving: side /= 2
+            case .keeping: break
+            }
+            h = try stage(h, tile: side, margin: part.reduce(0) { $0 + $1.margin }, scale) { piece, _ in
+                try part.reduce(piece) { try $1($0) }
+            }
+        }
+        return h
     }
 }
 

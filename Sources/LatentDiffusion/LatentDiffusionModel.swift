@@ -14,6 +14,8 @@ public struct LatentDiffusionModel: Sendable {
     public let url: URL
     public let unet: UNet2DCondition
     public let autoencoder: Autoencoder
+    /// A quicker approximation of it, for the same latents.
+    public let draftAutoencoder: Autoencoder?
     public let schedule: DDIMSchedule
     public let dtype: DType
     public let autoencoderType: DType
@@ -31,12 +33,13 @@ public struct LatentDiffusionModel: Sendable {
     ///   - format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU (4e-6 against 1e-5 over the
     ///     golden inversion).
     ///   - autoencoder: a folder or file to take in place of the model's own `vae`, for example that of the tiny autoencoder.
+    ///   - draft: a folder or file of a quicker autoencoder for the same latents, to have beside it.
     ///   - variant: `fp16` prefers files of that name where a folder has several.
     ///   - text: what is asked for in words; the encoders are closed before the other networks are opened.
     ///   - cache: where the null prompt is kept, so that it is encoded once; encoded every time when nil.
     public init(
         at url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast, variant: String? = nil,
-        autoencoder autoencoderURL: URL? = nil, text request: TextRequest = TextRequest(), cache: PromptCache? = nil
+        autoencoder autoencoderURL: URL? = nil, draft draftURL: URL? = nil, text request: TextRequest = TextRequest(), cache: PromptCache? = nil
     ) throws {
         try Engine.require(device)
         self.url = url
@@ -51,7 +54,15 @@ public struct LatentDiffusionModel: Sendable {
         autoencoder = try Autoencoder(
             autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant),
             dtype: autoencoderType, device: device, format: format)
+        draftAutoencoder = try draftURL.map {
+            try Autoencoder(NetworkSource(autoencoderAt: $0, variant: variant), dtype: dtype == .float16 ? .float32 : dtype, device: device, format: format)
+        }
         unet = try UNet2DCondition(source.network("unet", variant: variant), dtype: dtype, device: device, format: format)
+        if let draftURL, let draft = draftAutoencoder, draft.latentChannels != autoencoder.latentChannels || draft.downscale != autoencoder.downscale {
+            throw ModelError.mismatch(
+                "\(draftURL.path): its latents have \(draft.latentChannels) channels of 1/\(draft.downscale) of the frames' size, the model's "
+                    + "\(autoencoder.latentChannels) of 1/\(autoencoder.downscale); only an autoencoder for the same latents can stand in.")
+        }
         let c = unet.configuration
         guard c.inChannels == autoencoder.latentChannels, c.outChannels == c.inChannels else {
             throw ModelError.mismatch(

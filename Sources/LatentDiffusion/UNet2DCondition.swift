@@ -331,7 +331,7 @@ public struct UNet2DCondition: Sendable {
 }
 
 extension UNet2DCondition.Configuration {
-    fileprivate func transformer(_ level: Int, in block: String) -> UNet2DCondition.Transformer? {
+    func transformer(_ level: Int, in block: String) -> UNet2DCondition.Transformer? {
         block.hasPrefix("CrossAttn") ? .init(layers: transformerLayers[level], heads: heads[level]) : nil
     }
 

@@ -174,4 +174,30 @@ extension Tensor {
                 return copy
             })
     }
+
+    /// Writes `other` over the box of its shape that begins at the index `start`; in place where the memory is not shared. The values are
+    /// converted to this tensor's type.
+    /// - Throws: `invalidArgument` when the box does not lie within self.
+    public mutating func replace(at start: [Int], with other: Tensor) throws(TensorError) {
+        let (shape, box) = (self.shape, other.shape)
+        guard box.count == shape.count, start.count == shape.count,
+            zip(shape, zip(start, box)).allSatisfy({ $1.0 >= 0 && $1.0 + $1.1 <= $0 })
+        else {
+            throw .invalidArgument("A tensor of the shape \(box) cannot be written at \(start) of one of the shape \(shape).")
+        }
+        func write(to target: Tensor) throws(TensorError) {
+            var part = target
+            for (dimension, size) in shape.enumerated() where box[dimension] != size {
+                part = try part.narrow(dimension, from: start[dimension], count: box[dimension])
+            }
+            try part.dispatchInPlace("aten::copy_", "", .tensor(other), .bool(false))
+        }
+        try modify(
+            { (t) throws(TensorError) in try write(to: t) },
+            orAssign: { (t) throws(TensorError) in
+                let copy = try t.copied()
+                try write(to: copy)
+                return copy
+            })
+    }
 }

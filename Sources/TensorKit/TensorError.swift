@@ -36,6 +36,6 @@ public enum TensorError: Error, Equatable, Sendable, CustomStringConvertible {
     public var isOutOfMemory: Bool {
         guard case .operation(_, let message) = self else { return false }
         return message.contains("out of memory") || message.contains("not enough memory")
-            || message.contains("can't allocate memory")
+            || message.contains("can't allocate memory") || message.contains("bad_alloc")
     }
 }

@@ -21,12 +21,37 @@ public protocol DiffusionPrior: Sendable {
     func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
     /// The same for the inversion of data; `predictNoise` unless the prior leaves something out there, such as guidance.
     func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
+    /// Sides of tiles, in pixels and from large to small, in which this prior can encode and decode frames that are too large to go through
+    /// whole; empty where it cannot.
+    var tileSizes: [Int] { get }
+    /// `encode` in the way that is asked for: the same latents but for rounding, unless a draft is asked for.
+    func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor
+    /// `decode` in the way that is asked for, likewise.
+    func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor
     /// What the three maps cost for one frame, in any common unit: a progress bar's idea of time.
     var relativeCost: PriorCost { get }
 }
 
 extension DiffusionPrior {
     public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try predictNoise(latents, timestep: timestep) }
+    public var tileSizes: [Int] { [] }
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
+        try encode(frames, samplingWith: noise)
+    }
+    public func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor { try decode(latents) }
+}
+
+/// How frames are to be encoded or decoded.
+public struct CodecPass: Sendable, Equatable {
+    /// The side of a tile, one of the prior's `tileSizes`; nil for whole frames.
+    public var tile: Int?
+    /// Whether an approximation will do, where the prior has a quick one.
+    public var isDraft: Bool
+
+    public init(tile: Int? = nil, isDraft: Bool = false) {
+        self.tile = tile
+        self.isDraft = isDraft
+    }
 }
 
 /// Costs of one frame's pass through each of a prior's maps, in a common unit.
@@ -57,13 +82,21 @@ public struct LatentDiffusionPrior: DiffusionPrior {
         return [frames, model.autoencoder.latentChannels, height / factor, width / factor]
     }
 
-    public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor {
-        try model.autoencoder.encode(frames.to(model.autoencoderType), samplingWith: noise).to(.float32)
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { try encode(frames, samplingWith: noise, CodecPass()) }
+
+    public func decode(_ latents: Tensor) throws -> Tensor { try decode(latents, CodecPass()) }
+
+    public var tileSizes: [Int] { model.autoencoder.tileSizes }
+
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
+        try codec(pass).encode(frames.to(model.autoencoderType), samplingWith: noise, tile: pass.tile).to(.float32)
     }
 
-    public func decode(_ latents: Tensor) throws -> Tensor {
-        try model.autoencoder.decode(latents.to(model.autoencoderType)).to(.float32).contiguous()
+    public func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor {
+        try codec(pass).decode(latents.to(model.autoencoderType), tile: pass.tile).to(.float32).contiguous()
     }
+
+    private func codec(_ pass: CodecPass) -> Autoencoder { pass.isDraft ? model.draftAutoencoder ?? model.autoencoder : model.autoencoder }
 
     public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try model.predictNoise(latents, timestep: timestep) }
 

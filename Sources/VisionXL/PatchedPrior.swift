@@ -39,6 +39,11 @@ public struct PatchedPrior<Base: DiffusionPrior>: DiffusionPrior {
         try base.encode(frames, samplingWith: noise)
     }
     public func decode(_ latents: Tensor) throws -> Tensor { try base.decode(latents) }
+    public var tileSizes: [Int] { base.tileSizes }
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
+        try base.encode(frames, samplingWith: noise, pass)
+    }
+    public func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor { try base.decode(latents, pass) }
 
     public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
         let rows = places(latents.size(2))

@@ -41,6 +41,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Whether conjugate gradients use the operator's symmetrizer where it has one (the authors' code does for blurs). It gets
     /// further in as many steps on exact measurements and diverges on measurements with noise, rounding to 8 bits included.
     public var usesSymmetrizer = false
+    /// How many of the last timesteps encode and decode with the prior's own autoencoder; those before them do it by the prior's draft where it
+    /// has one, which is quicker and changes the result. All of them when nil.
+    public var exactCodecSteps: Int?
     /// Frames that go through a network together; nil leaves it to the program. Memory grows with it, the result does not change.
     public var framesPerPass: Int?
 
@@ -171,6 +174,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")
         try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")
         try check(eta >= 0 && eta <= 1, "eta must be 0 to 1, and is \(eta).")
+        try check(exactCodecSteps.map { $0 >= 1 } ?? true, "The last timestep at least must have the full autoencoder.")
         try check(framesPerPass.map { $0 >= 1 } ?? true, "At least one frame must go through a network at a time.")
     }
 }
@@ -182,12 +186,17 @@ public enum RestorationError: Error, Equatable, Sendable, CustomStringConvertibl
     case invalidMeasurement(String)
     /// A value that is not a number came out of a network or of the data step.
     case notFinite(step: Int)
+    /// The smallest pass of a network did not fit into a device's memory.
+    case outOfMemory(device: String, reason: String)
 
     public var description: String {
         switch self {
         case .invalidOption(let message), .invalidMeasurement(let message): message
         case .notFinite(let step):
             "Step \(step) gave values that are not numbers: run with --dtype float32, and without the symmetrizer on measurements with noise."
+        case .outOfMemory(let device, let reason):
+            "The memory of \(device) does not suffice for one frame at a time; make the frames smaller, close other programs or choose another "
+                + "--device. (\(reason))"
         }
     }
 }

@@ -48,7 +48,12 @@ public struct Restoration: Sendable {
     /// What a method that minimises something has brought down: the objective at its start and after each iteration; empty for others.
     public var objectives: [Double]
 
-    public init(frames: Tensor, residuals: [RestorationProgress.Residual] = [], objectives: [Double] = []) {
+    /// How much went through a network at once in the end; nil where there was none. A solver that is given it (`Solver.passes`) need not
+    /// find out again.
+    public var passes: PassSizes?
+
+    public init(frames: Tensor, residuals: [RestorationProgress.Residual] = [], objectives: [Double] = [], passes: PassSizes? = nil) {
+        self.passes = passes
         self.frames = frames
         self.residuals = residuals
         self.objectives = objectives

@@ -13,6 +13,13 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// Standard normal latents (1, C, h, w), or (N, C, h, w) for every frame its own, of the renoising after each timestep, counted from 0, in place of the seeded ones: what
     /// reproduces another program's run.
     public var noise: (@Sendable (Int) throws -> Tensor)?
+    /// How much goes through a network at once; what keeps the device busy when nil. `options.framesPerPass` comes before its numbers of
+    /// frames.
+    public var passes: PassSizes?
+    /// Makes them for a video of (frames, height, width) where they are not given.
+    public var plan: (@Sendable (Int, Int, Int) -> PassSizes)?
+    /// Is told in a sentence, once for each restoration, that the device's memory did not suffice and passes became smaller.
+    public var onSmallerPasses: (@Sendable (String) -> Void)?
 
     public init(prior: Prior, options: RestorationOptions = RestorationOptions()) {
         self.prior = prior
@@ -29,7 +36,9 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// Restores X from Y = A(X). The last residual is the final consistency step's, if there was one.
     ///
     /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
-    /// ten times the video in float32 beside the networks.
+    /// ten times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
+    /// frames, then in tiles, then in smaller ones; the restoration says in its `passes` what fitted.
+    /// - Throws: also `RestorationError.outOfMemory` where the smallest pass does not fit.
     public func restore(
         _ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
@@ -55,6 +64,9 @@ extension Solver {
         var meter: WorkMeter
         var step = 0
         var residuals: [RestorationProgress.Residual] = []
+        var passes: PassSizes
+        /// Told the first time that passes become smaller.
+        var onSmallerPasses: ((String) -> Void)?
 
         /// Algorithm 1; the numbers of its steps are those of Docs/Algorithm.md.
         mutating func algorithm1() throws -> Restoration {
@@ -84,7 +96,7 @@ extension Solver {
                 X = try dataConsistency(X, timesteps[timesteps.count - 1], steps: options.finalConsistencySteps, phase: .finishing)
             }
             guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
-            return Restoration(frames: X, residuals: residuals)
+            return Restoration(frames: X, residuals: residuals, passes: passes)
         }
 
         /// Zhat = (Z - sqrt(1 - abar) eps) / sqrt(abar).
@@ -195,26 +207,30 @@ extension Solver.Run {
             return try random.normal(latent, device: device)
         }
         self.progress = progress
+        passes = solver.passes ?? solver.plan?(frames.count, frames.height, frames.width) ?? .preferred(on: device)
+        if let frames = options.framesPerPass { (passes.prediction, passes.encoding, passes.decoding) = (frames, frames, frames) }
+        onSmallerPasses = solver.onSmallerPasses
         meter = WorkMeter(cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start)
-    }
-
-    /// Frames that go through a network together.
-    var framesPerPass: Int {
-        if let framesPerPass = options.framesPerPass { return framesPerPass }
-        // A CPU is busy with one frame; a GPU is not.
-        return prior.device == .cpu ? 1 : 4
     }
 
     /// Applies a map to a few frames at a time ("pseudo-batch": memory for a few frames, whatever their number).
     mutating func inPasses(
-        _ input: Tensor, _ phase: RestorationProgress.Phase, cost: Double, _ map: (Tensor, Range<Int>) throws -> Tensor
+        _ input: Tensor, _ phase: RestorationProgress.Phase, _ kind: PassSizes.Map, cost: Double,
+        _ map: (Tensor, Range<Int>, CodecPass) throws -> Tensor
     ) throws -> Tensor {
         let count = input.size(0)
+        // The start is not drafted: it is one frame, and everything follows from it.
+        let isDraft = options.exactCodecSteps.map { step > 0 && step <= timesteps.count - $0 } ?? false
         var pieces: [Tensor] = []
         var first = 0
         while first < count {
-            let range = first..<Swift.min(first + framesPerPass, count)
-            pieces.append(try map(input.rows(range), range))
+            let range = first..<Swift.min(first + passes.frames(kind), count)
+            do {
+                pieces.append(try map(input.rows(range), range, CodecPass(tile: passes.tile(kind), isDraft: isDraft)))
+            } catch let error as TensorError where error.isOutOfMemory {
+                try takeSmallerPasses(kind, frames: range.count, after: error)
+                continue
+            }
             first = range.upperBound
             meter.add(cost * Double(range.count))
             try tell(phase, frame: first)
@@ -222,32 +238,44 @@ extension Solver.Run {
         return try Tensor.concatenate(pieces, along: 0)
     }
 
+    /// After a pass that did not fit. (The engine has given back what it only kept by then: it does that before it gives up.)
+    private mutating func takeSmallerPasses(_ kind: PassSizes.Map, frames: Int, after error: TensorError) throws {
+        guard let smaller = passes.smaller(kind, frames: frames, tileSizes: prior.tileSizes) else {
+            throw RestorationError.outOfMemory(device: prior.device.description, reason: error.description)
+        }
+        passes = smaller
+        onSmallerPasses?("The memory of \(prior.device) did not suffice; going on with less at once. The frames are the same but for rounding.")
+        onSmallerPasses = nil
+    }
+
     mutating func predictNoise(_ Z: Tensor, _ t: Int, phase: RestorationProgress.Phase = .denoising) throws -> Tensor {
         let prior = prior
-        return try inPasses(Z, phase, cost: prior.relativeCost.prediction) { latents, _ in
+        return try inPasses(Z, phase, .prediction, cost: prior.relativeCost.prediction) { latents, _, _ in
             try phase == .inverting ? prior.predictInversionNoise(latents, timestep: t) : prior.predictNoise(latents, timestep: t)
         }
     }
 
     mutating func decode(_ Z: Tensor) throws -> Tensor {
         let (prior, frames) = (prior, frames)
-        return try inPasses(Z, .decoding, cost: prior.relativeCost.decoding) { latents, _ in
-            try frames.crop(prior.decode(latents))
+        return try inPasses(Z, .decoding, .decoding, cost: prior.relativeCost.decoding) { latents, _, pass in
+            try frames.crop(prior.decode(latents, pass))
         }
     }
 
     mutating func encode(_ X: Tensor, phase: RestorationProgress.Phase = .encoding) throws -> Tensor {
         let (prior, frames, options, step) = (prior, frames, options, step)
-        return try inPasses(X, phase, cost: prior.relativeCost.encoding) { pixels, range in
+        return try inPasses(X, phase, .encoding, cost: prior.relativeCost.encoding) { pixels, range, pass in
             var noise: Tensor?
             if options.samplesEncoder {
-                // A stream of its own for every frame of every step.
-                var random = RandomGenerator(seed: options.seed, stream: UInt64(1 + step) << 32 | UInt64(range.lowerBound))
-                noise = try random.normal(
-                    prior.latentShape(frames: range.count, height: frames.paddedHeight, width: frames.paddedWidth),
-                    device: prior.device)
+                // A stream of its own for every frame of every step, so that the number of frames in a pass does not matter.
+                let latent = prior.latentShape(frames: 1, height: frames.paddedHeight, width: frames.paddedWidth)
+                noise = try Tensor.concatenate(
+                    range.map {
+                        var random = RandomGenerator(seed: options.seed, stream: UInt64(1 + step) << 32 | UInt64($0))
+                        return try random.normal(latent, device: prior.device)
+                    }, along: 0)
             }
-            return try prior.encode(frames.pad(pixels), samplingWith: noise)
+            return try prior.encode(frames.pad(pixels), samplingWith: noise, pass)
         }
     }
 

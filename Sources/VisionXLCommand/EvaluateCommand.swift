@@ -80,6 +80,7 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
     mutating func validate() throws {
         guard frames >= 1 else { throw ValidationError("--frames must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
+        if ablation != nil, model.fast != nil { throw ValidationError("An ablation varies the paper's algorithm, which is exact; leave out --fast.") }
         if output.isEmpty { throw ValidationError("The name after --output is empty; name a folder.") }
     }
 
@@ -95,7 +96,9 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         plan.seed = algorithm.seed
         plan.device = device
         plan.keepsFrames = keepFrames
-        let methods = try Methods(model: model, pixelPrior: pixelPrior, options: algorithm.options, device: device)
+        var options = algorithm.options
+        model.apply(to: &options)
+        let methods = try Methods(model: model, pixelPrior: pixelPrior, options: options, device: device)
         if let ablation {
             // The final data step would hide what is compared.
             var algorithm = algorithm

@@ -33,6 +33,8 @@ struct Methods: Sendable {
     let device: Device
     private let modelDescription: String
     private let latent: Shared<LatentDiffusionPrior>
+    /// What fits into the device's memory.
+    private let plan: @Sendable (Int, Int, Int) -> PassSizes
     private let pixelDescription: String
     private let pixel: Shared<PixelPriors>
 
@@ -41,9 +43,17 @@ struct Methods: Sendable {
         self.device = device
         let url = try ModelLibrary.url(named: model.model)
         let autoencoder = model.autoencoderURL(of: url).map(Self.identity) ?? "vae"
-        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder) \((model.dtype ?? device.runningType).rawValue)"
+        let draft = model.draftURL(of: url).map { " " + Self.identity(of: $0) } ?? ""
+        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder)\(draft) \((model.dtype ?? device.runningType).rawValue)"
         let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
         self.latent = latent
+        let (budget, program) = model.memoryState(on: device)
+        let memory = try model.modelMemory(on: device)
+        plan = { frames, height, width in
+            let plan = MemoryPlan(model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width)
+            if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+            return plan.passes
+        }
         if pixelPrior == "ffdnet" {
             pixelDescription = pixelPrior
             pixel = Shared {
@@ -96,8 +106,11 @@ struct Methods: Sendable {
     /// VISION-XL with the latent prior.
     func contender(_ name: String, options: RestorationOptions) throws -> Contender {
         let latent = latent
+        let plan = plan
         return Contender(name: name, settings: "\(modelDescription) \(try Self.describe(options))") {
-            Solver(prior: try latent.value, options: options)
+            var solver = Solver(prior: try latent.value, options: options)
+            solver.plan = plan
+            return solver
         }
     }
 

@@ -3,6 +3,7 @@ import Foundation
 import LatentDiffusion
 import ModelHub
 import TensorKit
+import VisionXL
 
 extension DType: ExpressibleByArgument {
     /// The types that networks run in.
@@ -43,10 +44,43 @@ struct ModelOptions: ParsableArguments {
             valueName: "path"))
     var autoencoder: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Trade exactness for speed. tiny-vae: all timesteps but the last encode and decode with a tiny autoencoder, SDXL's TAESD for example.",
+            valueName: "what"))
+    var fast: Fast?
+
+    @Option(
+        help: ArgumentHelp("The autoencoder of --fast tiny-vae: a folder in the model's, or one of its own. (default: vae_tiny)", valueName: "path"))
+    var tinyVae: String?
+
+    @Option(help: ArgumentHelp("With --fast tiny-vae: the last timesteps that keep the full autoencoder. (default: 2)", valueName: "steps"))
+    var fullVaeSteps: Int?
+
+    enum Fast: String, ExpressibleByArgument, CaseIterable {
+        case tinyVAE = "tiny-vae"
+    }
+
     @Option(help: "Threads of the CPU. (default: all cores)")
     var threads: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Memory to keep to, of the device: 8G, 12GiB, 512M. Frames that go through a network together, and tiles, follow from it. (default: what is free)",
+            valueName: "size"),
+        transform: { text in
+            guard let size = MemorySize(text) else {
+                throw ValidationError("--memory takes a size from 1M on with its unit, such as 8G, 12GiB or 512M; \"\(text)\" is none.")
+            }
+            return size
+        })
+    var memory: MemorySize?
+
     mutating func validate() throws {
+        if fast == nil, tinyVae != nil || fullVaeSteps != nil {
+            throw ValidationError("--tiny-vae and --full-vae-steps say how --fast tiny-vae works; add it, or leave them out.")
+        }
+        if let fullVaeSteps, fullVaeSteps < 1 { throw ValidationError("--full-vae-steps must be 1 or more.") }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more.") }
     }
 
@@ -67,15 +101,25 @@ struct ModelOptions: ParsableArguments {
         let url = try ModelLibrary.url(named: model)
         return try LatentDiffusionModel(
             at: url, dtype: dtype ?? device.runningType, device: device, variant: variant, autoencoder: autoencoderURL(of: url),
-            text: text, cache: .standard)
+            draft: draftURL(of: url), text: text, cache: .standard)
     }
 
     /// The autoencoder to take in place of that of the model at `url`.
     func autoencoderURL(of url: URL) -> URL? {
-        guard let autoencoder else { return nil }
-        let inside = url.appendingPathComponent(autoencoder)
-        return FileManager.default.fileExists(atPath: inside.path) ? inside : URL(fileURLWithPath: autoencoder)
+        autoencoder.map { path($0, of: url) }
     }
+
+    /// The autoencoder of the timesteps before the last ones.
+    func draftURL(of url: URL) -> URL? { fast.map { _ in path(tinyVae ?? "vae_tiny", of: url) } }
+
+    /// A folder in the model at `url`, or one of its own.
+    private func path(_ name: String, of url: URL) -> URL {
+        let inside = url.appendingPathComponent(name)
+        return FileManager.default.fileExists(atPath: inside.path) ? inside : URL(fileURLWithPath: name)
+    }
+
+    /// What the model's options mean for the algorithm.
+    func apply(to options: inout RestorationOptions) { options.exactCodecSteps = fast.map { _ in fullVaeSteps ?? 2 } }
 
     /// Refuses words that the model could not be given, without opening its weights.
     func check(_ text: TextRequest) throws {

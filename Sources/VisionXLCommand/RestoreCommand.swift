@@ -67,6 +67,7 @@ struct RestoreCommand: AsyncParsableCommand {
     mutating func validate() throws {
         guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+        if algorithm.paper, model.fast != nil { throw ValidationError("--paper is exact; leave out --fast.") }
         if algorithm.paper, text.request != TextRequest() {
             throw ValidationError("--paper has the null prompt; leave out --prompt, --negative-prompt and --guidance.")
         }
@@ -81,7 +82,8 @@ struct RestoreCommand: AsyncParsableCommand {
             try Media.check(json: json, others: [input, output, MeasurementRecord.path(beside: input)], force: force)
         }
         try model.check(text.request)
-        let options = algorithm.options
+        var options = algorithm.options
+        model.apply(to: &options)
         // Counted, for the time that is left.
         let reader = try await VideoReader(input, countFrames: true)
         let info = reader.info
@@ -103,13 +105,20 @@ struct RestoreCommand: AsyncParsableCommand {
         _ = try degradation.operator(height: height, width: width, mask: mask)
 
         let device = try model.prepareEngine()
+        let together = min(size, windows.frameCount ?? size)
+        let (budget, program) = model.memoryState(on: device)
+        let plan = MemoryPlan(
+            model: try model.modelMemory(on: device), device: device, budget: budget, program: program, frames: together, height: height,
+            width: width, hasGuidance: text.request.guidance != 1, framesPerPass: options.framesPerPass)
+        try model.check(plan, frames: together)
+        if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
         let wholeVideo = frames == nil && (info.hasAudio || info.hasSubtitles)
         let encoding = try VideoEncoding(forPath: output)
         let writer = try await VideoWriter(
             to: output, width: width, height: height, bitDepth: bits, frameRate: info.frameRate, encoding: encoding,
             tags: info.colour, copyStreams: wholeVideo && encoding != .png ? input : nil, overwrite: force)
         var log = RestorationLog(
-            input: input, output: output, degradation: degradation, options: options, window: size, height: height, width: width)
+            input: input, output: output, degradation: degradation, options: options, window: size, height: height, width: width, memory: plan)
         do {
             let network = try model.load(on: device, text: text.request)
             log.describe(network, text.request)
@@ -117,7 +126,10 @@ struct RestoreCommand: AsyncParsableCommand {
             Console.note(
                 "\(info.width)x\(info.height) -> \(width)x\(height), \(network.url.lastPathComponent) in \(network.dtype.rawValue) on "
                     + "\(device), PyTorch \(log.engine)")
-            let solver = Solver(prior: LatentDiffusionPrior(network), options: options)
+            model.announce(plan, frames: together, on: device)
+            var solver = Solver(prior: LatentDiffusionPrior(network), options: options)
+            solver.passes = plan.passes
+            solver.onSmallerPasses = { Console.note($0) }
             var problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
             var display = ProgressDisplay(windowCount: windows.windowCount)
             let depth = bits
@@ -132,16 +144,22 @@ struct RestoreCommand: AsyncParsableCommand {
                 }
                 let number = index
                 let shown = display
-                let problem = problem
+                let (problem, current) = (problem, solver)
                 let result = try await onThread { checkCancellation in
                     var display = shown
-                    let result = try problem.restore(Tensor(frames: measured), with: solver) { progress in
+                    let result = try problem.restore(Tensor(frames: measured), with: current) { progress in
                         try checkCancellation()
                         display.show(progress, window: number)
                     }
                     return (result, display, try VideoFrame.frames(of: result.frames, bitDepth: depth))
                 }
                 display = result.1
+                // What did not fit once will not the next time.
+                if let fitted = result.0.passes, fitted != solver.passes {
+                    solver.passes = fitted
+                    log.passes = fitted
+                    solver.onSmallerPasses = nil
+                }
                 log.add(frames: result.2.count, residuals: result.0.residuals)
                 for frame in result.2 { try await writer.append(frame) }
                 index += 1
@@ -239,7 +257,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Flag(help: "The paper's algorithm exactly: conjugate gradients, a start from the measurement, no data step after the last decode.")
     var paper = false
 
-    @Option(help: "Frames that go through a network together. (default: 1 on a CPU, 4 on a GPU)")
+    @Option(help: "Frames that go through a network together, whatever --memory says. (default: 1 on a CPU, up to 4 on a GPU)")
     var framesPerPass: Int?
 
     mutating func validate() throws {
@@ -299,9 +317,18 @@ struct RestorationLog: Encodable {
     /// For each window, |Y - A(X)| / |Y| before and after each data step.
     var residuals: [[RestorationProgress.Residual]] = []
     var seconds = 0.0
+    /// What was expected to be needed.
+    var memory: MemoryPlan
+    /// What went through the networks at once in the end.
+    var passes: PassSizes
     var peakMemoryBytes = 0
 
-    init(input: String, output: String, degradation: Degradation, options: RestorationOptions, window: Int, height: Int, width: Int) {
+    init(
+        input: String, output: String, degradation: Degradation, options: RestorationOptions, window: Int, height: Int, width: Int,
+        memory: MemoryPlan
+    ) {
+        self.memory = memory
+        passes = memory.passes
         self.input = input
         self.output = output
         self.degradation = degradation

@@ -24,6 +24,12 @@ import Testing
         ["restore", input, "-o", "out.mkv", "--model", "tiny", "--task", "deblur"] + arguments
     }
 
+    /// Before the model is read.
+    @Test func tooLittleMemory() async throws {
+        try await place.clip("clip.mkv", frames: 2)
+        try await refuse(restore("clip.mkv", "--memory", "20M"), saying: "--memory", "does not suffice", "are needed", "take more")
+    }
+
     // MARK: Inputs
 
     @Test func missingFile() async throws {

@@ -121,6 +121,33 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.noise == .sigma(0.05))
     }
 
+    @Test(arguments: [
+        ("8G", 8_000_000_000), ("8GB", 8_000_000_000), ("12GiB", 12_884_901_888), ("512M", 512_000_000), ("1.5g", 1_500_000_000),
+        ("2 GiB", 2_147_483_648), ("0.5T", 500_000_000_000),
+    ]) func memory(text: String, bytes: Int) throws {
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
+        #expect(try parse(EvaluateCommand.self, "evaluate", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
+    }
+
+    @Test(arguments: ["8", "G", "lots", "-1G", "0G", "8GX", "1e3G", "8 G B", "nanG", "1K", "9999999T", "8.1.2G"])
+    func memoryThatIsNone(text: String) throws {
+        #expect(try refusal(["restore", "a", "-o", "b", "--memory=\(text)"]).contains("such as 8G, 12GiB or 512M"))
+    }
+
+    @Test func fast() throws {
+        let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "3")
+        var options = command.algorithm.options
+        #expect(options.exactCodecSteps == nil)
+        command.model.apply(to: &options)
+        #expect(options.exactCodecSteps == 3)
+        #expect(command.model.draftURL(of: URL(fileURLWithPath: "/nowhere")) != nil)
+        #expect(try refusal(["restore", "a", "-o", "b", "--full-vae-steps", "3"]).contains("--fast tiny-vae"))
+        #expect(try refusal(["restore", "a", "-o", "b", "--tiny-vae", "x"]).contains("--fast tiny-vae"))
+        #expect(try refusal(["restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "0"]).contains("1 or more"))
+        #expect(try refusal(["restore", "a", "-o", "b", "--fast", "tiny-vae", "--paper"]).contains("exact"))
+        #expect(try refusal(["evaluate", "a", "-o", "b", "--fast", "tiny-vae", "--ablation", "start"]).contains("exact"))
+    }
+
     @Test func paperIsThePapers() throws {
         #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper").algorithm.options == .paper)
         #expect(

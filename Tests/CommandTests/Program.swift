@@ -238,7 +238,7 @@ func expectOneSentence(
     if late, let last = outcome.messages.range(of: "\nvisionxl: ") {
         let progress = outcome.messages[..<last.lowerBound]
         #expect(
-            progress.split(separator: "\n").allSatisfy { $0.contains(" -> ") || $0.hasPrefix("measurement noise ") }, "\(outcome.messages)", sourceLocation: sourceLocation)
+            progress.split(separator: "\n").allSatisfy { $0.contains(" -> ") || $0.hasPrefix("measurement noise ") || $0.hasPrefix("needs about ") }, "\(outcome.messages)", sourceLocation: sourceLocation)
         outcome.messages = String(outcome.messages[last.lowerBound...].dropFirst())
     }
     let lines = outcome.messages.split(separator: "\n")

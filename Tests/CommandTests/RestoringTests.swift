@@ -46,6 +46,53 @@ import Weights
         #expect(Set(place.folder.contents) == ["clip.mp4", "measurement.json", "measurement.mkv", "restored.mkv"])
     }
 
+    /// The need is said before, and recorded; less memory gives the same frames.
+    @Test func memoryIsPlanned() async throws {
+        try await place.clip("clip.mkv", frames: 3)
+        let known = ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task", "deblur"]
+        let much = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json", "--frames-per-pass", "3"])
+        #expect(much.messages.contains("needs about") && much.messages.contains("; 3 frames a pass"), "\(much)")
+        let little = try await place.visionxl(known + ["-o", "b.mkv", "--json", "b.json", "--memory", "2GiB"])
+        #expect(little.succeeded && little.messages.contains("; 1 frame a pass"), "\(little)")
+        #expect(try await place.psnr("a.mkv", "b.mkv") > 60)
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("b.json")) as? [String: Any])
+        let memory = try #require(log["memory"] as? [String: Any])
+        #expect(memory["budget"] as? Int == 2 << 30)
+        #expect((memory["weights"] as? Int ?? 0) > 0 && (memory["video"] as? Int ?? 0) == 10 * 3 * 3 * 64 * 48 * 4)
+        #expect((log["passes"] as? [String: Any])?["prediction"] as? Int == 1)
+    }
+
+    /// What is said to be needed is what is taken, within a factor of 1.5 of what comes on top of the program itself: with an AutoencoderKL,
+    /// in whole frames and then in the tiles that a little less memory leads to.
+    @Test func theEstimateIsWhatIsTaken() async throws {
+        try await place.clip("clip.mkv", frames: 2, size: "640x512")
+        let made = try await place.visionxl(["models", "random", "sdxl", "random", "--size", "tiny", "--quiet"])
+        try #require(made.succeeded, "\(made)")
+        func run(memory: String) async throws -> (plan: [String: Any], measured: Double) {
+            try await succeed([
+                "restore", "clip.mkv", "-o", "out.mkv", "--model", "./random", "--task", "deblur", "--steps", "10", "--tau", "0.1", "--dtype",
+                "float32", "--memory", memory, "--json", "log.json", "--force",
+            ])
+            let log = try #require(try JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
+            return (try #require(log["memory"] as? [String: Any]), try #require(log["peakMemoryBytes"] as? Double))
+        }
+        func bytes(_ plan: [String: Any], _ keys: String...) throws -> Double {
+            try keys.reduce(0) { try $0 + #require(plan[$1] as? Double) }
+        }
+        func check(_ found: (plan: [String: Any], measured: Double)) throws {
+            let predicted = try bytes(found.plan, "weights", "video", "pass")
+            let measured = try found.measured - bytes(found.plan, "program")
+            #expect(measured < 1.5 * predicted && predicted < 1.5 * measured, "predicted \(predicted), measured \(measured), \(found.plan)")
+        }
+        let ample = try await run(memory: "700M")
+        try check(ample)
+        let needed = try bytes(ample.plan, "program", "weights", "video", "pass")
+        let scarce = try await run(memory: "\(Int(needed / 1e6) - 20)M")
+        try check(scarce)
+        func tile(_ plan: [String: Any]) -> Int? { (plan["passes"] as? [String: Any])?["decodingTile"] as? Int }
+        #expect(tile(ample.plan) == nil && tile(scarce.plan) != nil)
+    }
+
     /// What is known of the noise is said: from the record, from what the user says, from the file alone.
     @Test func aProximalStepSaysWhatNoiseItTakes() async throws {
         try await place.clip("clip.mp4", frames: 3)

@@ -1,0 +1,81 @@
+import Foundation
+
+extension Device {
+    /// Bytes that this process can still take on the device, as far as it can be known: of a GPU what is free, of the CPU what the system and
+    /// the control groups of this process leave. Nil where it cannot be known.
+    public func availableMemory() -> Int? {
+        if case .cuda = self { return memory()?.free }
+        #if os(Linux)
+        func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
+        var limits: [Int] = []
+        if let found = text("/proc/meminfo").flatMap(HostMemory.available) { limits.append(found) }
+        limits += HostMemory.controlGroups(text("/proc/self/cgroup") ?? "").compactMap { limit, usage, statistics in
+            guard let limit = text(limit).flatMap(HostMemory.number), let usage = text(usage).flatMap(HostMemory.number) else { return nil }
+            // What only caches files is given up when it is wanted.
+            let cache = text(statistics).flatMap(HostMemory.fileCache) ?? 0
+            return max(limit - max(usage - cache, 0), 0)
+        }
+        return limits.min()
+        #else
+        return nil
+        #endif
+    }
+
+    /// Bytes of this process that are in the memory now; nil where it cannot be known.
+    public static var residentMemory: Int? {
+        #if os(Linux)
+        guard let words = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " "), words.count > 1,
+            let pages = Int(words[1])
+        else { return nil }
+        return pages * sysconf(Int32(_SC_PAGESIZE))
+        #else
+        return nil
+        #endif
+    }
+}
+
+/// The files in which Linux says how much memory there is.
+enum HostMemory {
+    /// Of /proc/meminfo.
+    static func available(_ text: String) -> Int? {
+        for line in text.split(separator: "\n") where line.hasPrefix("MemAvailable:") {
+            return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+        }
+        return nil
+    }
+
+    /// Limit, usage and statistics files of the process's control group and those above it, of either version, by /proc/self/cgroup.
+    static func controlGroups(_ text: String) -> [(limit: String, usage: String, statistics: String)] {
+        var result: [(String, String, String)] = []
+        for line in text.split(separator: "\n") {
+            // "0::/a/b" (version 2) or "4:memory:/a/b" (version 1).
+            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count == 3 else { continue }
+            let isSecond = parts[0] == "0" && parts[1].isEmpty
+            guard isSecond || parts[1].split(separator: ",").contains("memory") else { continue }
+            let root = isSecond ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"
+            var folders = parts[2].split(separator: "/").map(String.init)
+            while true {
+                let folder = ([root] + folders).joined(separator: "/")
+                result.append(
+                    isSecond
+                        ? (folder + "/memory.max", folder + "/memory.current", folder + "/memory.stat")
+                        : (folder + "/memory.limit_in_bytes", folder + "/memory.usage_in_bytes", folder + "/memory.stat"))
+                if folders.isEmpty { break }
+                folders.removeLast()
+            }
+        }
+        return result
+    }
+
+    /// A file with one number; nil for "max".
+    static func number(_ text: String) -> Int? { Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) }
+
+    /// Of memory.stat: what version 2 calls `file`, version 1 `total_cache`.
+    static func fileCache(_ text: String) -> Int? {
+        for line in text.split(separator: "\n") where line.hasPrefix("file ") || line.hasPrefix("total_cache ") {
+            return line.split(separator: " ").last.flatMap { Int($0) }
+        }
+        return nil
+    }
+}
