@@ -140,7 +140,7 @@ struct RestoreCommand: AsyncParsableCommand {
                     let found = try await MeasurementNoise(noise, record: record, info: info, frames: measured, known: problem.knownPixels())
                     problem.noise = found.sigma
                     log.noise = found
-                    if options.dataStep == .proximal { Console.note("measurement noise \(found)") }
+                    if options.dataStep == .proximal || options.steadiness > 0 { Console.note("measurement noise \(found)") }
                 }
                 let number = index
                 let shown = display

@@ -90,9 +90,10 @@ import Testing
         let lines = outcome.messages.split(separator: "\n").map(String.init)
         #expect(lines.first?.hasPrefix("64x48 -> 64x48, tiny in ") == true, "\(lines)")
         #expect(lines.last?.hasPrefix("out.mkv: 3 frames in ") == true, "\(lines)")
+        #expect(lines.dropFirst().first?.hasPrefix("needs about ") == true, "\(lines)")
+        #expect(lines.dropFirst(2).first?.hasPrefix("measurement noise ") == true, "\(lines)")
         // One for each of the timesteps 201, 101, 1.
-        #expect(lines.dropFirst().first?.hasPrefix("measurement noise ") == true, "\(lines)")
-        let steps = lines.dropFirst(2).dropLast()
+        let steps = lines.dropFirst(3).dropLast()
         #expect(steps.map { String($0.prefix(8)) } == ["step 1/3", "step 2/3", "step 3/3"])
         for step in steps { #expect(step.contains("residual") && step.contains("peak memory") && step.contains(" left")) }
     }
