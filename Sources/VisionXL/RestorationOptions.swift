@@ -16,7 +16,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
     /// How strongly pixels that stand still are averaged over time before each data step: h is this times
-    /// sqrt((0.04 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. 0 switches it off.
+    /// sqrt((0.02 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. 0 switches it off.
     public var steadiness = 1.0
     /// eta: the part of the renoising that is new noise.
     public var eta = 0.2
@@ -149,7 +149,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
 
     /// h of the steadying filter; 0 for none.
     func steadyingStrength(measurementNoise: Double, noiseToSignal: Double) -> Double {
-        let ofPrior = 0.04 * noiseToSignal
+        let ofPrior = 0.02 * noiseToSignal
         let ofMeasurement = measurementNoise / 2
         return steadiness * (ofPrior * ofPrior + ofMeasurement * ofMeasurement).squareRoot()
     }
