@@ -78,14 +78,14 @@ extension Solver {
                 // 2. Tweedie's formula for every frame on its own, and its decode.
                 let noisePrediction = try predictNoise(Z, t)
                 let Zhat = try tweedie(Z, noisePrediction, t)
-                let Xhat = try steadied(decode(Zhat), t)
+                let Xhat = try inRange(steadied(decode(Zhat), t))
                 // 6. The result is the decode of the last timestep.
                 if index == timesteps.count - 1 {
                     X = Xhat
                     break
                 }
                 // 3. Data consistency: l steps of conjugate gradients over the whole batch.
-                let Xbar = try dataConsistency(Xhat, t, steps: options.conjugateGradientSteps, phase: .consistency)
+                let Xbar = try inRange(dataConsistency(Xhat, t, steps: options.conjugateGradientSteps, phase: .consistency))
                 // 4. The scheduled low-pass filter, and the encoder.
                 let Zbar = try encode(lowPass(Xbar, t))
                 // 5. Renoising with one noise for all frames (unless each is to have its own).
@@ -111,6 +111,9 @@ extension Solver {
             // Below float32's rounding there is nothing to average, and h^2 would vanish.
             return strength > 1e-7 ? try SteadyingFilter(strength: strength).apply(Xhat) : Xhat
         }
+
+        /// X kept to what a frame's pixels can be, beside a proximal data step (beyond the paper).
+        func inRange(_ X: Tensor) throws -> Tensor { options.dataStep == .proximal ? try X.clamped(to: -1...1) : X }
 
         /// Xbar: argmin |Y - A X|^2 over X in Xhat + Krylov_l, or the proximal point.
         mutating func dataConsistency(

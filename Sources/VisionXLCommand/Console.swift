@@ -1,4 +1,5 @@
 import Foundation
+import ModelHub
 
 /// What the program says: results on standard output, everything else on standard error.
 enum Console {
@@ -46,7 +47,7 @@ enum Usage {
         #endif
     }
 
-    static func describe(bytes: Int) -> String { String(format: "%.1f GB", Double(bytes) / 1e9) }
+    static func describe(bytes: Int) -> String { sizeText(bytes) }
 
     /// 75 s, 12:05, 1:02:03.
     static func describe(seconds: Double) -> String {

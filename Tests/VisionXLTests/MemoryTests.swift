@@ -143,50 +143,25 @@ final class CrampedPrior: DiffusionPrior {
     }
 }
 
-/// A prior that notes when drafts are asked of it.
-final class DraftingPrior: DiffusionPrior {
-    private let base = BlurPrior()
-    let asked = Mutex((encodings: [Bool](), decodings: [Bool]()))
-
-    var schedule: DDIMSchedule { base.schedule }
-    var device: Device { base.device }
-    var frameMultiple: Int { base.frameMultiple }
-    var relativeCost: PriorCost { base.relativeCost }
-    func latentShape(frames: Int, height: Int, width: Int) -> [Int] { base.latentShape(frames: frames, height: height, width: width) }
-    func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { try base.encode(frames, samplingWith: noise) }
-    func decode(_ latents: Tensor) throws -> Tensor { try base.decode(latents) }
-    func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try base.predictNoise(latents, timestep: timestep) }
-
-    func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
-        asked.withLock { $0.encodings.append(pass.isDraft) }
-        return try encode(frames, samplingWith: noise)
-    }
-
-    func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor {
-        asked.withLock { $0.decodings.append(pass.isDraft) }
-        return try decode(latents)
-    }
-}
-
 /// Early timesteps with a quicker autoencoder.
 @Suite struct DraftTests {
     /// The start and the last timesteps are never drafts.
     @Test(arguments: [1, 3, 8, 100]) func theTimestepsBeforeTheLastOnesAreDrafts(exact: Int) throws {
-        let prior = DraftingPrior()
+        let prior = WatchedPrior()
         var options = RestorationOptions()
         options.exactCodecSteps = exact
         options.framesPerPass = 2
         _ = try Solver(prior: prior, options: options).restore(SolverTests.video(2, 8, 8), operator: AveragePooling(factor: 1))
         let drafts = max(8 - exact, 0)
-        let (encodings, decodings) = prior.asked.withLock { $0 }
-        #expect(decodings == (0..<8).map { $0 < drafts })
-        #expect(encodings == [false] + (0..<7).map { $0 < drafts })
+        let asked = prior.asked.withLock { $0 }
+        #expect(asked.draftDecodings == (0..<8).map { $0 < drafts })
+        #expect(asked.draftEncodings == [false] + (0..<7).map { $0 < drafts })
     }
 
     @Test func withoutTheOptionNothingIsADraft() throws {
-        let prior = DraftingPrior()
+        let prior = WatchedPrior()
         _ = try Solver(prior: prior).restore(SolverTests.video(2, 8, 8), operator: AveragePooling(factor: 1))
-        #expect(prior.asked.withLock { !$0.encodings.contains(true) && !$0.decodings.contains(true) })
+        #expect(prior.asked.withLock { !($0.draftEncodings + $0.draftDecodings).contains(true) })
     }
 
     /// A draft is the tiny autoencoder's, and it is refused where its latents are others.

@@ -31,10 +31,17 @@ struct BlurPrior: DiffusionPrior {
     }
 }
 
-/// Notes which timesteps it is asked for, on the way up and on the way down.
+/// Notes what it is asked for.
 final class WatchedPrior: DiffusionPrior {
+    /// Timesteps on the way up and on the way down, and whether a draft would do for each encoding and decoding.
+    struct Asked {
+        var up = [Int](), down = [Int](), draftEncodings = [Bool](), draftDecodings = [Bool]()
+        /// The largest absolute value of what was encoded.
+        var extremes = [Double]()
+    }
+
     private let base = BlurPrior()
-    let asked = Mutex((up: [Int](), down: [Int]()))
+    let asked = Mutex(Asked())
 
     var schedule: DDIMSchedule { base.schedule }
     var device: Device { base.device }
@@ -53,6 +60,20 @@ final class WatchedPrior: DiffusionPrior {
         asked.withLock { $0.up.append(timestep) }
         return try base.predictNoise(latents, timestep: timestep)
     }
+
+    func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
+        let extreme = try frames.absolute().maximum().item()
+        asked.withLock {
+            $0.draftEncodings.append(pass.isDraft)
+            $0.extremes.append(extreme)
+        }
+        return try encode(frames, samplingWith: noise)
+    }
+
+    func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor {
+        asked.withLock { $0.draftDecodings.append(pass.isDraft) }
+        return try decode(latents)
+    }
 }
 
 @Suite struct SolverTests {
@@ -69,9 +90,19 @@ final class WatchedPrior: DiffusionPrior {
         var options = RestorationOptions()
         options.framesPerPass = 2
         _ = try Solver(prior: prior, options: options).restore(Self.video(2, 16, 16), operator: AveragePooling(factor: 1))
-        let (up, down) = prior.asked.withLock { $0 }
-        #expect(down == [281, 241, 201, 161, 121, 81, 41, 1])
-        #expect(up == down.reversed())
+        let asked = prior.asked.withLock { $0 }
+        #expect(asked.down == [281, 241, 201, 161, 121, 81, 41, 1])
+        #expect(asked.up == asked.down.reversed())
+    }
+
+    /// Beside a proximal step frames are kept within [-1, 1]; the paper's goes where the measurement leads.
+    @Test(arguments: RestorationOptions.DataStep.allCases) func framesStayWithinTheirRange(step: RestorationOptions.DataStep) throws {
+        let prior = WatchedPrior()
+        var options = RestorationOptions()
+        options.dataStep = step
+        _ = try Solver(prior: prior, options: options).restore(Self.video(2, 16, 16) * 20, operator: AveragePooling(factor: 1))
+        let beyond = prior.asked.withLock { $0.extremes.dropFirst().contains { $0 > 1.000_01 } }
+        #expect(beyond == (step == .conjugateGradients))
     }
 
     @Test(arguments: RestorationOptions.Start.allCases) func everyStartGivesFramesOfTheRightSize(start: RestorationOptions.Start) throws {
