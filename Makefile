@@ -1,6 +1,6 @@
-# `make help` says what there is. Everything that is fetched goes to .deps, everything that is made to .build and demo-out.
+# `make help` says what there is. Everything that is fetched goes to .deps, everything that is made to .build, demo-out and prior-out.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench clean distclean
+.PHONY: help setup build test demo bench prior clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: build ## Degrade a short clip, restore it, compare: demo-out
 bench: build ## Measure speed against alternatives (Benchmarks/README.md)
 	swift build -c release --product visionxl-bench
 	@Scripts/bench.sh $(ARGS)
+
+prior: ## Train a prior like Models/builtin: prior-out (hours on a CPU; Training/README.md)
+	@Scripts/prior.sh
 
 clean: ## Remove what was built
 	rm -rf .build demo-out
