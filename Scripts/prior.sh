@@ -65,8 +65,8 @@ if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then
 else
     options=(--device cpu --minutes 90 --batch 8 --warmup 100)
 fi
-# The pictures, reduced once for all runs with these folders.
-cache=".deps/pictures/reduced-$(printf '%s\n' "${folders[@]}" | cksum | cut -d' ' -f1).npz"
+# The pictures, reduced once for all runs with the same files.
+cache=".deps/pictures/reduced-$(find "${folders[@]}" -type f -exec ls -l {} + | sort | cksum | cut -d' ' -f1).npz"
 resume=()
 if [ -f "$out/checkpoint.pt" ]; then
     say "Going on from $out/checkpoint.pt; move $out away to begin anew."

@@ -84,7 +84,7 @@ extension Solver {
                     X = Xhat
                     break
                 }
-                // 3. Data consistency: l steps of conjugate gradients over the whole batch.
+                // 3. Data consistency, over the whole batch at once.
                 let Xbar = try inRange(dataConsistency(Xhat, t, steps: options.conjugateGradientSteps, phase: .consistency))
                 // 4. The scheduled low-pass filter, and the encoder.
                 let Zbar = try encode(lowPass(Xbar, t))
@@ -112,7 +112,7 @@ extension Solver {
             return strength > 1e-7 ? try SteadyingFilter(strength: strength).apply(Xhat) : Xhat
         }
 
-        /// X kept to what a frame's pixels can be, beside a proximal data step (beyond the paper).
+        /// X clamped to [-1, 1], where frames lie, beside a proximal data step (beyond the paper).
         func inRange(_ X: Tensor) throws -> Tensor { options.dataStep == .proximal ? try X.clamped(to: -1...1) : X }
 
         /// Xbar: argmin |Y - A X|^2 over X in Xhat + Krylov_l, or the proximal point.
