@@ -11,8 +11,8 @@ setup: ## Fetch LibTorch (500 MB, once), ffmpeg, the demo's clip and the metrics
 build: setup ## Build the program: .build/release/visionxl
 	swift build -c release --product visionxl
 
-test: setup ## Build and run every test
-	swift test
+test: setup ## Build and run every test (ARGS: options for swift test)
+	@Scripts/test.sh $(ARGS)
 
 demo: build ## Degrade a short clip, restore it, compare: demo-out
 	@Scripts/demo.sh

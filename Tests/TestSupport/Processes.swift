@@ -41,9 +41,9 @@ public func ffmpegProcesses(mentioning text: String) -> [Int32] {
     }
 }
 
-/// Waits for a condition, up to two minutes: two cores run hundreds of tests at once.
+/// Waits for a condition, ten minutes at least: two cores run hundreds of tests at once, and a machine may have other work.
 public func eventually(_ condition: () -> Bool) async throws -> Bool {
-    for _ in 0..<2400 {
+    for _ in 0..<12_000 {
         if condition() { return true }
         try await Task.sleep(for: .milliseconds(50))
     }
