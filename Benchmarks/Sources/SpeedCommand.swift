@@ -11,7 +11,7 @@ struct SpeedCommand: AsyncParsableCommand {
             """)
 
     enum Group: String, CaseIterable, ExpressibleByArgument {
-        case networks, operators, pipeline, startup
+        case networks, operators, pipeline, startup, sdxl
     }
 
     @OptionGroup var common: CommonOptions
@@ -30,6 +30,17 @@ struct SpeedCommand: AsyncParsableCommand {
 
     @Option(help: "Frames of the whole pipeline.")
     var frames = 25
+
+    @Option(help: "A model of SDXL's full size. (default: .deps/sdxl-random, 5 GB, made where it is not there)")
+    var sdxl: String?
+
+    @Option(
+        name: .customLong("size"),
+        help: ArgumentHelp("Frames for SDXL, height x width in multiples of 64; may be repeated, the first is the networks' too.", valueName: "HxW"))
+    var sizes: [FrameSize] = []
+
+    @Flag(help: "Restore whole videos with SDXL on a CPU, too: hours. On a GPU that is always done.")
+    var wholeVideos = false
 
     mutating func validate() throws {
         guard runs >= 1, denseFrames >= 1, frames >= 1 else { throw ValidationError("--runs and the numbers of frames are 1 or more.") }
@@ -75,7 +86,22 @@ struct SpeedCommand: AsyncParsableCommand {
             let truth = try await common.frames(frames, height: 352, width: 640)
             try await bench.pipeline(model: model, truth: truth, into: &report)
         case .startup: try bench.startup(into: &report)
+        case .sdxl:
+            let sizes = sizes.isEmpty ? [FrameSize(height: 768, width: 1280), .init(height: 1280, width: 768), .init(height: 1024, width: 1024)] : sizes
+            try bench.fullSize(
+                model: fullSizeModel(), sizes: sizes, frames: frames, wholeVideos: wholeVideos || bench.device != .cpu, into: &report)
         }
+    }
+}
+
+extension SpeedCommand {
+    private func fullSizeModel() throws -> URL {
+        let folder = URL(fileURLWithPath: sdxl ?? ".deps/sdxl-random")
+        if sdxl == nil, !FileManager.default.fileExists(atPath: folder.path) {
+            note("  making \(folder.path), a model of SDXL's size with random weights")
+            _ = try Child.time([Child.program, "models", "random", "sdxl", folder.path, "--seed", "1"])
+        }
+        return folder
     }
 }
 

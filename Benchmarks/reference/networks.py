@@ -5,6 +5,8 @@ Started by visionxl-bench. Reads one JSON request a line from standard input, an
   {"op": "unet" | "encode" | "decode", "folder": ..., "format": ..., "dtype": ..., "input": TENSOR,
    "height": H, "width": W, "timestep": t, "output": PATH or nothing}                                -> {"seconds": s}
   {"op": "sr4", ..., "input": MEASUREMENT, "noise": TENSOR, "output": ...}                            -> {"seconds": s, "peak": bytes}
+  {"op": "authors", "folder": ..., "dtype": ..., "task": "deblur", "input": MEASUREMENT}              -> {"seconds": s, "peak": bytes}
+  {"op": "forget"}: lets go of all networks and tensors                                               -> {}
 TENSOR is {"path": raw float32, "shape": [...]}. Reading, writing and loading are not timed unless they are the work.
 """
 
@@ -15,6 +17,7 @@ import os
 import sys
 import time
 
+import authors
 import numpy
 import operators
 import torch
@@ -40,11 +43,12 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def load(request):
-    return visionxl.Model(request["folder"], device, getattr(torch, request["dtype"]), FORMATS[request["format"]])
+    kind = authors.GuidedModel if request["op"] == "authors" else visionxl.Model
+    return kind(request["folder"], device, getattr(torch, request["dtype"]), FORMATS[request.get("format", "contiguous")])
 
 
 def model(request):
-    key = request["folder"], request["format"], request["dtype"]
+    key = request["op"] == "authors", request["folder"], request.get("format"), request["dtype"]
     if key not in models:
         models[key] = load(request)
     return models[key]
@@ -58,7 +62,9 @@ def tensor(description):
 
 
 def peak_memory():
-    """Of this process's own memory: ru_maxrss begins with that of the process that started it."""
+    """The GPU's that torch took; on a CPU of this process's own memory: ru_maxrss begins with that of the process that started it."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
     with contextlib.suppress(OSError), open("/proc/self/status") as file:
         for line in file:
             if line.startswith("VmHWM:"):
@@ -70,6 +76,13 @@ def peak_memory():
 
 def answer(request):
     op = request["op"]
+    if op == "forget":
+        models.clear()
+        tensors.clear()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        return {}
     if op == "load":
         began = time.perf_counter()
         load(request)
@@ -80,6 +93,8 @@ def answer(request):
     if op == "sr4":
         noise = tensor(request["noise"])
         work = lambda: visionxl.restore(m, operators.Pooling(4), x, lambda i: noise[i])
+    elif op == "authors":
+        work = lambda: authors.restore(m, request["task"], x)
     else:
         x = x.to(m.dtype).contiguous(memory_format=m.memory_format)
         if op == "unet":

@@ -131,7 +131,7 @@ struct RestoreCommand: AsyncParsableCommand {
             solver.passes = plan.passes
             solver.onSmallerPasses = { Console.note($0) }
             var problem = WindowProblem(degradation: degradation, height: height, width: width, mask: mask)
-            var display = ProgressDisplay(windowCount: windows.windowCount)
+            var display = ProgressDisplay(windowCount: windows.windowCount) { device.memory().map { $0.total - $0.free } }
             let depth = bits
             var index = 0
             while let measured = try await windows.next() {
@@ -144,6 +144,7 @@ struct RestoreCommand: AsyncParsableCommand {
                 }
                 let number = index
                 let shown = display
+                let started = Date()
                 let (problem, current) = (problem, solver)
                 let result = try await onThread { checkCancellation in
                     var display = shown
@@ -154,6 +155,7 @@ struct RestoreCommand: AsyncParsableCommand {
                     return (result, display, try VideoFrame.frames(of: result.frames, bitDepth: depth))
                 }
                 display = result.1
+                log.restoringSeconds += Date().timeIntervalSince(started)
                 // What did not fit once will not the next time.
                 if let fitted = result.0.passes, fitted != solver.passes {
                     solver.passes = fitted
@@ -165,6 +167,7 @@ struct RestoreCommand: AsyncParsableCommand {
                 index += 1
             }
             display.finish()
+            log.peakDeviceMemoryBytes = display.peakDeviceMemory
             try await writer.finish()
         } catch {
             await writer.cancel()
@@ -175,7 +178,8 @@ struct RestoreCommand: AsyncParsableCommand {
         if let json { try JSONFile.write(log, to: json) }
         Console.note(
             "\(output): \(log.frameCount) frames in \(Usage.describe(seconds: log.seconds)), peak memory "
-                + Usage.describe(bytes: log.peakMemoryBytes))
+                + Usage.describe(bytes: log.peakMemoryBytes)
+                + (log.peakDeviceMemoryBytes.map { ", of the GPU " + Usage.describe(bytes: $0) } ?? ""))
     }
 }
 
@@ -317,11 +321,15 @@ struct RestorationLog: Encodable {
     /// For each window, |Y - A(X)| / |Y| before and after each data step.
     var residuals: [[RestorationProgress.Residual]] = []
     var seconds = 0.0
+    /// Of these, from a window's measurement to its frames: without reading, writing and loading the model.
+    var restoringSeconds = 0.0
     /// What was expected to be needed.
     var memory: MemoryPlan
     /// What went through the networks at once in the end.
     var passes: PassSizes
     var peakMemoryBytes = 0
+    /// Of a GPU's own memory, what other programs held included; absent on a CPU.
+    var peakDeviceMemoryBytes: Int?
 
     init(
         input: String, output: String, degradation: Degradation, options: RestorationOptions, window: Int, height: Int, width: Int,
