@@ -57,6 +57,40 @@ extension LinearOperator {
         return try solve(measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations)
     }
 
+    /// The proximal point for an error of the start that is not known but found in the measurement, for each range of singular vectors and
+    /// each frame on its own.
+    ///
+    /// The components of Y - A start along A's left singular vectors are the start's error times the singular value s, and the noise; the
+    /// mean square of 20 x 20 neighbouring ones less sigma_y^2, over the mean of s^2, gives the error tau^2, and Wiener's weight
+    /// s tau^2 / (s^2 tau^2 + sigma_y^2) takes the place of a ratio that is the same everywhere. For a blur the components are frequencies,
+    /// for an average over time alone they are its frequencies in parts of the picture, else they are parts of the picture. Where s is too
+    /// small for an error within the bounds to show, the components are all noise, and where that is more than `noise` it is believed: a
+    /// kernel that is not quite the true one, or rounded frames of a still scene, cannot be taken for detail.
+    ///
+    /// Bounds of the same value, and operators without a closed form (for these, the lower bound), give the ratio bound^2 / noise^2. Cost: as
+    /// `proximal` in closed form.
+    /// - Parameters:
+    ///   - measurement: Y, float32 or float64, finite.
+    ///   - start: of the shape that A makes Y's shape from, of Y's type, finite.
+    ///   - noise: sigma_y, above 0, in Y's units. What lies below Y's rounding errors counts as these.
+    ///   - error: bounds for tau, above 0, in the units of X.
+    /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
+    public func proximal(_ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>) throws -> Tensor {
+        guard noise > 0, noise.isFinite else { throw ProblemError.invalidParameter("The noise is a number above 0, not \(noise).") }
+        guard error.lowerBound > 0, error.upperBound.isFinite else {
+            throw ProblemError.invalidParameter("The start's error lies between numbers above 0, not between \(error.lowerBound) and \(error.upperBound).")
+        }
+        try check(measurement, start)
+        guard error.lowerBound < error.upperBound, let form = try separated(for: start.shape), form.isExact else {
+            return try proximal(measurement, around: start, ratio: (error.lowerBound / noise) * (error.lowerBound / noise))
+        }
+        let norm = try form.norm()
+        let rounding = measurement.dtype.epsilon * norm * norm * error.lowerBound * error.lowerBound
+        let measured = MeasuredError(
+            noise: max(noise * noise, rounding), bounds: error, mask: try form.mask?.to(measurement.dtype).to(measurement.device))
+        return try closed(form, SpectralFilter(ratio: .nan, measured: measured), measurement, start)
+    }
+
     /// The least-squares solution nearest to the start: X0 + A^+ (Y - A X0), A^+ the Moore-Penrose inverse. A X is then the part of Y that A
     /// can make, and X - X0 is orthogonal to what A does not see.
     ///

@@ -99,6 +99,11 @@ extension Tensor {
             .bool(true), .none)
     }
 
+    /// Means of `height` x `width` blocks of nearly the same size, which overlap by a row or a column where they do not divide the picture.
+    public func averagePooled(toHeight height: Int, width: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::_adaptive_avg_pool2d", "", .tensor(self), .ints([height, width]))
+    }
+
     /// Maxima of `size` x `size` windows.
     public func maxPooled(_ size: Int, stride: Int) throws(TensorError) -> Tensor {
         try Self.dispatch(

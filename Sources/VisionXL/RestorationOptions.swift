@@ -9,8 +9,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var dataStep = DataStep.proximal
     /// l: conjugate-gradient steps of each data step.
     public var conjugateGradientSteps = 10
-    /// c of a proximal data step: s_t = c sqrt((1 - abar) / abar) is the error that the prior's frames are thought to have.
-    public var priorError = 0.4
+    /// Bounds for c of a proximal data step: the error of the prior's frames is s_t = c sqrt((1 - abar) / abar), with the c that the
+    /// measurement shows, for each range of frequencies (or part of the picture) and frame on its own. The same value twice fixes it.
+    public var priorError = 0.4...2
     /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off.
     public var lowPass = 2.0.squareRoot()
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
@@ -137,16 +138,6 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case independentPureNoise = "independent-pure-noise"
     }
 
-    /// s_t^2 / sigma_y^2, the weight of the measurement in a proximal data step.
-    /// - Parameters:
-    ///   - measurementNoise: sigma_y.
-    ///   - noiseToSignal: sqrt((1 - abar) / abar) of the timestep.
-    func proximalRatio(measurementNoise: Double, noiseToSignal: Double) -> Double {
-        let error = priorError * noiseToSignal
-        let noise = max(measurementNoise, Self.leastMeasurementNoise)
-        return error * error / (noise * noise)
-    }
-
     /// h of the steadying filter; 0 for none.
     func steadyingStrength(measurementNoise: Double, noiseToSignal: Double) -> Double {
         let ofPrior = 0.02 * noiseToSignal
@@ -169,7 +160,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             "A start from pure noise walks the whole schedule: tau must be 1, and is \(tau).")
         try check(conjugateGradientSteps >= 0, "The number of conjugate-gradient steps must not be negative.")
         try check(finalConsistencySteps >= 0, "The number of final conjugate-gradient steps must not be negative.")
-        try check(priorError > 0 && priorError.isFinite, "The prior's error must be above 0, and is \(priorError).")
+        try check(
+            priorError.lowerBound > 0 && priorError.upperBound.isFinite,
+            "The prior's error must be above 0, and is \(priorError.lowerBound) to \(priorError.upperBound).")
         try check(steadiness >= 0 && steadiness.isFinite, "The steadiness must be 0 or more, and is \(steadiness).")
         try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")
         try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")

@@ -130,9 +130,12 @@ extension Solver {
             return solution
         }
 
-        /// argmin |Y - A X|^2 / sigma_y^2 + |X - Xhat|^2 / s_t^2 with s_t = c sqrt((1 - abar) / abar).
+        /// argmin |Y - A X|^2 / sigma_y^2 + |X - Xhat|^2 / s_t^2 with s_t = c sqrt((1 - abar) / abar), c from the measurement.
         private func proximalPoint(from Xhat: Tensor, _ t: Int) throws -> (Tensor, RestorationProgress.Residual) {
-            let solution = try A.proximal(Y, around: Xhat, ratio: options.proximalRatio(measurementNoise: measurementNoise, noiseToSignal: schedule.noiseToSignal(t)))
+            let (c, unit) = (options.priorError, schedule.noiseToSignal(t))
+            let solution = try A.proximal(
+                Y, around: Xhat, noise: max(measurementNoise, RestorationOptions.leastMeasurementNoise),
+                error: c.lowerBound * unit...c.upperBound * unit)
             let measured = try Y.norm()
             let scale = measured > 0 ? measured : 1
             return (

@@ -219,8 +219,11 @@ struct AlgorithmOptions: ParsableArguments {
         help: "What holds the frames to the measurement: cg (the paper's steps) or proximal, which weighs the measurement by its noise. (default: \(RestorationOptions().dataStep.rawValue))")
     var dataStep: RestorationOptions.DataStep?
 
-    @Option(help: "c: a proximal data step takes the prior's frames to be c sqrt((1 - abar) / abar) wrong, in pixels of [-1, 1].")
-    var priorError = RestorationOptions().priorError
+    @Option(
+        help: ArgumentHelp(
+            "c: a proximal data step takes the prior's frames to be c sqrt((1 - abar) / abar) wrong, in pixels of [-1, 1]; what the measurement shows between two bounds, or a number.",
+            valueName: "low:high"))
+    var priorError = PriorErrorArgument(bounds: RestorationOptions().priorError)
 
     @Option(help: "l: conjugate-gradient steps at each timestep, for --data-step cg. (default: \(RestorationOptions().conjugateGradientSteps))")
     var cgSteps: Int?
@@ -281,7 +284,7 @@ struct AlgorithmOptions: ParsableArguments {
         options.steps = steps
         options.tau = tau
         if let dataStep { options.dataStep = dataStep }
-        options.priorError = priorError
+        options.priorError = priorError.bounds
         if let cgSteps { options.conjugateGradientSteps = cgSteps }
         if let lowPass { options.lowPass = lowPass }
         options.lowPassTaps = lowPassTaps

@@ -90,3 +90,20 @@ struct FrameRange: ExpressibleByArgument, Equatable {
         }
     }
 }
+
+/// Bounds of the prior's error: "0.4:2", or "0.4" for the same value twice.
+struct PriorErrorArgument: ExpressibleByArgument, Equatable {
+    var bounds: ClosedRange<Double>
+
+    init(bounds: ClosedRange<Double>) { self.bounds = bounds }
+
+    init?(argument: String) {
+        let values = argument.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) }
+        guard 1...2 ~= values.count, let lower = values[0], let upper = values[values.count - 1], lower <= upper else { return nil }
+        bounds = lower...upper
+    }
+
+    var defaultValueDescription: String {
+        bounds.lowerBound == bounds.upperBound ? "\(bounds.lowerBound)" : "\(bounds.lowerBound):\(bounds.upperBound)"
+    }
+}

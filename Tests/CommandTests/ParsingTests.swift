@@ -116,9 +116,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         expected.dataStep = .conjugateGradients
         expected.firstEstimate = .measurement
         expected.steadiness = 0.5
-        expected.priorError = 0.7
+        expected.priorError = 0.7...0.7
         #expect(command.algorithm.options == expected)
         #expect(command.noise == .sigma(0.05))
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--prior-error", "0.3:1").algorithm.options.priorError == 0.3...1)
     }
 
     @Test(arguments: [
@@ -343,6 +344,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--noise", "much"], "--noise"),
         (["restore", "a", "-o", "b", "--noise=-1"], "--noise"),
         (["restore", "a", "-o", "b", "--prior-error", "0"], "prior's error"),
+        (["restore", "a", "-o", "b", "--prior-error", "2:1"], "--prior-error"),
+        (["restore", "a", "-o", "b", "--prior-error", "1:inf"], "prior's error"),
+        (["restore", "a", "-o", "b", "--prior-error", "0.1:0.2:0.3"], "--prior-error"),
+        (["restore", "a", "-o", "b", "--prior-error", "nan:nan"], "--prior-error"),
         (["restore", "a", "-o", "b", "--paper", "--data-step", "proximal"], "--paper"),
         (["restore", "a", "-o", "b", "--frames", "8:3"], "--frames"),
         (["degrade", "a", "-o", "b", "--task", "blur"], "deblur"),

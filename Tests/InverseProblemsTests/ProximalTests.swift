@@ -210,6 +210,135 @@ import Testing
     }
 }
 
+/// Laws of `proximal` with an error that the measurement shows.
+@Suite struct MeasuredErrorTests {
+    /// A truth, a measurement of it with white noise, and a start with a white error or one of low frequencies.
+    struct Case {
+        var truth, measurement, start: Tensor
+
+        init(_ problem: any LinearOperator, shape: [Int], noise: Double, error: Double, isSmooth: Bool = false) throws {
+            truth = try random(shape, seed: 1)
+            measurement = try problem.apply(truth)
+            try measurement.add(random(measurement.shape, seed: 2), times: noise)
+            var wrong = try random(shape, seed: 3)
+            if isSmooth { wrong = try GaussianBlur(size: 13, sigma: 2, boundary: .circular).apply(wrong) }
+            start = try truth.adding(wrong, times: error)
+        }
+
+        func error(_ x: Tensor) throws -> Double { try (x - truth).norm() }
+    }
+
+    static let height = 64, width = 80
+
+    @Test(arguments: Degradation.tasks) func findsAWhiteError(task: String) throws {
+        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        for (noise, error) in [(0.1, 0.3), (0.01, 0.05), (0.3, 0.6)] {
+            let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: noise, error: error)
+            func fixed(_ error: Double) throws -> Double {
+                try sample.error(problem.proximal(sample.measurement, around: sample.start, ratio: error * error / (noise * noise)))
+            }
+            let bounds = error / 10...error * 5
+            let found = try sample.error(problem.proximal(sample.measurement, around: sample.start, noise: noise, error: bounds))
+            let (known, low, high) = (try fixed(error), try fixed(bounds.lowerBound), try fixed(bounds.upperBound))
+            #expect(found < 1.02 * known && found < low && found < high, "\(noise): \(found), \(known), \(low), \(high)")
+        }
+    }
+
+    /// Where the error is another one at every frequency no single ratio does as well.
+    @Test(arguments: [1.0, 2]) func findsAnErrorOfLowFrequencies(sigma: Double) throws {
+        let problem = try GaussianBlur(size: 13, sigma: sigma)
+        let sample = try Case(problem, shape: [2, 3, 120, 160], noise: 0.02, error: 1, isSmooth: true)
+        let found = try sample.error(problem.proximal(sample.measurement, around: sample.start, noise: 0.02, error: 1e-3...1))
+        for error in [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] {
+            let fixed = try sample.error(problem.proximal(sample.measurement, around: sample.start, ratio: error * error / 4e-4))
+            #expect(found < 0.99 * fixed, "\(error): \(found), \(fixed)")
+        }
+    }
+
+    /// The error is believed within the bounds only.
+    @Test func keepsToTheBounds() throws {
+        let problem = try Mask.random(ratio: 0.5, seed: 1, height: 40, width: 60)
+        let sample = try Case(problem, shape: [2, 3, 40, 60], noise: 0.1, error: 0.3)
+        for (bounds, ratio) in [(0.01...0.1, 1), (0.6...2, 36)] as [(ClosedRange<Double>, Double)] {
+            let x = try problem.proximal(sample.measurement, around: sample.start, noise: 0.1, error: bounds)
+            #expect(try relativeDistance(x, problem.proximal(sample.measurement, around: sample.start, ratio: ratio)) < 1e-6)
+        }
+    }
+
+    /// Five times the noise that was said: what a blur does not let through tells.
+    @Test func noiseShowsWhereABlurLetsNothingThrough() throws {
+        for problem in [try GaussianBlur(size: 13, sigma: 2), try Degradation(task: "deblur+").operator(height: 64, width: 80)] as [any LinearOperator] {
+            let sample = try Case(problem, shape: [7, 3, 64, 80], noise: 0.05, error: 0.2)
+            func error(_ noise: Double) throws -> Double {
+                try sample.error(problem.proximal(sample.measurement, around: sample.start, noise: noise, error: 0.1...0.4))
+            }
+            let (found, known) = (try error(0.01), try error(0.05))
+            let fixed = try sample.error(problem.proximal(sample.measurement, around: sample.start, ratio: 400))
+            #expect(fixed > 1.01 * known && found < known + 0.1 * (fixed - known), "\(found), \(known), \(fixed)")
+        }
+    }
+
+    @Test func equalBoundsAreARatio() throws {
+        for task in Degradation.tasks {
+            let problem = try Degradation(task: task).operator(height: 16, width: 24)
+            let sample = try Case(problem, shape: [3, 3, 16, 24], noise: 0.1, error: 0.3)
+            let expected = try problem.proximal(sample.measurement, around: sample.start, ratio: 25)
+            let x = try problem.proximal(sample.measurement, around: sample.start, noise: 0.1, error: 0.5...0.5)
+            #expect(try relativeDistance(x, expected) == 0)
+            // Nor can an operator of unknown singular vectors tell errors apart.
+            let veiled = try Veiled(problem).proximal(sample.measurement, around: sample.start, noise: 0.1, error: 0.5...2)
+            #expect(try relativeDistance(veiled, expected) < 2e-5)
+        }
+    }
+
+    /// A frame has the same solution alone and among others, however these went wrong, where the operator does not mix them.
+    @Test(arguments: ["deblur", "sr4", "inpaint"]) func framesStandAlone(task: String) throws {
+        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let sample = try Case(problem, shape: [3, 3, Self.height, Self.width], noise: 0.1, error: 0.3)
+        var start = sample.start
+        try start.replace(along: 0, from: 0, with: start.rows(0..<1) * 3)
+        let x = try problem.proximal(sample.measurement, around: start, noise: 0.1, error: 0.1...1)
+        let alone = try problem.proximal(sample.measurement.rows(2..<3), around: start.rows(2..<3), noise: 0.1, error: 0.1...1)
+        #expect(try relativeDistance(x.rows(2..<3), alone) < 1e-6)
+    }
+
+    @Test(arguments: Degradation.tasks) func bothTypesAgree(task: String) throws {
+        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        for noise in [1e-3, 0.1] {
+            let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: noise, error: 0.3)
+            let x = try problem.proximal(sample.measurement, around: sample.start, noise: noise, error: 0.1...1)
+            let exact = try problem.proximal(
+                sample.measurement.to(.float64), around: sample.start.to(.float64), noise: noise, error: 0.1...1)
+            #expect(try relativeDistance(x.to(.float64), exact) < 1e-4, "\(noise)")
+        }
+    }
+
+    /// No noise worth the name: the measurement is reached as far as float32 goes.
+    @Test(arguments: ["sr4", "inpaint", "sr4+", "inpaint+"]) func anExactMeasurementIsMet(task: String) throws {
+        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: 0, error: 0.3)
+        let x = try problem.proximal(sample.measurement, around: sample.start, noise: 1e-9, error: 0.1...1)
+        #expect(try relativeDistance(problem.apply(x), sample.measurement) < 1e-3)
+    }
+
+    @Test func badArgumentsAreRefused() throws {
+        let (x, y) = (try random([1, 3, 8, 8], seed: 1), try random([1, 3, 2, 2], seed: 1))
+        let problem = try AveragePooling(factor: 4)
+        for noise in [0, -1, .nan, .infinity] {
+            #expect(throws: ProblemError.self) { try problem.proximal(y, around: x, noise: noise, error: 0.1...1) }
+        }
+        for error in [0...1, -1...1, 1...Double.infinity] {
+            #expect(throws: ProblemError.self) { try problem.proximal(y, around: x, noise: 0.1, error: error) }
+        }
+        #expect(throws: ProblemError.shapeMismatch(what: "start", shape: [1, 3, 2, 2], expected: [1, 3, 8, 8])) {
+            try problem.proximal(y, around: y, noise: 0.1, error: 0.1...1)
+        }
+        #expect(throws: ProblemError.notFinite("measurement")) {
+            try problem.proximal(.full([1, 3, 2, 2], .nan), around: x, noise: 0.1, error: 0.1...1)
+        }
+    }
+}
+
 /// Laws of `pseudoinverse`.
 @Suite struct PseudoinverseTests {
     /// Operators whose singular values all lie above a tenth of the largest, or at 0 but for rounding.
