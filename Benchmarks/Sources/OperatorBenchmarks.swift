@@ -77,6 +77,14 @@ extension Bench {
                         return time
                     }, solving("ours", A),
                 ]), "CG, 10 steps at most", String(format: "residual %.0e; ", residual) + describe("ours"))
+            // The step of a restoration: 8 bits' noise, the prior's error found in the measurement.
+            row(
+                "data step, error measured",
+                try repetitions.alternate([
+                    {
+                        try seconds(on: device) { _ = try A.proximal(y, around: start, noise: 2.0 / 255 / 12.0.squareRoot(), error: 0.04...0.2) }
+                    }, solving("ours", A),
+                ]), "CG, 10 steps at most", describe("ours"))
         }
         if A.symmetrizer != nil, !denseBlur {
             row(
