@@ -67,6 +67,9 @@ extension LinearOperator {
     /// small for an error within the bounds to show, the components are all noise, and where that is more than `noise` it is believed: a
     /// kernel that is not quite the true one, or rounded frames of a still scene, cannot be taken for detail.
     ///
+    /// A mean over k x k pixels loses less of the start's error than it would if pixels' errors had nothing to do with each other: there the
+    /// lower bound counts for sqrt(sqrt(k)) times as much.
+    ///
     /// Bounds of the same value, and operators without a closed form (for these, the lower bound), give the ratio bound^2 / noise^2. Cost: as
     /// `proximal` in closed form.
     /// - Parameters:
@@ -87,7 +90,8 @@ extension LinearOperator {
         let norm = try form.norm()
         let rounding = measurement.dtype.epsilon * norm * norm * error.lowerBound * error.lowerBound
         let measured = MeasuredError(
-            noise: max(noise * noise, rounding), bounds: error, mask: try form.mask?.to(measurement.dtype).to(measurement.device))
+            noise: max(noise * noise, rounding), bounds: min(error.lowerBound * form.errorGrowth, error.upperBound)...error.upperBound,
+            mask: try form.mask?.to(measurement.dtype).to(measurement.device))
         return try closed(form, SpectralFilter(ratio: .nan, measured: measured), measurement, start)
     }
 

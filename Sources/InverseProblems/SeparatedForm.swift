@@ -320,6 +320,10 @@ extension SeparatedForm {
     private var blocks: (height: Int, width: Int) { (rows.blockSize, columns.blockSize) }
     private var area: Double { Double(blocks.height * blocks.width) }
 
+    /// sqrt(sqrt(k)) for means over k x k pixels, 1 without pooling: how much larger a prior's error is along the pooling's right singular
+    /// vectors than at pixels. The errors of neighbouring pixels are alike (alike in all of a block they would give k, independent ones 1).
+    var errorGrowth: Double { area.squareRoot().squareRoot().squareRoot() }
+
     /// Whether frames are mixed and pixels at most pooled.
     private var keepsPixelsInBlocks: Bool {
         for case .matrix in [rows, columns] { return false }

@@ -34,23 +34,19 @@ extension Solver.Run {
         }
     }
 
-    /// What the measurement tells without a network: plug-and-play restoration whose denoiser is a Gaussian filter, wide at first. It
-    /// fills holes from their surroundings; an inversion of frames with holes keeps them.
+    /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
+    /// frames with holes keeps them; else the proximal point alone.
     private func smoothEstimate(_ Y: Tensor, from start: Tensor) throws -> Tensor {
-        // The error, in units of [-1, 1], that a frame smoothed by a few pixels is thought to have.
+        // The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
         let error = 0.1
         let noise = Swift.max(measurementNoise, RestorationOptions.leastMeasurementNoise)
         let ratio = error * error / (noise * noise)
         func proximal(_ X: Tensor) throws -> Tensor { try A.solveProximal(Y, around: X, ratio: ratio, iterations: 20).solution }
-        var X = try proximal(start)
-        for sigma in [8.0, 8, 4, 4, 2, 2, 1, 1] {
-            let smooth = try proximal(GaussianBlur.lowPass(sigma: sigma).apply(X))
-            let change = try (smooth - X).norm()
-            X = smooth
-            // An operator without holes leaves nothing to fill.
-            if try change <= 0.005 * X.norm() { break }
-        }
-        return X
+        let X = try proximal(start)
+        // What smoothing takes away and the measurement does not bring back is not measured.
+        let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
+        if try (smooth - X).norm() <= 0.005 * X.norm() { return smooth }
+        return try minimizeFrameVariation(A, measurement: Y, start: smooth, noise: noise)
     }
 
     /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.
