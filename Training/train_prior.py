@@ -5,7 +5,8 @@
 The learning rate warms up and then follows a cosine that ends when the time (--minutes) or the number of updates
 (--steps) is used up. With --steps a run depends on the seed alone; with --minutes the crops and the noise do, and the
 learning rate follows the clock. The work is saved to --checkpoint from time to time; --resume goes on from there, within
-the same schedule, and --restart begins a new schedule from the checkpoint's weights.
+the same schedule, and --restart begins a new schedule from the checkpoint's weights. --begin-with takes codec, size and weights
+from a model folder instead, for training on where no checkpoint is left, or with other pictures.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import network as networks
 import optimizers
 import patch_codec
 import pictures
+import prior
 from noise_schedule import SOLVER_TIMESTEPS, TRAIN_STEPS, abar_table
 
 #: Most training happens where the solver works (timesteps 1...281), the rest keeps the network a whole diffusion model.
@@ -84,6 +86,7 @@ def arguments():
     parser.add_argument("--log", default="prior-training.jsonl", help="one JSON object a line: loss, held-out PSNR")
     parser.add_argument("--resume", action="store_true", help="go on within the checkpoint's schedule")
     parser.add_argument("--restart", action="store_true", help="a new schedule from the checkpoint's averaged weights")
+    parser.add_argument("--begin-with", metavar="MODEL", help="a model folder whose codec and weights to start from")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument("--seed", type=int, default=0)
@@ -106,6 +109,8 @@ def arguments():
     options = parser.parse_args()
     if not options.minutes and not options.steps:
         parser.error("say how long to train: --minutes or --steps")
+    if options.begin_with and (options.resume or options.restart):
+        parser.error("a checkpoint has weights of its own: leave out --begin-with")
     return options
 
 
@@ -132,11 +137,17 @@ def main():
     if saved:
         codec = patch_codec.PatchCodec(saved["codec"], saved["scaling_factor"])
         options.widths, options.layers = saved["widths"], saved["layers"]
+    elif options.begin_with:
+        start = prior.Prior(options.begin_with)
+        codec, config = start.codec, start.network.config
+        options.widths, options.layers = tuple(config.block_out_channels), config.layers_per_block
     else:
         codec = patch_codec.fit(train, options.patch, options.channels, seed=options.seed)
         codec.scaling_factor = options.scaling_factor
     network = networks.build(codec.channels, options.widths, options.layers)
-    if not saved:
+    if options.begin_with:
+        network.load_state_dict(start.network.state_dict())
+    elif not saved:
         sample = torch.from_numpy(sampler.batch(64, 0)).float() / 127.5 - 1
         moment = codec.encode(sample).square().mean((0, 2, 3))
         level = abar[WORKING_RANGE // 3]
@@ -174,7 +185,7 @@ def main():
         copy.load_state_dict(average.weights)
         return copy.to(device, memory_format=layout).eval()
 
-    log(event="start", options={k: v for k, v in vars(options).items() if k not in ("data", "cache", "out", "checkpoint", "log")},
+    log(event="start", options={k: v for k, v in vars(options).items() if k not in ("data", "cache", "out", "checkpoint", "log", "begin_with")},
         pictures=len(train), held_out=len(held), teraflops_per_megapixel=round(networks.teraflops(network, codec.patch), 4),
         parameters=sum(p.numel() for p in network.parameters()))
     forward = torch.compile(network) if options.compile else network

@@ -110,7 +110,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         /// The measurement, enlarged where it is smaller (the paper's).
         case measurement
-        /// The smoothest frames that the measurement allows, found without a network (Docs/DataStep.md).
+        /// The frames of least variation that the measurement allows, found without a network (Docs/DataStep.md).
         case smooth
     }
 

@@ -265,6 +265,17 @@ import Testing
         }
     }
 
+    /// The lower bound is that of pixels' errors; means of 4 x 4 pixels have twice the square of it.
+    @Test func meansHaveMoreOfTheError() throws {
+        let problem = try AveragePooling(factor: 4)
+        let sample = try Case(problem, shape: [2, 3, 80, 80], noise: 0.1, error: 1e-3)
+        for (bounds, ratio) in [(0.05...1, 0.5), (0.05...0.06, 0.36)] as [(ClosedRange<Double>, Double)] {
+            let x = try problem.proximal(sample.measurement, around: sample.start, noise: 0.11, error: bounds)
+            let expected = try problem.proximal(sample.measurement, around: sample.start, ratio: ratio / 1.21)
+            #expect(try relativeDistance(x, expected) < 1e-6)
+        }
+    }
+
     /// Five times the noise that was said: what a blur does not let through tells.
     @Test func noiseShowsWhereABlurLetsNothingThrough() throws {
         for problem in [try GaussianBlur(size: 13, sigma: 2), try Degradation(task: "deblur+").operator(height: 64, width: 80)] as [any LinearOperator] {
