@@ -26,10 +26,12 @@ public func minimizeFrameVariation(
         guard value > 0, value.isFinite else { throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).") }
     }
     guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).") }
+    let shape = try problem.inputShape(for: Y.shape)
+    guard start.shape == shape else { throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape) }
     // |D|^2 < 8.
     let (ratio, dualStep) = (step / (weight * noise * noise), 1 / (8 * step))
-    let neighbours = Neighbours.all(start.shape).filter { $0.axis != 0 }
-    var u = try neighbours.map { try Tensor.zeros($0.shape(in: start.shape), dtype: start.dtype, device: start.device) }
+    let neighbours = Neighbours.all(shape).filter { $0.axis != 0 }
+    var u = try neighbours.map { try Tensor.zeros($0.shape(in: shape), dtype: start.dtype, device: start.device) }
     var (X, ahead) = (start, start)
     for _ in 0..<iterations {
         var target = try X.copied()
