@@ -19,7 +19,9 @@ extension Bench {
         // What the script in Python has too.
         var options = RestorationOptions()
         options.dataStep = .conjugateGradients
+        options.start = .firstFrameInversion
         options.firstEstimate = .measurement
+        options.lowPass = 2.0.squareRoot()
         options.steadiness = 0
         try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
     }

@@ -6,8 +6,8 @@
 The clip is that of `make setup`: Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0; its frames from 32 on,
 shrunk by averaging. Both go to Tests/VisionXLTests/Fixtures.
 
-visionxl.safetensors: Algorithm 1 with the built-in prior, seed 1, the other numbers as `--data-step cg --first-estimate measurement
---steadiness 0` has them; 8 frames of 48x64.
+visionxl.safetensors: Algorithm 1 with the built-in prior, seed 1, the other numbers as `--data-step cg --start inversion
+--first-estimate measurement --steadiness 0 --lambda 1.4142135623730951` has them; 8 frames of 48x64.
     TASK.measurement   uint8 (8, 3, h, w): Y = value 2/255 - 1, for the tasks sr4+, deblur+ and inpaint (mask of seed 0, holes at 128
                        in the file: what stands there must be masked away)
     TASK.frames        float32 (2, 3, 48, 64): frames 0 and 4 of the result

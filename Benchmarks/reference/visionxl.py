@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 
 @dataclasses.dataclass
 class Options:
-    """The numbers of Algorithm 1 as `visionxl restore --data-step cg --first-estimate measurement --steadiness 0` has them."""
+    """The numbers of Algorithm 1 as `visionxl restore --data-step cg --start inversion --first-estimate measurement --steadiness 0 --lambda 1.4142135623730951` has them."""
 
     steps: int = 25  # T
     tau: float = 0.3  # tau / T
@@ -272,7 +272,7 @@ def main():
     parser.add_argument("--task", required=True, choices=operators.TASKS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mask-seed", type=int, default=0)
-    parser.add_argument("--paper", action="store_true", help="the paper's start and result; without it those of --data-step cg --first-estimate measurement --steadiness 0")
+    parser.add_argument("--paper", action="store_true", help="the paper's start and result; without it those of --data-step cg --start inversion --first-estimate measurement --steadiness 0 --lambda 1.4142135623730951")
     parser.add_argument("--steps", type=int, help="T (25)")
     parser.add_argument("--tau", type=float, help="tau / T (0.3)")
     parser.add_argument("--cg-steps", type=int, help="l (10)")

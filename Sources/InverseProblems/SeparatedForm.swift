@@ -21,15 +21,15 @@ public struct SeparatedForm: Sendable {
     }
 
     /// Whether the singular vectors of T x H x W are those of A, too: a mask spoils them where H or W mix what it keeps with what it removes.
-    var isExact: Bool { mask == nil || keepsPixelsApart }
+    var isExact: Bool { mask == nil || !mixesPixels }
 
-    /// Whether only frames are mixed. A mask commutes with that.
-    private var keepsPixelsApart: Bool { rows == .identity && columns == .identity }
+    /// Whether a pixel of A(X) depends on more than the same pixel of X's frames. A mask commutes with what mixes frames alone.
+    public var mixesPixels: Bool { rows != .identity || columns != .identity }
 
     /// `next` after this, nil where this one's mask would come to lie inside.
     /// - Parameter shape: of the video.
     func followed(by next: SeparatedForm, shape: [Int], products: AxisProducts) throws -> SeparatedForm? {
-        guard mask == nil || next.keepsPixelsApart else { return nil }
+        guard mask == nil || !next.mixesPixels else { return nil }
         var masks = [mask, next.mask].compactMap(\.self)
         if masks.count == 2 { masks = [try masks[0] * masks[1]] }
         let frames = [frames, next.frames].compactMap(\.self)

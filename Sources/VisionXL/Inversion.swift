@@ -9,6 +9,10 @@ extension Solver.Run {
         switch options.start {
         case .firstFrameInversion:
             return try repeated(invert(encode(firstEstimate(frames: 0..<1), phase: .inverting)))
+        case .sharedInversion:
+            let latents = try encode(firstEstimate(frames: 0..<frames.count), phase: .inverting)
+            let first = try latents.rows(0..<1)
+            return try ((latents - first) * schedule.alphaBar(timesteps[0]).squareRoot()).adding(invert(first))
         case .everyFrameInversion:
             return try invert(encode(firstEstimate(frames: 0..<frames.count), phase: .inverting))
         case .sharedNoise:

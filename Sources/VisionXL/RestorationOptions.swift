@@ -12,8 +12,10 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Bounds for c of a proximal data step: the error of the prior's frames is s_t = c sqrt((1 - abar) / abar), with the c that the
     /// measurement shows, for each range of frequencies (or part of the picture) and frame on its own. The same value twice fixes it.
     public var priorError = 0.4...2
-    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off.
-    public var lowPass = 2.0.squareRoot()
+    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes the paper's sqrt 2, but
+    /// sqrt(1 + (sigma_y / 0.01)^2) where that is less and the operator leaves pixels apart (a mask, an average over frames): what is exact
+    /// at a pixel needs less smoothing.
+    public var lowPass: Double?
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
     /// How strongly pixels that stand still are averaged over time before each data step: h is this times
@@ -31,7 +33,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Whether latents are samples of the encoder's distribution instead of its mean.
     public var samplesEncoder = false
     /// How the latents at tau are found.
-    public var start = Start.firstFrameInversion
+    public var start = Start.sharedInversion
     /// What of the measurement the start encodes.
     public var firstEstimate = FirstEstimate.smooth
     /// How a measurement of smaller frames is brought to full size for the start.
@@ -56,7 +58,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         options.dataStep = .conjugateGradients
         options.finalConsistencySteps = 0
         options.steadiness = 0
+        options.start = .firstFrameInversion
         options.firstEstimate = .measurement
+        options.lowPass = 2.0.squareRoot()
         options.upsampling = .nearest
         return options
     }
@@ -124,8 +128,11 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
 
     /// How the latents at tau are found.
     public enum Start: String, Sendable, Codable, CaseIterable {
-        /// Batch-consistent inversion: DDIM inversion of the first measured frame, for all frames.
+        /// Batch-consistent inversion: DDIM inversion of the first measured frame, for all frames (the paper's).
         case firstFrameInversion = "inversion"
+        /// Each measured frame with the noise that DDIM inversion finds in the first one: Z_n = z_tau + sqrt(abar) (E(X_n) - E(X_1)). One
+        /// noise for all frames as in batch-consistent inversion, and as many noise predictions, but what has moved is where it belongs.
+        case sharedInversion = "shared-inversion"
         /// Pseudo-batch inversion: DDIM inversion of each measured frame on its own.
         case everyFrameInversion = "frame-inversion"
         /// The first measured frame with one random noise, for all frames.
@@ -136,6 +143,12 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case pureNoise = "pure-noise"
         /// The same with a noise of its own for every frame.
         case independentPureNoise = "independent-pure-noise"
+    }
+
+    func lambda(mixesPixels: Bool, measurementNoise: Double) -> Double {
+        if let lowPass { return lowPass }
+        let noise = mixesPixels ? 1 : Swift.min(measurementNoise / 0.01, 1)
+        return (1 + noise * noise).squareRoot()
     }
 
     /// h of the steadying filter; 0 for none.
@@ -164,7 +177,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             priorError.lowerBound > 0 && priorError.upperBound.isFinite,
             "The prior's error must be above 0, and is \(priorError.lowerBound) to \(priorError.upperBound).")
         try check(steadiness >= 0 && steadiness.isFinite, "The steadiness must be 0 or more, and is \(steadiness).")
-        try check(lowPass >= 0 && lowPass.isFinite, "lambda must be 0 or more, and is \(lowPass).")
+        try check(lowPass.map { $0 >= 0 && $0.isFinite } ?? true, "lambda must be 0 or more, and is \(lowPass ?? 0).")
         try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")
         try check(eta >= 0 && eta <= 1, "eta must be 0 to 1, and is \(eta).")
         try check(exactCodecSteps.map { $0 >= 1 } ?? true, "The last timestep at least must have the full autoencoder.")

@@ -69,6 +69,7 @@ struct WorkMeter {
         let starting: Double =
             switch start {
             case .firstFrameInversion: cost.encoding + steps * cost.prediction
+            case .sharedInversion: n * cost.encoding + steps * cost.prediction
             case .everyFrameInversion: n * (cost.encoding + steps * cost.prediction)
             case .sharedNoise: cost.encoding
             case .independentNoise: n * cost.encoding

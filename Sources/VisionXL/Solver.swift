@@ -59,6 +59,8 @@ extension Solver {
         /// sigma_y.
         let measurementNoise: Double
         let frames: Padding
+        /// Of the low-pass filter.
+        let lambda: Double
         let noise: (Int) throws -> Tensor
         let progress: RestorationProgress.Handler
         var meter: WorkMeter
@@ -169,7 +171,7 @@ extension Solver {
 
         /// Xbar * h_sigma with sigma = lambda sqrt(1 - abar), frame by frame.
         func lowPass(_ X: Tensor, _ t: Int) throws -> Tensor {
-            let sigma = options.lowPass * (1 - schedule.alphaBar(t)).squareRoot()
+            let sigma = lambda * (1 - schedule.alphaBar(t)).squareRoot()
             guard sigma > 0 else { return X }
             return try GaussianBlur.lowPass(sigma: sigma, taps: options.lowPassTaps).apply(X)
         }
@@ -203,6 +205,7 @@ extension Solver.Run {
         Y = try requireMeasurement(measurement, on: prior.device)
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
+        lambda = try options.lambda(mixesPixels: A.separated(for: shape)?.mixesPixels ?? true, measurementNoise: measurementNoise)
         frames = Padding(count: shape[0], height: shape[2], width: shape[3], multiple: prior.frameMultiple)
         let noisy = options.renoising == .shared ? 1 : frames.count
         let latent = prior.latentShape(frames: noisy, height: frames.paddedHeight, width: frames.paddedWidth)

@@ -228,7 +228,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "l: conjugate-gradient steps at each timestep, for --data-step cg. (default: \(RestorationOptions().conjugateGradientSteps))")
     var cgSteps: Int?
 
-    @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off. (default: sqrt 2)")
+    @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off. (default: sqrt 2; down to 1 where pixels are measured exactly)")
     var lowPass: Double?
 
     @Option(help: "The low-pass filter's taps, odd. (default: as many as matter)")
@@ -243,8 +243,8 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "The seed of all noise: the same seed gives the same frames.")
     var seed: UInt64 = 0
 
-    @Option(help: "How the sampling starts.")
-    var start = RestorationOptions.Start.firstFrameInversion
+    @Option(help: "How the sampling starts: each frame with the noise that an inversion of the first one finds, as in the paper from the first frame's inversion for all, or otherwise. (default: \(RestorationOptions().start.rawValue))")
+    var start: RestorationOptions.Start?
 
     @Option(help: "What the start encodes: the measurement, as in the paper, or the smoothest frames that fit it. (default: \(RestorationOptions().firstEstimate.rawValue))")
     var firstEstimate: RestorationOptions.FirstEstimate?
@@ -270,6 +270,7 @@ struct AlgorithmOptions: ParsableArguments {
     mutating func validate() throws {
         if paper && dataStep == .proximal { throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.") }
         if paper && firstEstimate == .smooth { throw ValidationError("--paper starts from the measurement; leave out --first-estimate smooth.") }
+        if paper && start == .sharedInversion { throw ValidationError("--paper starts from the first frame's inversion; leave out --start \(RestorationOptions.Start.sharedInversion.rawValue).") }
         if paper, let steadiness, steadiness > 0 { throw ValidationError("--paper averages nothing over time; leave out --steadiness.") }
         if options.dataStep != .conjugateGradients {
             if cgSteps != nil { throw ValidationError("--cg-steps is for conjugate gradients; add --data-step cg.") }
@@ -291,7 +292,7 @@ struct AlgorithmOptions: ParsableArguments {
         if let steadiness { options.steadiness = steadiness }
         options.eta = eta
         options.seed = seed
-        options.start = start
+        if let start { options.start = start }
         options.samplesEncoder = sampleEncoder
         if let firstEstimate { options.firstEstimate = firstEstimate }
         if let upsampling { options.upsampling = upsampling }

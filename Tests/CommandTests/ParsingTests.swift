@@ -320,6 +320,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--cg-steps", "5"], "--data-step cg"),
         (["restore", "a", "-o", "b", "--self-adjoint"], "--data-step cg"),
         (["restore", "a", "-o", "b", "--paper", "--first-estimate", "smooth"], "--paper"),
+        (["restore", "a", "-o", "b", "--paper", "--start", "shared-inversion"], "--paper"),
         (["restore", "a", "-o", "b", "--paper", "--steadiness", "1"], "--paper"),
         (["restore", "a", "-o", "b", "--steadiness=-1"], "steadiness"),
         (["restore", "a", "-o", "b", "--lambda=-1"], "lambda"),

@@ -27,7 +27,9 @@ import Weights
         var options = isPaper ? RestorationOptions.paper : RestorationOptions()
         // The reference has the paper's data step and start; the final step is an option of both.
         options.dataStep = .conjugateGradients
+        options.start = .firstFrameInversion
         options.firstEstimate = .measurement
+        options.lowPass = 2.0.squareRoot()
         options.steadiness = 0
         options.seed = 1
         let degradation = try Degradation(task: words[0])

@@ -203,6 +203,41 @@ final class WatchedPrior: DiffusionPrior {
         #expect(try (estimate(noise: 0, 0..<5) - Y).norm() == 0)
     }
 
+    /// The paper's low-pass filter, but less of it where pixels are measured one by one and exactly.
+    @Test func lambdaFollowsTheMeasurement() throws {
+        let (Y, mask) = (try Self.video(2, 16, 24), try Mask.random(ratio: 0.5, seed: 1, height: 16, width: 24))
+        func lambda(_ A: any LinearOperator, noise: Double = 0, _ options: RestorationOptions = RestorationOptions()) throws -> Double {
+            try Solver<BlurPrior>.Run(Solver(prior: Self.prior, options: options), A.apply(Y), A, measurementNoise: noise) { _ in }.lambda
+        }
+        for A in try [mask, Identity(), TemporalAverage(window: 3), TemporalAverage(window: 3).then(mask)] as [any LinearOperator] {
+            #expect(try lambda(A) == 1)
+            #expect(try lambda(A, noise: 0.005) == 1.25.squareRoot())
+            #expect(try lambda(A, noise: 0.05) == 2.0.squareRoot())
+            #expect(try lambda(A, .paper) == 2.0.squareRoot())
+        }
+        for A in [try GaussianBlur(size: 5, sigma: 1), try AveragePooling(factor: 2).then(Identity())] as [any LinearOperator] {
+            #expect(try lambda(A) == 2.0.squareRoot())
+        }
+    }
+
+    /// One noise for all frames, each frame's own content: what differs between the latents at tau is what differs between the frames'.
+    @Test func theSharedInversionKeepsWhatMoves() throws {
+        let Y = try Self.video(3, 12, 16)
+        func start(_ start: RestorationOptions.Start) throws -> Tensor {
+            var solver = Solver(prior: Self.prior)
+            solver.options.start = start
+            var run = try Solver<BlurPrior>.Run(solver, Y, Identity()) { _ in }
+            return try run.start()
+        }
+        let (shared, first) = (try start(.sharedInversion), try start(.firstFrameInversion))
+        #expect(try (shared.rows(0..<1) - first.rows(0..<1)).norm() == 0)
+        let latents = try Self.prior.encode(Y, samplingWith: nil)
+        let solver = Solver(prior: Self.prior)
+        let root = Self.prior.schedule.alphaBar(solver.timesteps[0]).squareRoot()
+        let (moved, expected) = try (shared.rows(2..<3) - shared.rows(0..<1), (latents.rows(2..<3) - latents.rows(0..<1)) * root)
+        #expect(try (moved - expected).norm() < 1e-5 * expected.norm())
+    }
+
     /// What nothing is missing of is not smoothed.
     @Test func theSmoothEstimateOfAWholeMeasurementIsTheMeasurement() throws {
         let Y = try Self.video(2, 16, 24)
@@ -251,7 +286,7 @@ final class WatchedPrior: DiffusionPrior {
     @Test func batchConsistentStartsAreTheSameForAllFrames() throws {
         let Y = try Self.video(3, 12, 16)
         for (start, isShared) in [
-            (RestorationOptions.Start.firstFrameInversion, true), (.sharedNoise, true), (.everyFrameInversion, false),
+            (RestorationOptions.Start.firstFrameInversion, true), (.sharedNoise, true), (.everyFrameInversion, false), (.sharedInversion, false),
             (.independentNoise, false), (.pureNoise, true), (.independentPureNoise, false),
         ] {
             var solver = Solver(prior: Self.prior)
