@@ -49,7 +49,7 @@ import Testing
         #expect(throws: WeightsError.noPart(path: file.url.path, part: "text_encoder", present: ["unet", "vae"])) { try file.weights(of: "text_encoder") }
     }
 
-    @Test func theNetworksComputeTheSameBitForBit() throws {
+    @Test func theNetworksComputeTheSame() throws {
         let folder = try TemporaryFolder()
         let model = try Self.model(folder)
         let ours = try LatentDiffusionModel(at: model)
@@ -69,7 +69,11 @@ import Testing
             return try [noise, model.autoencoder.encode(frames), model.autoencoder.decode(latents)].map { try $0.contiguous().array() }
         }
         let expected = try results(ours)
-        #expect(try results(single) == expected)
+        // Not to the last bit: with some processors' libraries that depends on where in memory the weights lie.
+        for (found, expected) in zip(try results(single), expected) {
+            let (a, b) = (try Tensor(found, shape: [found.count]), try Tensor(expected, shape: [expected.count]))
+            #expect(try relativeError(a, b) < 1e-6)
+        }
         // Networks that give the same for everything would agree as well.
         #expect(expected.allSatisfy { values in values.allSatisfy(\.isFinite) && Set(values).count > values.count / 2 })
     }

@@ -101,7 +101,8 @@ final class WatchedPrior: DiffusionPrior {
         var options = RestorationOptions()
         options.dataStep = step
         _ = try Solver(prior: prior, options: options).restore(Self.video(2, 16, 16) * 20, operator: AveragePooling(factor: 1))
-        let beyond = prior.asked.withLock { $0.extremes.dropFirst().contains { $0 > 1.000_01 } }
+        // The start encodes both frames as they were measured.
+        let beyond = prior.asked.withLock { $0.extremes.dropFirst(2).contains { $0 > 1.000_01 } }
         #expect(beyond == (step == .conjugateGradients))
     }
 
