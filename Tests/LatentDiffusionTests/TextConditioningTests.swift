@@ -175,7 +175,8 @@ import Weights
         model.text.guidance = .init(scale: 3, negative: try open(TextRequest(prompt: "a dog")).text.prompt)
         let together = try model.predictNoise(some, timestep: 281)
         for row in 0..<3 {
-            #expect(try relativeError(model.predictNoise(some.rows(row..<row + 1), timestep: 281), together.rows(row..<row + 1)) < 5e-5)
+            // The matrix library adds up in another order for one latent than for three: 4e-5 on a processor with AVX2 alone.
+            #expect(try relativeError(model.predictNoise(some.rows(row..<row + 1), timestep: 281), together.rows(row..<row + 1)) < 1e-4)
         }
     }
 
