@@ -39,6 +39,18 @@ def prepare(network, second_moment: torch.Tensor):
             parameter.zero_()
 
 
+@torch.no_grad()
+def widened(old, channels: int, second_moment: torch.Tensor) -> UNet2DConditionModel:
+    """The network with more latent channels: at first nothing is predicted for the new ones, and little heard of them."""
+    network = build(channels, old.config.block_out_channels, old.config.layers_per_block, old.config.norm_num_groups)
+    prepare(network, second_moment)
+    network.conv_in.weight *= 0.3
+    for name, value in old.state_dict().items():
+        mine = network.state_dict()[name]
+        mine[tuple(slice(size) for size in value.shape)] = value
+    return network
+
+
 def keep_entry_exact(network):
     """Let the first convolution run in float32 inside autocast.
 

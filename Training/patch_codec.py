@@ -67,8 +67,8 @@ class PatchCodec:
         return PatchCodec(weight, config["scaling_factor"])
 
 
-def fit(images, patch: int, channels: int, count: int = 400_000, seed: int = 0) -> PatchCodec:
-    """Principal components (about the origin) of about `count` random patches, drawn evenly from the pictures."""
+def second_moment(images, patch: int, count: int, seed: int) -> np.ndarray:
+    """The sum of p p' over about `count` random patches p, drawn evenly from the pictures."""
     rng = np.random.default_rng([seed, 1])
     each = max(1, count // len(images))
     moment = np.zeros((3 * patch * patch,) * 2)
@@ -79,13 +79,32 @@ def fit(images, patch: int, channels: int, count: int = 400_000, seed: int = 0) 
         block = image[(ys[:, None] + rows)[:, :, None], (xs[:, None] + rows)[:, None, :]]
         block = block.transpose(0, 3, 1, 2).reshape(each, -1).astype(np.float64) / 127.5 - 1
         moment += block.T @ block
+    return moment
+
+
+def leading(moment: np.ndarray, count: int) -> np.ndarray:
+    """The `count` leading eigenvectors, as rows."""
     _, vectors = np.linalg.eigh(moment)
-    basis = vectors[:, ::-1][:, :channels].T
+    basis = vectors[:, ::-1][:, :count].T
     # An eigenvector's sign is arbitrary: fix it, so that the same pictures give the same codec.
-    basis = basis * np.where(np.take_along_axis(basis, np.abs(basis).argmax(1)[:, None], 1) < 0, -1, 1)
+    return basis * np.where(np.take_along_axis(basis, np.abs(basis).argmax(1)[:, None], 1) < 0, -1, 1)
+
+
+def fit(images, patch: int, channels: int, count: int = 400_000, seed: int = 0) -> PatchCodec:
+    """Principal components (about the origin) of about `count` random patches."""
+    basis = leading(second_moment(images, patch, count, seed), channels)
     if basis[0].sum() < 0:
         basis[0] *= -1
     return PatchCodec(torch.tensor(basis.reshape(channels, 3, patch, patch).copy(), dtype=torch.float32))
+
+
+def extended(codec: PatchCodec, images, channels: int, count: int = 400_000, seed: int = 0) -> PatchCodec:
+    """The codec with more components: the leading ones of what it leaves out, after its own, which stay as they are."""
+    old = codec.weight.flatten(1).double().numpy()
+    rest = np.eye(old.shape[1]) - np.linalg.pinv(old) @ old
+    new = leading(rest @ second_moment(images, codec.patch, count, seed) @ rest, channels - len(old))
+    weight = torch.tensor(np.concatenate([old, new]), dtype=torch.float32)
+    return PatchCodec(weight.reshape(channels, *codec.weight.shape[1:]), codec.scaling_factor)
 
 
 def main():

@@ -6,7 +6,7 @@ The learning rate warms up and then follows a cosine that ends when the time (--
 (--steps) is used up. With --steps a run depends on the seed alone; with --minutes the crops and the noise do, and the
 learning rate follows the clock. The work is saved to --checkpoint from time to time; --resume goes on from there, within
 the same schedule, and --restart begins a new schedule from the checkpoint's weights. --begin-with takes codec, size and weights
-from a model folder instead, for training on where no checkpoint is left, or with other pictures.
+from a model folder instead, for training on where no checkpoint is left, with other pictures, or with more --channels.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from noise_schedule import SOLVER_TIMESTEPS, TRAIN_STEPS, abar_table
 
 #: Most training happens where the solver works (timesteps 1...281), the rest keeps the network a whole diffusion model.
 WORKING_RANGE, WORKING_SHARE = 400, 0.9
+CHANNELS = 32  # of the latents, where nothing else is said
 BINS = 50  # of the running loss, each 20 timesteps wide
 
 
@@ -102,7 +103,7 @@ def arguments():
     parser.add_argument("--widths", type=int, nargs="+", default=(64, 96, 128))
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--patch", type=int, default=4)
-    parser.add_argument("--channels", type=int, default=24)
+    parser.add_argument("--channels", type=int, help="latent channels: 32, or those of --begin-with")
     parser.add_argument("--scaling-factor", type=float, default=4.0)
     parser.add_argument("--evaluate-every", type=int, default=1000, help="updates")
     parser.add_argument("--save-every", type=int, default=1000, help="updates")
@@ -140,18 +141,23 @@ def main():
     elif options.begin_with:
         start = prior.Prior(options.begin_with)
         codec, config = start.codec, start.network.config
+        if (options.channels or codec.channels) < codec.channels:
+            raise SystemExit(f"{options.begin_with} has {codec.channels} latent channels: --channels can add to them, not take away")
+        if options.channels and options.channels > codec.channels:
+            codec = patch_codec.extended(codec, train, options.channels, seed=options.seed)
         options.widths, options.layers = tuple(config.block_out_channels), config.layers_per_block
     else:
-        codec = patch_codec.fit(train, options.patch, options.channels, seed=options.seed)
+        codec = patch_codec.fit(train, options.patch, options.channels or CHANNELS, seed=options.seed)
         codec.scaling_factor = options.scaling_factor
-    network = networks.build(codec.channels, options.widths, options.layers)
+    sample = torch.from_numpy(sampler.batch(64, 0)).float() / 127.5 - 1
+    level = abar[WORKING_RANGE // 3]
+    moment = level * codec.encode(sample).square().mean((0, 2, 3)) + 1 - level
     if options.begin_with:
-        network.load_state_dict(start.network.state_dict())
-    elif not saved:
-        sample = torch.from_numpy(sampler.batch(64, 0)).float() / 127.5 - 1
-        moment = codec.encode(sample).square().mean((0, 2, 3))
-        level = abar[WORKING_RANGE // 3]
-        networks.prepare(network, level * moment + 1 - level)
+        network = networks.widened(start.network, codec.channels, moment)
+    else:
+        network = networks.build(codec.channels, options.widths, options.layers)
+        if not saved:
+            networks.prepare(network, moment)
     network.to(device, memory_format=layout)
     if cuda:
         networks.keep_entry_exact(network)
