@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import SystemPackage
 
@@ -167,7 +168,7 @@ struct GrowingFile {
     private let url: URL
     private let checksum: Checksum?
     private let wholeCount: Int?
-    private var hash: (any ByteStreamHash)?
+    private var hash: (any HashFunction)?
     private(set) var count = 0
 
     /// Opens or makes the file and keeps its first `keeping` bytes. Cost: they are read once.
@@ -191,7 +192,7 @@ struct GrowingFile {
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) throws {
         try descriptor.writeAll(bytes)
-        hash?.update(bytes)
+        hash?.update(bufferPointer: bytes)
         count += bytes.count
     }
 
@@ -214,7 +215,7 @@ struct GrowingFile {
     func close() { try? descriptor.close() }
 }
 
-extension ByteStreamHash {
+extension HashFunction {
     /// Takes a whole file.
     mutating func update(contentsOf url: URL) throws {
         let descriptor = try FileDescriptor.open(FilePath(url.path), .readOnly, options: .closeOnExec)
@@ -223,7 +224,7 @@ extension ByteStreamHash {
         defer { buffer.deallocate() }
         while case let count = try descriptor.read(into: buffer), count > 0 {
             try Task.checkCancellation()
-            update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         }
     }
 }

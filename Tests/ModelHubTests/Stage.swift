@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import Synchronization
 import TestSupport
@@ -108,8 +109,8 @@ struct Stage: Sendable {
     }
 
     func hash(of path: String) throws -> String {
-        var hash = StreamHash<SHA256>()
-        try hub.content(path).withUnsafeBytes { hash.update($0) }
+        var hash = SHA256()
+        hash.update(data: try hub.content(path))
         return hash.hexadecimal
     }
 
