@@ -22,6 +22,7 @@ extension Bench {
         options.start = .firstFrameInversion
         options.firstEstimate = .measurement
         options.lowPass = 2.0.squareRoot()
+        options.eta = 0.2
         options.steadiness = 0
         try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
     }

@@ -63,6 +63,14 @@ public enum Autoencoder: Sendable {
 
     static let usualTiles = [1024, 768, 512, 384, 256, 192, 128]
 
+    /// The standard deviation, in decoded pixels, of white noise of standard deviation 1 in the latents; nil where it depends on them.
+    public var decoderGain: Double? {
+        switch self {
+        case .kl, .tiny: nil
+        case .linear(let network): network.decoderGain
+        }
+    }
+
     private var scale: (factor: Double, shift: Double) {
         switch self {
         case .kl(let network): (network.configuration.scalingFactor, network.configuration.shiftFactor)

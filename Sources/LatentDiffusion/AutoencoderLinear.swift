@@ -23,6 +23,13 @@ public struct AutoencoderLinear: Sendable {
         components = try w["encoder"].tensor("weight", [c.latentChannels, c.inChannels, c.patchSize, c.patchSize])
     }
 
+    /// The standard deviation, in decoded pixels, of white noise of standard deviation 1 in the scaled latents.
+    public var decoderGain: Double {
+        let c = configuration
+        // Orthonormal components: a patch receives c of its 3 f^2 dimensions.
+        return (Double(c.latentChannels) / Double(c.inChannels * c.patchSize * c.patchSize)).squareRoot() / c.scalingFactor
+    }
+
     /// Unscaled latents (N, c, H/f, W/f) of frames (N, 3, H, W) in [-1, 1].
     public func encodeUnscaled(_ frames: Tensor) throws -> Tensor {
         try frames.convolved(components, stride: configuration.patchSize)

@@ -28,6 +28,9 @@ public protocol DiffusionPrior: Sendable {
     func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor
     /// `decode` in the way that is asked for, likewise.
     func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor
+    /// The standard deviation, in decoded pixels, of white noise of standard deviation 1 in the latents; nil where the decoder is not linear, so
+    /// that it depends on the picture. With it the solver knows how noisy a timestep looks (`RestorationOptions.eta`).
+    var decoderGain: Double? { get }
     /// What the three maps cost for one frame, in any common unit: a progress bar's idea of time.
     var relativeCost: PriorCost { get }
 }
@@ -35,6 +38,7 @@ public protocol DiffusionPrior: Sendable {
 extension DiffusionPrior {
     public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try predictNoise(latents, timestep: timestep) }
     public var tileSizes: [Int] { [] }
+    public var decoderGain: Double? { nil }
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
         try encode(frames, samplingWith: noise)
     }
@@ -87,6 +91,7 @@ public struct LatentDiffusionPrior: DiffusionPrior {
     public func decode(_ latents: Tensor) throws -> Tensor { try decode(latents, CodecPass()) }
 
     public var tileSizes: [Int] { model.autoencoder.tileSizes }
+    public var decoderGain: Double? { model.autoencoder.decoderGain }
 
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
         try codec(pass).encode(frames.to(model.autoencoderType), samplingWith: noise, tile: pass.tile).to(.float32)

@@ -31,6 +31,7 @@ public struct PatchedPrior<Base: DiffusionPrior>: DiffusionPrior {
     public var device: Device { base.device }
     public var frameMultiple: Int { base.frameMultiple }
     public var relativeCost: PriorCost { base.relativeCost }
+    public var decoderGain: Double? { base.decoderGain }
 
     public func latentShape(frames: Int, height: Int, width: Int) -> [Int] {
         base.latentShape(frames: frames, height: height, width: width)

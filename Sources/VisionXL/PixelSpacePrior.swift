@@ -18,6 +18,7 @@ public struct PixelSpacePrior<Denoiser: NoiseConditionalDenoiser>: DiffusionPrio
 
     public var device: Device { denoiser.device }
     public var frameMultiple: Int { denoiser.frameMultiple }
+    public var decoderGain: Double? { 1 }
     public var relativeCost: PriorCost { PriorCost(prediction: 1, decoding: 0, encoding: 0) }
 
     public func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 3, height, width] }
@@ -46,6 +47,7 @@ public struct ADMPrior: DiffusionPrior {
 
     public var device: Device { network.device }
     public var frameMultiple: Int { network.configuration.multiple }
+    public var decoderGain: Double? { 1 }
     public var relativeCost: PriorCost { PriorCost(prediction: 1, decoding: 0, encoding: 0) }
 
     public func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 3, height, width] }

@@ -12,17 +12,16 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Bounds for c of a proximal data step: the error of the prior's frames is s_t = c sqrt((1 - abar) / abar), with the c that the
     /// measurement shows, for each range of frequencies (or part of the picture) and frame on its own. The same value twice fixes it.
     public var priorError = 0.4...2
-    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes the paper's sqrt 2, but
-    /// sqrt(1 + (sigma_y / 0.01)^2) where that is less and the operator leaves pixels apart (a mask, an average over frames): what is exact
-    /// at a pixel needs less smoothing.
+    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes the paper's sqrt 2, or less where
+    /// that measured better (`Setting.lambda`).
     public var lowPass: Double?
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
     /// How strongly pixels that stand still are averaged over time before each data step: h is this times
     /// sqrt((0.02 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. 0 switches it off.
     public var steadiness = 1.0
-    /// eta: the part of the renoising that is new noise.
-    public var eta = 0.2
+    /// eta: the part of the renoising that is new noise. nil takes the paper's 0.2, or 1 where that measured better (`Setting.eta`).
+    public var eta: Double?
     /// Whose the new noise of the renoising is.
     public var renoising = Renoising.shared
     /// Whether the data steps may solve each frame on its own where the operator does not mix frames, instead of all with the same
@@ -61,6 +60,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         options.start = .firstFrameInversion
         options.firstEstimate = .measurement
         options.lowPass = 2.0.squareRoot()
+        options.eta = 0.2
         options.upsampling = .nearest
         return options
     }
@@ -145,12 +145,6 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case independentPureNoise = "independent-pure-noise"
     }
 
-    func lambda(mixesPixels: Bool, measurementNoise: Double) -> Double {
-        if let lowPass { return lowPass }
-        let noise = mixesPixels ? 1 : Swift.min(measurementNoise / 0.01, 1)
-        return (1 + noise * noise).squareRoot()
-    }
-
     /// h of the steadying filter; 0 for none.
     func steadyingStrength(measurementNoise: Double, noiseToSignal: Double) -> Double {
         let ofPrior = 0.02 * noiseToSignal
@@ -179,7 +173,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         try check(steadiness >= 0 && steadiness.isFinite, "The steadiness must be 0 or more, and is \(steadiness).")
         try check(lowPass.map { $0 >= 0 && $0.isFinite } ?? true, "lambda must be 0 or more, and is \(lowPass ?? 0).")
         try check(lowPassTaps.map { $0 >= 1 && $0 % 2 == 1 } ?? true, "The low-pass filter's taps must be an odd number.")
-        try check(eta >= 0 && eta <= 1, "eta must be 0 to 1, and is \(eta).")
+        try check(eta.map { $0 >= 0 && $0 <= 1 } ?? true, "eta must be 0 to 1, and is \(eta ?? 0).")
         try check(exactCodecSteps.map { $0 >= 1 } ?? true, "The last timestep at least must have the full autoencoder.")
         try check(framesPerPass.map { $0 >= 1 } ?? true, "At least one frame must go through a network at a time.")
     }

@@ -59,6 +59,8 @@ extension Solver {
         /// sigma_y.
         let measurementNoise: Double
         let frames: Padding
+        /// The part of the renoising that is new noise.
+        let eta: Double
         /// Of the low-pass filter.
         let lambda: Double
         let noise: (Int) throws -> Tensor
@@ -179,7 +181,6 @@ extension Solver {
         /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames or one for each.
         func renoise(_ Zbar: Tensor, _ noisePrediction: Tensor, to next: Int, with noise: Tensor) throws -> Tensor {
             let abar = schedule.alphaBar(next)
-            let eta = options.eta
             let mixed = try (noisePrediction * (1 - eta * eta).squareRoot()).adding(noise, times: eta)
             return try (Zbar * abar.squareRoot()).adding(mixed, times: (1 - abar).squareRoot())
         }
@@ -205,7 +206,10 @@ extension Solver.Run {
         Y = try requireMeasurement(measurement, on: prior.device)
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
-        lambda = try options.lambda(mixesPixels: A.separated(for: shape)?.mixesPixels ?? true, measurementNoise: measurementNoise)
+        let setting = RestorationOptions.Setting(
+            pixelNoise: prior.decoderGain.map { [schedule, timesteps] in $0 * schedule.noiseToSignal(timesteps[0]) }, measurementNoise: measurementNoise,
+            mixesPixels: try A.separated(for: shape)?.mixesPixels ?? true, shrinks: Y.size(2) * Y.size(3) < shape[2] * shape[3])
+        (eta, lambda) = (setting.eta(options), setting.lambda(options))
         frames = Padding(count: shape[0], height: shape[2], width: shape[3], multiple: prior.frameMultiple)
         let noisy = options.renoising == .shared ? 1 : frames.count
         let latent = prior.latentShape(frames: noisy, height: frames.paddedHeight, width: frames.paddedWidth)

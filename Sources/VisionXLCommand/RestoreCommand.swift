@@ -228,7 +228,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "l: conjugate-gradient steps at each timestep, for --data-step cg. (default: \(RestorationOptions().conjugateGradientSteps))")
     var cgSteps: Int?
 
-    @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off. (default: sqrt 2; down to 1 where pixels are measured exactly)")
+    @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off. (default: sqrt 2; less for the built-in model and where pixels are measured exactly)")
     var lowPass: Double?
 
     @Option(help: "The low-pass filter's taps, odd. (default: as many as matter)")
@@ -237,8 +237,8 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "How strongly pixels that stand still are averaged over time; 0 for not at all, as in the paper. (default: \(RestorationOptions().steadiness))")
     var steadiness: Double?
 
-    @Option(help: "The part of the renoising that is new noise.")
-    var eta = RestorationOptions().eta
+    @Option(help: "The part of the renoising that is new noise. (default: 0.2; 1 for the built-in model unless sizes shrank without noise)")
+    var eta: Double?
 
     @Option(help: "The seed of all noise: the same seed gives the same frames.")
     var seed: UInt64 = 0
@@ -290,7 +290,7 @@ struct AlgorithmOptions: ParsableArguments {
         if let lowPass { options.lowPass = lowPass }
         options.lowPassTaps = lowPassTaps
         if let steadiness { options.steadiness = steadiness }
-        options.eta = eta
+        if let eta { options.eta = eta }
         options.seed = seed
         if let start { options.start = start }
         options.samplesEncoder = sampleEncoder

@@ -40,6 +40,16 @@ import Weights
         #expect(abs(left - right) < 1e-3 * abs(left))
     }
 
+    /// White noise in the latents is as strong in the pixels as the decoder says.
+    @Test func theDecodersGainIsTrue() throws {
+        let model = try LatentDiffusionModel(at: Self.folder)
+        var random = RandomGenerator(seed: 4)
+        let noise = try model.autoencoder.decode(random.normal([4, model.autoencoder.latentChannels, 32, 32]))
+        let deviation = try noise.norm() / Double(noise.count).squareRoot()
+        let gain = try #require(model.autoencoder.decoderGain)
+        #expect(abs(deviation / gain - 1) < 0.02)
+    }
+
     @Test func verifiesAsSound() throws {
         let report = try ModelFolder(at: Self.folder).verify(checkingValues: true)
         #expect(report.isSound, "\(report)")

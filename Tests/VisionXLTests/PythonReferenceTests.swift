@@ -30,6 +30,7 @@ import Weights
         options.start = .firstFrameInversion
         options.firstEstimate = .measurement
         options.lowPass = 2.0.squareRoot()
+        options.eta = 0.2
         options.steadiness = 0
         options.seed = 1
         let degradation = try Degradation(task: words[0])

@@ -14,6 +14,8 @@ struct BlurPrior: DiffusionPrior {
     let relativeCost = PriorCost()
     /// Adds something random to every encoded frame when it is asked to sample.
     var spread = 0.0
+    /// Its decoder's gain is 1, which it does not say unless asked.
+    var decoderGain: Double?
 
     func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 12, height / 2, width / 2] }
 
@@ -219,6 +221,36 @@ final class WatchedPrior: DiffusionPrior {
         for A in [try GaussianBlur(size: 5, sigma: 1), try AveragePooling(factor: 2).then(Identity())] as [any LinearOperator] {
             #expect(try lambda(A) == 2.0.squareRoot())
         }
+    }
+
+    /// All noise is new where the prior says that its noise is light; the paper's numbers elsewhere, with the paper's data step, and where asked for.
+    @Test func etaFollowsThePrior() throws {
+        let Y = try Self.video(2, 16, 24)
+        let (mask, blur) = (try Mask.random(ratio: 0.5, seed: 1, height: 16, width: 24), try GaussianBlur(size: 5, sigma: 1))
+        let pooling = try AveragePooling(factor: 2)
+        func setting(
+            _ A: any LinearOperator, gain: Double?, noise: Double = 0, _ change: (inout RestorationOptions) -> Void = { _ in }
+        ) throws -> [Double] {
+            var options = RestorationOptions()
+            change(&options)
+            var prior = Self.prior
+            prior.decoderGain = gain
+            let run = try Solver<BlurPrior>.Run(Solver(prior: prior, options: options), A.apply(Y), A, measurementNoise: noise) { _ in }
+            return [run.eta, run.lambda]
+        }
+        let paper = [0.2, 2.0.squareRoot()]
+        for A in [mask, blur] as [any LinearOperator] {
+            #expect(try setting(A, gain: 0.1) == [1, 0.5])
+            #expect(try setting(A, gain: 0.1, noise: 0.05) == [1, 0.5])
+            #expect(try setting(A, gain: 0.1) { $0.dataStep = .conjugateGradients }[0] == 0.2)
+            #expect(try setting(A, gain: 0.1) { $0 = .paper } == paper)
+            // One of the two by hand.
+            #expect(try setting(A, gain: 0.1) { $0.eta = 0.5 }[0] == 0.5)
+            #expect(try setting(A, gain: 0.1) { $0.lowPass = 0 } == [1, 0])
+        }
+        for gain in [nil, 1] as [Double?] { #expect(try setting(blur, gain: gain, noise: 0.05) == paper) }
+        #expect(try setting(pooling, gain: 0.1) == paper)
+        #expect(try setting(pooling, gain: 0.1, noise: 0.05) == [1, 2.0.squareRoot()])
     }
 
     /// One noise for all frames, each frame's own content: what differs between the latents at tau is what differs between the frames'.
