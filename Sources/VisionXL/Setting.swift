@@ -22,11 +22,11 @@ extension RestorationOptions {
             return noiseIsLight(options) && !(shrinks && measurementNoise < 0.01) ? 1 : 0.2
         }
 
-        /// The paper's sqrt 2 keeps the prior's mistakes from coming back. New noise does that too and lets 0.5 do; so does, up to
+        /// The paper's sqrt 2 keeps the prior's mistakes from coming back. New noise does that too and lets 0.7 do; so does, up to
         /// sqrt(1 + (sigma_y / 0.01)^2), a measurement that leaves pixels apart.
         func lambda(_ options: RestorationOptions) -> Double {
             if let lambda = options.lowPass { return lambda }
-            if noiseIsLight(options), eta(options) == 1, !shrinks { return 0.5 }
+            if noiseIsLight(options), eta(options) == 1 { return 0.7 }
             let noise = mixesPixels ? 1 : Swift.min(measurementNoise / 0.01, 1)
             return (1 + noise * noise).squareRoot()
         }

@@ -240,8 +240,8 @@ final class WatchedPrior: DiffusionPrior {
         }
         let paper = [0.2, 2.0.squareRoot()]
         for A in [mask, blur] as [any LinearOperator] {
-            #expect(try setting(A, gain: 0.1) == [1, 0.5])
-            #expect(try setting(A, gain: 0.1, noise: 0.05) == [1, 0.5])
+            #expect(try setting(A, gain: 0.1) == [1, 0.7])
+            #expect(try setting(A, gain: 0.1, noise: 0.05) == [1, 0.7])
             #expect(try setting(A, gain: 0.1) { $0.dataStep = .conjugateGradients }[0] == 0.2)
             #expect(try setting(A, gain: 0.1) { $0 = .paper } == paper)
             // One of the two by hand.
@@ -250,7 +250,7 @@ final class WatchedPrior: DiffusionPrior {
         }
         for gain in [nil, 1] as [Double?] { #expect(try setting(blur, gain: gain, noise: 0.05) == paper) }
         #expect(try setting(pooling, gain: 0.1) == paper)
-        #expect(try setting(pooling, gain: 0.1, noise: 0.05) == [1, 2.0.squareRoot()])
+        #expect(try setting(pooling, gain: 0.1, noise: 0.05) == [1, 0.7])
     }
 
     /// One noise for all frames, each frame's own content: what differs between the latents at tau is what differs between the frames'.
