@@ -16,14 +16,10 @@ extension Bench {
         let writer = try await VideoWriter(to: film, width: width / 4, height: height / 4, bitDepth: 16, frameRate: .fps25)
         for frame in try VideoFrame.frames(of: measurement, bitDepth: 16) { try await writer.append(frame) }
         try await writer.finish()
-        // What the script in Python has too.
-        var options = RestorationOptions()
-        options.dataStep = .conjugateGradients
-        options.start = .firstFrameInversion
-        options.firstEstimate = .measurement
-        options.lowPass = 2.0.squareRoot()
-        options.eta = 0.2
-        options.steadiness = 0
+        // The script's defaults: the paper's with a bicubic start and the final step.
+        var options = RestorationOptions.paper
+        options.upsampling = .bicubic
+        options.finalConsistencySteps = 10
         try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
     }
 

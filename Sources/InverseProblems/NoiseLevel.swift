@@ -6,6 +6,17 @@ public enum NoiseLevel {
     /// Of rounding to `bits` bits: uniform over a step of 2 / (2^bits - 1), whose standard deviation is the step over the root of 12.
     public static func rounding(toBits bits: Int) -> Double { 2 / (pow(2, Double(bits)) - 1) / 12.0.squareRoot() }
 
+    /// Of rounding luma and chroma instead of red, green and blue to `bits` bits: five times as much. Their steps are wider (219 and 224 for
+    /// 255), blue takes 1.77 times the error of its chroma, and chroma of half the resolution has its error where frequencies are low, where a
+    /// blur's inverse makes most of it. With less, deblurring fails (Docs/DataStep.md).
+    public static func roundingOfLumaAndChroma(toBits bits: Int) -> Double { 5 * rounding(toBits: bits) }
+
+    /// Of a coding that rounds the coefficients of each block's transform to multiples of `step`, in units of the pixel range 0...1:
+    /// sqrt(0.03 r + 0.018^2), where r = 2 step / sqrt 12 is the error of a rounded coefficient. A fine quantizer errs by more than r, for
+    /// its chroma's sake, a coarse one by less, since it drops most coefficients, which were smaller than that. Found by deblurring, and
+    /// rather too much than too little (Docs/DataStep.md).
+    public static func coding(quantizerStep step: Double) -> Double { (0.03 * 2 * step / 12.0.squareRoot() + 0.018 * 0.018).squareRoot() }
+
     /// Of independent kinds of noise together: the root of the sum of squares.
     public static func combined(_ levels: Double...) -> Double { levels.reduce(0) { $0 + $1 * $1 }.squareRoot() }
 

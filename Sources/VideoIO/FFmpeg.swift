@@ -46,6 +46,36 @@ enum FFmpeg {
         }
     }
 
+    /// Runs a tool to its end and gives every line of its messages to `body`.
+    static func eachMessage(_ tool: String, _ arguments: [String], _ body: (String) -> Void) async throws -> Bool {
+        do {
+            let result = try await run(configuration(tool, arguments), input: .none, output: .discarded, error: .sequence) { execution in
+                var line: [UInt8] = []
+                do {
+                    for try await buffer in execution.standardError {
+                        buffer.withUnsafeBytes { bytes in
+                            for byte in bytes {
+                                if byte != UInt8(ascii: "\n") {
+                                    line.append(byte)
+                                } else {
+                                    body(String(decoding: line, as: UTF8.self))
+                                    line.removeAll(keepingCapacity: true)
+                                }
+                            }
+                        }
+                    }
+                } catch {
+                    // The child was killed while we read; what arrived so far is all there is.
+                }
+            }
+            try Task.checkCancellation()
+            return result.terminationStatus.isSuccess
+        } catch let error as SubprocessError {
+            try Task.checkCancellation()
+            throw translate(error, tool: tool)
+        }
+    }
+
     static func translate(_ error: SubprocessError, tool: String) -> VideoError {
         error.code == .executableNotFound
             ? .toolMissing(tool) : .ffmpegFailed("starting \(tool)", details: "\(error)")

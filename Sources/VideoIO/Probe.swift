@@ -36,6 +36,7 @@ enum Probe {
             height: onItsSide ? width : height,
             frameRate: video.frameRate ?? .fps25,
             frameCount: (video.nb_read_packets ?? video.nb_frames).flatMap { Int($0) },
+            codec: video.codec_name ?? "unknown",
             bitDepth: pixelFormat.components?.map(\.bit_depth).max() ?? 8,
             pixelFormat: name,
             isRGB: pixelFormat.flags?.rgb == 1 || pixelFormat.flags?.palette == 1,
@@ -84,6 +85,7 @@ private struct Report: Decodable {
     struct Stream: Decodable {
         var index: Int
         var codec_type: String?
+        var codec_name: String?
         var width: Int?
         var height: Int?
         var pix_fmt: String?

@@ -8,6 +8,8 @@ public struct VideoInfo: Sendable, Equatable, Codable {
     public var frameRate: FrameRate
     /// Number of frames, where the file says so (mp4 does, mkv does not) or they were counted.
     public var frameCount: Int?
+    /// ffmpeg's name of the coding, such as "h264".
+    public var codec: String
     /// Bits per component as stored: 8, 10, 12, 16.
     public var bitDepth: Int
     /// ffmpeg's name of the stored pixel format, such as "yuv420p".
@@ -24,7 +26,7 @@ public struct VideoInfo: Sendable, Equatable, Codable {
     public var startDelay: Double
 
     public init(
-        width: Int, height: Int, frameRate: FrameRate, frameCount: Int?, bitDepth: Int, pixelFormat: String,
+        width: Int, height: Int, frameRate: FrameRate, frameCount: Int?, codec: String, bitDepth: Int, pixelFormat: String,
         isRGB: Bool, colour: ColourTags = ColourTags(), hasAudio: Bool = false, hasSubtitles: Bool = false,
         duration: Double? = nil, startDelay: Double = 0
     ) {
@@ -32,6 +34,7 @@ public struct VideoInfo: Sendable, Equatable, Codable {
         self.height = height
         self.frameRate = frameRate
         self.frameCount = frameCount
+        self.codec = codec
         self.bitDepth = bitDepth
         self.pixelFormat = pixelFormat
         self.isRGB = isRGB
@@ -41,6 +44,17 @@ public struct VideoInfo: Sendable, Equatable, Codable {
         self.duration = duration
         self.startDelay = startDelay
     }
+}
+
+extension VideoInfo {
+    /// Whether the coding gives back every bit it was handed; false too where that is not known.
+    public var isLossless: Bool { Self.lossless.contains(codec) }
+
+    private static let lossless: Set<String> = [
+        "ffv1", "rawvideo", "wrapped_avframe", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "v210", "v308", "v408", "v410", "r10k",
+        "r210", "y41p", "yuv4", "ayuv", "qtrle", "zlib", "png", "apng", "tiff", "bmp", "dpx", "exr", "pam", "ppm", "pgm", "pfm", "qoi", "targa",
+        "sgi", "gif",
+    ]
 }
 
 /// Colour tags in ffmpeg's spelling ("bt709", "tv", "smpte170m"); nil means untagged.

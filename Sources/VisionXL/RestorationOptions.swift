@@ -12,15 +12,18 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Bounds for c of a proximal data step: the error of the prior's frames is s_t = c sqrt((1 - abar) / abar), with the c that the
     /// measurement shows, for each range of frequencies (or part of the picture) and frame on its own. The same value twice fixes it.
     public var priorError = 0.4...2
-    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes the paper's sqrt 2, or less where
-    /// that measured better (`Setting.lambda`).
+    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes 0.7 beside an open eta of 1,
+    /// sqrt(1 + (sigma_y / 0.01)^2) and at most sqrt 2 where the operator leaves pixels apart, and the paper's sqrt 2 elsewhere
+    /// (Docs/DataStep.md).
     public var lowPass: Double?
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
     /// How strongly pixels that stand still are averaged over time before each data step: h is this times
     /// sqrt((0.02 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. 0 switches it off.
     public var steadiness = 1.0
-    /// eta: the part of the renoising that is new noise. nil takes the paper's 0.2, or 1 where that measured better (`Setting.eta`).
+    /// eta: the part of the renoising that is new noise. nil takes 1 where three things hold: the data step is proximal; the prior's noise at
+    /// the first timestep is at most 0.2 in pixels of [-1, 1], by `DiffusionPrior.decoderGain`; and the operator keeps the frames' size or
+    /// sigma_y is 0.01 or more. Elsewhere the paper's 0.2 (Docs/DataStep.md).
     public var eta: Double?
     /// Whose the new noise of the renoising is.
     public var renoising = Renoising.shared

@@ -52,8 +52,15 @@ public struct Restoration: Sendable {
     /// find out again.
     public var passes: PassSizes?
 
-    public init(frames: Tensor, residuals: [RestorationProgress.Residual] = [], objectives: [Double] = [], passes: PassSizes? = nil) {
+    /// What a solver followed: its options, with the eta and lambda it chose where they were left open. Nil for other methods.
+    public var options: RestorationOptions?
+
+    public init(
+        frames: Tensor, residuals: [RestorationProgress.Residual] = [], objectives: [Double] = [], passes: PassSizes? = nil,
+        options: RestorationOptions? = nil
+    ) {
         self.passes = passes
+        self.options = options
         self.frames = frames
         self.residuals = residuals
         self.objectives = objectives

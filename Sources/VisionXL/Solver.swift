@@ -51,7 +51,8 @@ extension Solver {
     /// One restoration under way.
     struct Run {
         let prior: Prior
-        let options: RestorationOptions
+        /// With what was left open filled in.
+        var options: RestorationOptions
         let schedule: DDIMSchedule
         let timesteps: [Int]
         let Y: Tensor
@@ -100,7 +101,7 @@ extension Solver {
                 X = try dataConsistency(X, timesteps[timesteps.count - 1], steps: options.finalConsistencySteps, phase: .finishing)
             }
             guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
-            return Restoration(frames: X, residuals: residuals, passes: passes)
+            return Restoration(frames: X, residuals: residuals, passes: passes, options: options)
         }
 
         /// Zhat = (Z - sqrt(1 - abar) eps) / sqrt(abar).
@@ -206,10 +207,12 @@ extension Solver.Run {
         Y = try requireMeasurement(measurement, on: prior.device)
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
-        let setting = RestorationOptions.Setting(
+        let defaults = RestorationOptions.SamplingDefaults(
             pixelNoise: prior.decoderGain.map { [schedule, timesteps] in $0 * schedule.noiseToSignal(timesteps[0]) }, measurementNoise: measurementNoise,
             mixesPixels: try A.separated(for: shape)?.mixesPixels ?? true, shrinks: Y.size(2) * Y.size(3) < shape[2] * shape[3])
-        (eta, lambda) = (setting.eta(options), setting.lambda(options))
+        (eta, lambda) = (defaults.eta(solver.options), defaults.lambda(solver.options))
+        options.eta = eta
+        options.lowPass = lambda
         frames = Padding(count: shape[0], height: shape[2], width: shape[3], multiple: prior.frameMultiple)
         let noisy = options.renoising == .shared ? 1 : frames.count
         let latent = prior.latentShape(frames: noisy, height: frames.paddedHeight, width: frames.paddedWidth)

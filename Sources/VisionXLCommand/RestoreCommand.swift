@@ -137,7 +137,7 @@ struct RestoreCommand: AsyncParsableCommand {
             while let measured = try await windows.next() {
                 if index == 0 {
                     // One level for all windows, or seams would show.
-                    let found = try await MeasurementNoise(noise, record: record, info: info, frames: measured, known: problem.knownPixels())
+                    let found = try await MeasurementNoise(noise, record: record, reader: reader, frames: measured, known: problem.knownPixels())
                     problem.noise = found.sigma
                     log.noise = found
                     if options.dataStep == .proximal || options.steadiness > 0 { Console.note("measurement noise \(found)") }
@@ -162,6 +162,7 @@ struct RestoreCommand: AsyncParsableCommand {
                     log.passes = fitted
                     solver.onSmallerPasses = nil
                 }
+                if let followed = result.0.options { log.options = followed }
                 log.add(frames: result.2.count, residuals: result.0.residuals)
                 for frame in result.2 { try await writer.append(frame) }
                 index += 1
@@ -308,6 +309,7 @@ struct RestorationLog: Encodable {
     var input: String
     var output: String
     var degradation: Degradation
+    /// As they were followed: eta and lambda as they were chosen where nothing said them.
     var options: RestorationOptions
     var window: Int
     var height: Int

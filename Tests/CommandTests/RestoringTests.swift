@@ -104,6 +104,9 @@ import Weights
         let log = try JSONSerialization.jsonObject(with: place.data("a.json")) as? [String: Any]
         let sigma = try #require((log?["noise"] as? [String: Any])?["sigma"] as? Double)
         #expect(abs(sigma - 0.020128) < 1e-6)
+        // What the options left open is recorded as it was taken.
+        let options = try #require(log?["options"] as? [String: Any])
+        #expect((options["eta"] as? Double ?? -1) >= 0 && (options["lowPass"] as? Double ?? -1) >= 0)
         let said = try await place.visionxl(known + ["-o", "b.mkv", "--noise", "0.5"])
         #expect(said.messages.contains("measurement noise 0.5 (as said)"), "\(said)")
         try FileManager.default.removeItem(atPath: place.file("measurement.json"))
@@ -111,6 +114,23 @@ import Weights
         #expect(found.succeeded && found.messages.contains("(estimated from the frames)"), "\(found)")
         // Another noise, another result.
         #expect(try await place.frames("a.mkv") != place.frames("b.mkv"))
+    }
+
+    /// What H.264 does to a blurred video counts as noise, or its deblurring would be worse than nothing.
+    @Test func compressionCountsAsNoise() async throws {
+        try await place.tool(
+            "ffmpeg",
+            ["-v", "error", "-f", "lavfi", "-i", "mandelbrot=s=160x96:start_scale=0.02", "-frames:v", "3", "-c:v", "ffv1", "-pix_fmt", "bgr0", "clip.mkv"])
+        try await degrade("clip.mkv", "-o", "m.mp4", "--task", "deblur")
+        for (name, words) in [("record", []), ("file", ["--task", "deblur"])] {
+            if name == "file" { try FileManager.default.removeItem(atPath: place.file("m.json")) }
+            let outcome = try await place.visionxl(["restore", "m.mp4", "-o", "\(name).mkv"] + words)
+            try #require(outcome.succeeded && outcome.messages.contains("for h264's quantizer)"), "\(outcome)")
+            #expect(try await place.psnr("clip.mkv", "\(name).mkv") > place.psnr("clip.mkv", "m.mp4") + 0.3)
+        }
+        try await place.tool("ffmpeg", ["-v", "error", "-i", "m.mp4", "-c:v", "mpeg4", "-q:v", "3", "other.mkv"])
+        let guessed = try await place.visionxl(["restore", "other.mkv", "-o", "guessed.mkv", "--task", "deblur", "--model", "tiny"])
+        #expect(guessed.succeeded && guessed.messages.contains("with 0.035 for mpeg4, a guess)"), "\(guessed)")
     }
 
     @Test func inpaintingWithAMaskFile() async throws {

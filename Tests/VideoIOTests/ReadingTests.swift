@@ -35,6 +35,46 @@ struct ReadingTests {
         #expect(try await allFrames(reader.frames()).map(\.bitDepth) == [16, 16])
     }
 
+    @Test(arguments: [("libx264", "-x264-params"), ("libx265", "-x265-params")], [16, 30])
+    func quantizersAreRead(encoder: (name: String, parameters: String), quantizer: Int) async throws {
+        let path = folder.file("clip.mkv")
+        try await ffmpeg(
+            ["-f", "lavfi", "-i", "testsrc2=size=128x96", "-frames:v", "8", "-pix_fmt", "yuv420p", "-c:v", encoder.name]
+                + [encoder.parameters, "qp=\(quantizer):ipratio=1:pbratio=1:log-level=none", path])
+        let reader = try await VideoReader(path)
+        #expect(!reader.info.isLossless)
+        let step = try #require(try await reader.quantizerStep(firstFrames: 5))
+        // Doubles every 6, and is 1 of 255 at 4.
+        #expect(abs(step / (pow(2, Double(quantizer - 4) / 6) / 255) - 1) < 1e-9, "\(step)")
+        #expect(try await reader.quantizerStep(firstFrames: 0) == nil)
+    }
+
+    @Test func aQuantizerBelongsToItsParameterSet() {
+        var headers = SliceHeaders()
+        #expect(headers.quantizerStep == nil)
+        let line = "[trace_headers @ 0x5581] 30          "
+        for words in [
+            "pps_pic_parameter_set_id      1 = 0", "init_qp_minus26     00110 = 4", "pps_pic_parameter_set_id    010 = 1", "init_qp_minus26   00111 = -10",
+            "slice_pic_parameter_set_id    1 = 0", "slice_qp_delta       1 = 0",
+        ] { headers.read(line + words) }
+        headers.read("Stream #0:0: slice_qp_delta 1 = 0")
+        headers.read(line + "slice_qp_delta = x")
+        #expect(headers.quantizerStep == pow(2, 26.0 / 6) / 255)
+        for words in ["slice_pic_parameter_set_id   010 = 1", "slice_qp_delta   1 = 0"] { headers.read(line + words) }
+        #expect(abs((headers.quantizerStep ?? 0) - ((pow(2, 26.0 / 3) + pow(2, 12.0 / 3)) / 2).squareRoot() / 255) < 1e-12)
+    }
+
+    @Test func whatIsLosslessHasNoQuantizer() async throws {
+        let (mkv, jpeg) = (folder.file("clip.mkv"), folder.file("a.jpg"))
+        try await ffmpeg(["-f", "lavfi", "-i", "testsrc2=size=32x32", "-frames:v", "2", "-c:v", "ffv1", mkv])
+        try await ffmpeg(["-i", mkv, "-frames:v", "1", "-update", "1", jpeg])
+        for (path, codec, isLossless) in [(mkv, "ffv1", true), (jpeg, "mjpeg", false)] {
+            let reader = try await VideoReader(path)
+            #expect(reader.info.codec == codec && reader.info.isLossless == isLossless)
+            #expect(try await reader.quantizerStep(firstFrames: 2) == nil)
+        }
+    }
+
     @Test func rotationIsApplied() async throws {
         let (flat, turned) = (folder.file("flat.mp4"), folder.file("turned.mp4"))
         try await makeClip(flat, frames: 2)

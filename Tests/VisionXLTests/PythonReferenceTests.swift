@@ -24,14 +24,11 @@ import Weights
         let reference = try Self.fixture("visionxl")
         let model = try LatentDiffusionModel(
             at: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
-        var options = isPaper ? RestorationOptions.paper : RestorationOptions()
-        // The reference has the paper's data step and start; the final step is an option of both.
-        options.dataStep = .conjugateGradients
-        options.start = .firstFrameInversion
-        options.firstEstimate = .measurement
-        options.lowPass = 2.0.squareRoot()
-        options.eta = 0.2
-        options.steadiness = 0
+        var options = RestorationOptions.paper
+        if !isPaper {
+            options.upsampling = .bicubic
+            options.finalConsistencySteps = 10
+        }
         options.seed = 1
         let degradation = try Degradation(task: words[0])
         let A = try degradation.operator(height: 48, width: 64)

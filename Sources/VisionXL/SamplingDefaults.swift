@@ -1,6 +1,6 @@
 extension RestorationOptions {
-    /// What decides eta and lambda where they are left open: by what measured best (Docs/DataStep.md).
-    struct Setting: Sendable {
+    /// eta and lambda where they are left open, by what measured best (Docs/DataStep.md).
+    struct SamplingDefaults: Sendable {
         /// The noise at the first sampled timestep as it looks in pixels of [-1, 1]; nil where only the decoder knows.
         var pixelNoise: Double?
         /// sigma_y.
