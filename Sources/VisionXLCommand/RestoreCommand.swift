@@ -37,7 +37,7 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Noise on the measurement: its standard deviation in units of the pixel range [-1, 1], 0, or auto (what the .json says, else what the "
-                + "file's bits and the frames show).", valueName: "auto|sigma"))
+                + "file's bits, its coding and the frames show).", valueName: "auto|sigma"))
     var noise = NoiseChoice.auto
 
     @OptionGroup(title: "Model")
@@ -238,7 +238,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "How strongly pixels that stand still are averaged over time; 0 for not at all, as in the paper. (default: \(RestorationOptions().steadiness))")
     var steadiness: Double?
 
-    @Option(help: "The part of the renoising that is new noise. (default: 0.2; 1 for the built-in model unless sizes shrank without noise)")
+    @Option(help: "The part of the renoising that is new noise. (default: 0.2; 1 for the built-in model with a proximal step, unless frames shrank without noise)")
     var eta: Double?
 
     @Option(help: "The seed of all noise: the same seed gives the same frames.")
