@@ -31,45 +31,35 @@ enum FFmpeg {
     static func collect(
         _ tool: String, _ arguments: [String], limit: Int
     ) async throws -> (output: [UInt8], messages: String, succeeded: Bool) {
-        do {
+        try await translatingErrors(tool) {
             let result = try await run(
                 configuration(tool, arguments), input: .none, output: .bytes(limit: limit), error: .sequence
             ) { execution in
                 await lastLines(of: execution.standardError)
             }
-            // A cancelled run ends like a killed one; do not take it for a bad file.
-            try Task.checkCancellation()
             return (result.standardOutput, result.closureResult, result.terminationStatus.isSuccess)
-        } catch let error as SubprocessError {
-            try Task.checkCancellation()
-            throw translate(error, tool: tool)
         }
     }
 
-    /// Runs a tool to its end and gives every line of its messages to `body`.
-    static func eachMessage(_ tool: String, _ arguments: [String], _ body: (String) -> Void) async throws -> Bool {
-        do {
-            let result = try await run(configuration(tool, arguments), input: .none, output: .discarded, error: .sequence) { execution in
-                var line: [UInt8] = []
+    /// Runs a tool to its end, whatever that is, and gives every line of its messages to `body`.
+    static func eachMessage(_ tool: String, _ arguments: [String], _ body: (String) -> Void) async throws {
+        try await translatingErrors(tool) {
+            _ = try await run(configuration(tool, arguments), input: .none, output: .discarded, error: .sequence) { execution in
                 do {
-                    for try await buffer in execution.standardError {
-                        buffer.withUnsafeBytes { bytes in
-                            for byte in bytes {
-                                if byte != UInt8(ascii: "\n") {
-                                    line.append(byte)
-                                } else {
-                                    body(String(decoding: line, as: UTF8.self))
-                                    line.removeAll(keepingCapacity: true)
-                                }
-                            }
-                        }
-                    }
+                    for try await line in execution.standardError.strings() { body(line) }
                 } catch {
                     // The child was killed while we read; what arrived so far is all there is.
                 }
             }
+        }
+    }
+
+    private static func translatingErrors<Result>(_ tool: String, _ body: () async throws -> Result) async throws -> Result {
+        do {
+            let result = try await body()
+            // A cancelled run ends like a killed one; do not take it for a bad file.
             try Task.checkCancellation()
-            return result.terminationStatus.isSuccess
+            return result
         } catch let error as SubprocessError {
             try Task.checkCancellation()
             throw translate(error, tool: tool)

@@ -18,7 +18,7 @@ extension VideoReader {
             "-frames:v", "\(count)", "-bsf:v", "trace_headers", "-f", "null", "-",
         ]
         var headers = SliceHeaders()
-        _ = try await FFmpeg.eachMessage("ffmpeg", arguments) { headers.read($0) }
+        try await FFmpeg.eachMessage("ffmpeg", arguments) { headers.read($0) }
         return headers.quantizerStep
     }
 }

@@ -37,7 +37,7 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Noise on the measurement: its standard deviation in units of the pixel range [-1, 1], 0, or auto (what the .json says, else what the "
-                + "file's bits, its coding and the frames show).", valueName: "auto|sigma"))
+                + "file's bits and the frames show; and what lossy coding adds).", valueName: "auto|sigma"))
     var noise = NoiseChoice.auto
 
     @OptionGroup(title: "Model")

@@ -104,9 +104,9 @@ import Weights
         let log = try JSONSerialization.jsonObject(with: place.data("a.json")) as? [String: Any]
         let sigma = try #require((log?["noise"] as? [String: Any])?["sigma"] as? Double)
         #expect(abs(sigma - 0.020128) < 1e-6)
-        // What the options left open is recorded as it was taken.
+        // What the options left open is recorded as it was taken: with the tiny model as in the paper.
         let options = try #require(log?["options"] as? [String: Any])
-        #expect((options["eta"] as? Double ?? -1) >= 0 && (options["lowPass"] as? Double ?? -1) >= 0)
+        #expect(options["eta"] as? Double == 0.2 && options["lowPass"] as? Double == 2.0.squareRoot())
         let said = try await place.visionxl(known + ["-o", "b.mkv", "--noise", "0.5"])
         #expect(said.messages.contains("measurement noise 0.5 (as said)"), "\(said)")
         try FileManager.default.removeItem(atPath: place.file("measurement.json"))

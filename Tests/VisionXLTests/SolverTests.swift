@@ -228,7 +228,7 @@ final class WatchedPrior: DiffusionPrior {
         let Y = try Self.video(2, 16, 24)
         let (mask, blur) = (try Mask.random(ratio: 0.5, seed: 1, height: 16, width: 24), try GaussianBlur(size: 5, sigma: 1))
         let pooling = try AveragePooling(factor: 2)
-        func setting(
+        func chosen(
             _ A: any LinearOperator, gain: Double?, noise: Double = 0, _ change: (inout RestorationOptions) -> Void = { _ in }
         ) throws -> [Double] {
             var options = RestorationOptions()
@@ -240,17 +240,17 @@ final class WatchedPrior: DiffusionPrior {
         }
         let paper = [0.2, 2.0.squareRoot()]
         for A in [mask, blur] as [any LinearOperator] {
-            #expect(try setting(A, gain: 0.1) == [1, 0.7])
-            #expect(try setting(A, gain: 0.1, noise: 0.05) == [1, 0.7])
-            #expect(try setting(A, gain: 0.1) { $0.dataStep = .conjugateGradients }[0] == 0.2)
-            #expect(try setting(A, gain: 0.1) { $0 = .paper } == paper)
+            #expect(try chosen(A, gain: 0.1) == [1, 0.7])
+            #expect(try chosen(A, gain: 0.1, noise: 0.05) == [1, 0.7])
+            #expect(try chosen(A, gain: 0.1) { $0.dataStep = .conjugateGradients }[0] == 0.2)
+            #expect(try chosen(A, gain: 0.1) { $0 = .paper } == paper)
             // One of the two by hand.
-            #expect(try setting(A, gain: 0.1) { $0.eta = 0.5 }[0] == 0.5)
-            #expect(try setting(A, gain: 0.1) { $0.lowPass = 0 } == [1, 0])
+            #expect(try chosen(A, gain: 0.1) { $0.eta = 0.5 }[0] == 0.5)
+            #expect(try chosen(A, gain: 0.1) { $0.lowPass = 0 } == [1, 0])
         }
-        for gain in [nil, 1] as [Double?] { #expect(try setting(blur, gain: gain, noise: 0.05) == paper) }
-        #expect(try setting(pooling, gain: 0.1) == paper)
-        #expect(try setting(pooling, gain: 0.1, noise: 0.05) == [1, 0.7])
+        for gain in [nil, 1] as [Double?] { #expect(try chosen(blur, gain: gain, noise: 0.05) == paper) }
+        #expect(try chosen(pooling, gain: 0.1) == paper)
+        #expect(try chosen(pooling, gain: 0.1, noise: 0.05) == [1, 0.7])
     }
 
     /// One noise for all frames, each frame's own content: what differs between the latents at tau is what differs between the frames'.
