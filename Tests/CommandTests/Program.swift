@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Subprocess
 import Synchronization
@@ -50,13 +51,24 @@ private actor Turns {
     static func during<Value>(_ body: () async throws -> Value) async rethrows -> Value {
         await shared.take()
         do {
-            let value = try await body()
+            let value = try await withTaskExecutorPreference(OwnThread()) { try await body() }
             await shared.giveBack()
             return value
         } catch {
             await shared.giveBack()
             throw error
         }
+    }
+}
+
+/// Where a running program is watched: other tests' computations hold the shared threads for minutes, and a signal has to come in time.
+private final class OwnThread: TaskExecutor {
+    // A serial queue always gets a thread, however many are busy.
+    private let queue = DispatchQueue(label: "a running program")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
 
