@@ -49,7 +49,8 @@ import Weights
     /// The need is said before, and recorded; less memory gives the same frames.
     @Test func memoryIsPlanned() async throws {
         try await place.clip("clip.mkv", frames: 3)
-        let known = ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task", "deblur"]
+        // bfloat16, where it is the default, rounds other numbers of frames otherwise, and random weights make much of that.
+        let known = ["restore", "--model", "tiny", "--dtype", "float32", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task", "deblur"]
         let much = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json", "--frames-per-pass", "3"])
         #expect(much.messages.contains("needs about") && much.messages.contains("; 3 frames a pass"), "\(much)")
         let little = try await place.visionxl(known + ["-o", "b.mkv", "--json", "b.json", "--memory", "2GiB"])

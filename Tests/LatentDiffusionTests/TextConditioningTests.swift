@@ -186,7 +186,8 @@ import Weights
         for text in ["", "a photo of a cat"] {
             let plain = try open(TextRequest(prompt: text)).predictNoise(latents, timestep: 41)
             let guided = try open(TextRequest(prompt: text, negativePrompt: text, guidance: scale)).predictNoise(latents, timestep: 41)
-            #expect(try relativeError(guided, plain) < 1e-5)
+            // Twice as many latents in a pass are added up in another order: up to 1e-4, depending on the processor.
+            #expect(try relativeError(guided, plain) < 1e-4)
         }
     }
 
