@@ -7,25 +7,28 @@ import VisionXL
 
 // Algorithm 1 from the measurement to the frames.
 extension Bench {
-    func pipeline(model folder: URL, truth: Tensor, into report: inout Report) async throws {
+    /// - Parameter name: the model's, in the table.
+    func pipeline(_ name: String, model folder: URL, tasks: [String], truth: Tensor, into report: inout Report) async throws {
         let (frames, height, width) = (truth.size(0), truth.size(2), truth.size(3))
-        let problem = try AveragePooling(factor: 4)
-        let measurement = try problem.apply(truth)
-        let exchange = try Exchange()
-        let film = exchange.path("measurement.mkv")
-        let writer = try await VideoWriter(to: film, width: width / 4, height: height / 4, bitDepth: 16, frameRate: .fps25)
-        for frame in try VideoFrame.frames(of: measurement, bitDepth: 16) { try await writer.append(frame) }
-        try await writer.finish()
         // The script's defaults: the paper's with a bicubic start and the final step.
         var options = RestorationOptions.paper
         options.upsampling = .bicubic
         options.finalConsistencySteps = 10
-        try measure(folder, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
+        for task in tasks {
+            let problem = try Degradation(task: task).operator(height: height, width: width)
+            let measurement = try problem.apply(truth)
+            let exchange = try Exchange()
+            let film = exchange.path("measurement.mkv")
+            let writer = try await VideoWriter(to: film, width: measurement.size(3), height: measurement.size(2), bitDepth: 16, frameRate: .fps25)
+            for frame in try VideoFrame.frames(of: measurement, bitDepth: 16) { try await writer.append(frame) }
+            try await writer.finish()
+            try measure(name, folder, task, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem, into: &report)
+        }
     }
 
     private func measure(
-        _ folder: URL, _ measurement: Tensor, _ film: String, _ exchange: Exchange, _ size: String, _ options: RestorationOptions,
-        _ problem: AveragePooling, into report: inout Report
+        _ name: String, _ folder: URL, _ task: String, _ measurement: Tensor, _ film: String, _ exchange: Exchange, _ size: String,
+        _ options: RestorationOptions, _ problem: any LinearOperator, into report: inout Report
     ) throws {
         // A process of its own, whose memory is the pipeline's alone.
         let python = PythonServer(device: device, threads: threads)
@@ -33,9 +36,9 @@ extension Bench {
         let dtype = device.runningType
         let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device))
         let solver = Solver(prior: prior, options: options)
-        let shape = problem.inputShape(measurement)
+        let shape = try problem.inputShape(for: measurement.shape)
         // The noise that the solver makes for itself, for the other side.
-        let latent = prior.latentShape(frames: 1, height: shape.height, width: shape.width)
+        let latent = prior.latentShape(frames: 1, height: shape[2], width: shape[3])
         let noise = try (0..<solver.timesteps.count).map { step in
             var random = RandomGenerator(seed: options.seed, stream: UInt64(step) + 1)
             return try random.normal(latent)
@@ -50,7 +53,9 @@ extension Bench {
         // Through a shell: a process's peak memory begins with that of the one that started it.
         let words = [
             "/bin/sh", "-c", "\"$@\"; exit $?", "sh", Child.program, "restore", film, "-o", exchange.path("restored.mkv"), "--force", "--task",
-            "sr4", "--model", folder.path, "--device", "\(device)", "--threads", "\(threads)", "--json", log,
+            task, "--model", folder.path, "--device", "\(device)", "--threads", "\(threads)", "--json", log,
+            // What makes the script's defaults of the paper's.
+            "--paper", "--upsampling", "bicubic", "--final-cg-steps", "10",
         ]
         sides.append {
             let time = try Child.time(words)
@@ -63,7 +68,7 @@ extension Bench {
         var agreement = ""
         if let python {
             let request: [String: Any] = [
-                "op": "sr4", "folder": folder.path, "format": "contiguous", "dtype": dtype.rawValue,
+                "op": "restore", "task": task, "folder": folder.path, "format": "contiguous", "dtype": dtype.rawValue,
                 "input": try exchange.write(measurement, as: "measurement"),
                 "noise": try exchange.write(Tensor.stack(noise), as: "noise"), "output": exchange.path("result"),
             ]
@@ -87,15 +92,9 @@ extension Bench {
         }
         func gigabytes(_ bytes: Double) -> String { String(format: "%.2f GB", bytes / 1e9) }
         row(
-            "sr4 with the built-in prior, \(dtype.rawValue)", 0, "Algorithm 1 in Python with diffusers, frame by frame",
+            "\(task) with the \(name), \(dtype.rawValue)", 0, "Algorithm 1 in Python with diffusers, frame by frame",
             python == nil ? nil : 2,
             python == nil ? "not measured: \(PythonServer.absence)" : agreement + "Python's peak memory \(gigabytes(theirPeak))")
-        row("visionxl restore, from file to file", 1, "the same within one process", 0, "peak memory \(gigabytes(peak))")
-    }
-}
-
-extension AveragePooling {
-    fileprivate func inputShape(_ measurement: Tensor) -> (height: Int, width: Int) {
-        (measurement.size(2) * factor, measurement.size(3) * factor)
+        row("\(task) with the \(name): visionxl restore, from file to file", 1, "the same within one process", 0, "peak memory \(gigabytes(peak))")
     }
 }

@@ -4,7 +4,7 @@ Started by visionxl-bench. Reads one JSON request a line from standard input, an
   {"op": "load", "folder": F, "format": "contiguous" | "channels_last", "dtype": "float32"}          -> {"seconds": s}
   {"op": "unet" | "encode" | "decode", "folder": ..., "format": ..., "dtype": ..., "input": TENSOR,
    "height": H, "width": W, "timestep": t, "output": PATH or nothing}                                -> {"seconds": s}
-  {"op": "sr4", ..., "input": MEASUREMENT, "noise": TENSOR, "output": ...}                            -> {"seconds": s, "peak": bytes}
+  {"op": "restore", ..., "task": "sr4", "input": MEASUREMENT, "noise": TENSOR, "output": ...}         -> {"seconds": s, "peak": bytes}
   {"op": "authors", "folder": ..., "dtype": ..., "task": "deblur", "input": MEASUREMENT}              -> {"seconds": s, "peak": bytes}
   {"op": "forget"}: lets go of all networks and tensors                                               -> {}
 TENSOR is {"path": raw float32, "shape": [...]}. Reading, writing and loading are not timed unless they are the work.
@@ -90,9 +90,9 @@ def answer(request):
         return {"seconds": time.perf_counter() - began}
     m = model(request)
     x = tensor(request["input"])
-    if op == "sr4":
+    if op == "restore":
         noise = tensor(request["noise"])
-        work = lambda: visionxl.restore(m, operators.Pooling(4), x, lambda i: noise[i])
+        work = lambda: visionxl.restore(m, operators.of_measurement(request["task"], *x.shape[2:]), x, lambda i: noise[i])
     elif op == "authors":
         work = lambda: authors.restore(m, request["task"], x)
     else:
