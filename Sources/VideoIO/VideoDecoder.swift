@@ -64,16 +64,19 @@ struct VideoDecoder: Sendable {
         let expected = range?.count ?? info.frameCount
         // A file may hide some frames by an edit list; without a complaint, fewer than stored is no fault. The number may come from
         // counting what is left of a file, so that the duration has a say too.
-        let isShort = decoded < max(expected ?? 0, range == nil ? framesByDuration : 0)
+        let endsEarly = messages.contains("ended prematurely")
+        let isShort = decoded < max(expected ?? 0, range == nil ? framesByDuration(exactly: endsEarly) : 0)
         if !succeeded || !isWhole || (isShort && complained) {
             throw .truncated(path, decoded: decoded, expected: expected, details: messages)
         }
     }
 
-    /// A lower bound for the number of frames, where only the duration is known.
-    private var framesByDuration: Int {
+    /// A lower bound for the number of frames, where only the duration is known: sound may last longer.
+    /// - Parameter exactly: the demuxer says itself that the file breaks off, so that not one frame may be missing.
+    private func framesByDuration(exactly: Bool) -> Int {
         guard let duration = info.duration, duration < 1e9 else { return 0 }
-        return Int((duration * info.frameRate.perSecond * 0.98).rounded(.down)) - 2
+        let frames = duration * info.frameRate.perSecond
+        return exactly ? Int(frames.rounded()) : Int((frames * 0.98).rounded(.down)) - 2
     }
 
     func arguments(_ colour: ColourConversion) -> [String] {

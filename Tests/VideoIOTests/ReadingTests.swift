@@ -158,6 +158,20 @@ struct ReadingTests {
         #expect(try await allFrames(reader.frames(0..<5)).count == 5)
     }
 
+    /// Wherever a short film breaks off: all of its frames, or an error.
+    @Test(arguments: [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99]) func noFrameIsLostSilently(part: Double) async throws {
+        let path = folder.file("clip.mkv")
+        try await makeClip(path, frames: 8, size: "320x240")
+        let whole = try #require(FileManager.default.contents(atPath: path))
+        try whole.prefix(Int(Double(whole.count) * part)).write(to: URL(fileURLWithPath: path))
+        do {
+            let frames = try await allFrames(VideoReader(path).frames())
+            #expect(frames.count == 8)
+        } catch let error as VideoError {
+            #expect("\(error)".contains(path))
+        }
+    }
+
     @Test func mp4WithoutItsIndexIsNamed() async throws {
         let path = folder.file("clip.mp4")
         try await makeClip(path, frames: 20)
