@@ -54,8 +54,9 @@ extension Bench {
         let words = [
             "/bin/sh", "-c", "\"$@\"; exit $?", "sh", Child.program, "restore", film, "-o", exchange.path("restored.mkv"), "--force", "--task",
             task, "--model", folder.path, "--device", "\(device)", "--threads", "\(threads)", "--json", log,
-            // What makes the script's defaults of the paper's.
-            "--paper", "--upsampling", "bicubic", "--final-cg-steps", "10",
+            // The script's defaults, as `options`.
+            "--data-step", "cg", "--start", "inversion", "--first-estimate", "measurement", "--steadiness", "0", "--eta", "0.2", "--lambda",
+            "\(2.0.squareRoot())",
         ]
         sides.append {
             let time = try Child.time(words)

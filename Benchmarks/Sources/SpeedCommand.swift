@@ -78,7 +78,7 @@ struct SpeedCommand: AsyncParsableCommand {
             try bench.operators(
                 size: full ? (768, 1280) : (384, 640), frames: 25, denseFrames: denseFrames, into: &report.table)
         case .pipeline:
-            // Little and much of it is the data step's.
+            // The data step is next to nothing of the first and much of the second.
             let tasks = ["sr4", "deblur+"]
             if let model = common.modelFolder {
                 // Enlarged frames of 640x352, the demo's.
@@ -88,7 +88,7 @@ struct SpeedCommand: AsyncParsableCommand {
                 report.skip(.pipeline, "the whole pipeline", "no built-in prior: Models/builtin is not there")
             }
             if let model = goldenModel {
-                // Its autoencoder does 64 times as much for a pixel.
+                // Smaller, because its autoencoder takes longer than the built-in prior's networks.
                 let truth = try await common.frames(frames, height: 192, width: 320)
                 try await bench.pipeline("tiny SDXL", model: model, tasks: tasks, truth: truth, into: &report)
             } else {
