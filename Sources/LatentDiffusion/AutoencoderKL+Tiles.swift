@@ -27,7 +27,7 @@ extension AutoencoderKL {
                 // Up to four convolutions of 3 x 3 at the output's size, two of them always.
                 h = try stage(h, tile: tile >> level, margin: ends && !enlarges ? 3 : 2, enlarges ? .enlarging(2) : .keeping) { piece, norms in
                     var piece = piece
-                    if enlarges, let upsampler { piece = try piece.enlarged().convolved(upsampler.conv) }
+                    if enlarges, let upsampler { piece = try piece.enlarged(upsampler) }
                     guard let output = try piece.through(resnet, &norms) else { return nil }
                     return ends ? try norms.silu(decoder.normOut, output)?.convolved(decoder.convOut) : output
                 }

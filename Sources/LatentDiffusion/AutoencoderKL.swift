@@ -4,8 +4,8 @@ import Weights
 
 /// Stable Diffusion's variational autoencoder, diffusers' `AutoencoderKL`.
 ///
-/// In a type narrower than float32 the convolutions at the latents' resolution (3 % of SDXL's work) and the norms still compute in float32:
-/// they are where rounding hurts. On the golden model this lowers bfloat16's error of a decode from 4.2e-2 (diffusers) to 2.6e-2.
+/// In a type narrower than float32 the decoder's convolutions at the latents' resolution (3 % of its work for SDXL), the encoder's last ones and
+/// all norms still compute in float32: they are where rounding hurts. On the golden model this lowers bfloat16's error of a decode from 4.2e-2 (diffusers) to 2.6e-2.
 public struct AutoencoderKL: Sendable {
     public let configuration: Configuration
     let format: MemoryFormat
@@ -88,7 +88,7 @@ public struct AutoencoderKL: Sendable {
                     block["downsamplers.0.conv"], channels[level], channels[level], stride: 2, padding: 0)
                 return (resnets, downsampler)
             }
-            mid = try Middle(w["mid_block"], exact["mid_block"], widest, c)
+            mid = try Middle(w["mid_block"], exact["mid_block"], convolutions: w["mid_block"], widest, c)
             normOut = try GroupNorm(exact["conv_norm_out"], widest, groups: c.normGroups, epsilon: 1e-6)
             convOut = try Convolution(exact["conv_out"], widest, 2 * c.latentChannels)
         }
@@ -113,7 +113,7 @@ public struct AutoencoderKL: Sendable {
         init(_ w: WeightScope, _ exact: WeightScope, _ c: Configuration) throws {
             let channels = Array(c.blockChannels.reversed())
             convIn = try Convolution(exact["conv_in"], c.latentChannels, channels[0])
-            mid = try Middle(w["mid_block"], exact["mid_block"], channels[0], c)
+            mid = try Middle(w["mid_block"], exact["mid_block"], convolutions: exact["mid_block"], channels[0], c)
             up = try channels.indices.map { index in
                 let block = w["up_blocks"][index]
                 let norms = exact["up_blocks"][index]
@@ -146,9 +146,14 @@ public struct AutoencoderKL: Sendable {
         let norm: GroupNorm?
         let attention: Attention?
 
-        init(_ w: WeightScope, _ exact: WeightScope, _ channels: Int, _ c: Configuration) throws {
-            first = try ResidualBlock(exact["resnets.0"], channels, channels, timeChannels: nil, groups: c.normGroups, epsilon: 1e-6)
-            second = try ResidualBlock(exact["resnets.1"], channels, channels, timeChannels: nil, groups: c.normGroups, epsilon: 1e-6)
+        /// - Parameter convolutions: the scope that those of the residual blocks come from, `w` or `exact`.
+        init(_ w: WeightScope, _ exact: WeightScope, convolutions: WeightScope, _ channels: Int, _ c: Configuration) throws {
+            first = try ResidualBlock(
+                convolutions["resnets.0"], norms: exact["resnets.0"], channels, channels, timeChannels: nil, groups: c.normGroups,
+                epsilon: 1e-6)
+            second = try ResidualBlock(
+                convolutions["resnets.1"], norms: exact["resnets.1"], channels, channels, timeChannels: nil, groups: c.normGroups,
+                epsilon: 1e-6)
             norm = c.hasMidAttention
                 ? try GroupNorm(exact["attentions.0.group_norm"], channels, groups: c.normGroups, epsilon: 1e-6) : nil
             // Its rounding hardly shows, and over the pixels of a large frame it is most of this block's work.

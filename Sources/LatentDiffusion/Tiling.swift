@@ -53,18 +53,26 @@ struct Piece {
 
     /// A convolution that keeps the size. Where the window ends within the map, the pixels that would need more of it fall away.
     func convolved(_ convolution: Convolution) throws -> Piece {
-        let margin = convolution.padding
-        let whole = with(try convolution(values))
-        guard margin > 0 else { return whole }
+        try with(convolution(values)).trimmed(convolution.padding)
+    }
+
+    /// Without the `margin` pixels at the edges where the window ends within the map.
+    private func trimmed(_ margin: Int) throws -> Piece {
+        guard margin > 0 else { return self }
         func inner(_ range: Range<Int>, _ length: Int) -> Range<Int> {
             (range.lowerBound == 0 ? 0 : range.lowerBound + margin)..<(range.upperBound == length ? length : range.upperBound - margin)
         }
         let window = Region(rows: inner(window.rows, size.height), columns: inner(window.columns, size.width))
-        return Piece(values: try whole.values(in: window), window: window, core: core, size: size)
+        return Piece(values: try values(in: window), window: window, core: core, size: size)
+    }
+
+    /// Twice the size through an upsampler's convolution of 3 x 3. Where the window ends within the map, the outermost pixels fall away.
+    func enlarged(_ upsampler: Upsampler) throws -> Piece {
+        try Piece(values: upsampler(values), window: window.enlarged(2), core: core.enlarged(2), size: (2 * size.height, 2 * size.width)).trimmed(1)
     }
 
     /// Every pixel repeated, `factor` times each way.
-    func enlarged(_ factor: Int = 2) throws -> Piece {
+    func enlarged(_ factor: Int) throws -> Piece {
         Piece(
             values: try values.upsampledNearest(height: factor * values.size(2), width: factor * values.size(3)),
             window: window.enlarged(factor), core: core.enlarged(factor), size: (factor * size.height, factor * size.width))

@@ -17,11 +17,13 @@ extension Tensor {
             .ints([padding.0, padding.1]), .ints([1, 1]), .int(groups))
     }
 
-    /// The adjoint of `convolved` without padding: (N, O, H, W) with a weight (O, C, kH, kW).
-    public func transposeConvolved(_ weight: Tensor, bias: Tensor? = nil, stride: Int, groups: Int = 1) throws(TensorError) -> Tensor {
+    /// The adjoint of `convolved`: (N, O, H, W) with a weight (O, C, kH, kW).
+    public func transposeConvolved(
+        _ weight: Tensor, bias: Tensor? = nil, stride: Int, padding: Int = 0, groups: Int = 1
+    ) throws(TensorError) -> Tensor {
         try Self.dispatch(
             "aten::conv_transpose2d", "input", .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]),
-            .ints([0, 0]), .ints([0, 0]), .int(groups), .ints([1, 1]))
+            .ints([padding, padding]), .ints([0, 0]), .int(groups), .ints([1, 1]))
     }
 
     /// Three-dimensional convolution (cross-correlation) of (N, C, T, H, W) with a weight (O, C, kT, kH, kW), without padding.

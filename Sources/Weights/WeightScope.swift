@@ -14,6 +14,9 @@ public struct WeightScope: Sendable {
     /// How the tensors of four dimensions (weights of convolutions) lie in memory.
     public internal(set) var format = MemoryFormat.contiguous
 
+    /// Whether tensors are placeholders that only say which shapes a network asks for.
+    public var isInventory: Bool { store.files.isEmpty }
+
     /// The scope's name: "down_blocks.0.resnets.1"; empty at the root.
     public var name: String { String(prefix.dropLast()) }
 
@@ -42,7 +45,7 @@ public struct WeightScope: Sendable {
     public func tensor(_ key: String, _ shape: [Int]? = nil) throws(WeightsError) -> Tensor {
         let tensor = try store.tensor(prefix + key, shape, ledger)
         // An inventory: zeros that are made whole would be as large as the network.
-        if store.files.isEmpty { return tensor }
+        if isInventory { return tensor }
         return try store.making(prefix + key) {
             let converted = tensor.dtype.isFloatingPoint ? try tensor.to(dtype ?? tensor.dtype) : tensor
             let moved = try converted.to(device)
