@@ -66,10 +66,12 @@ extension Bench {
             return time
         }
         var theirPeak = 0.0
+        // On a CPU diffusers runs in float32 unless told otherwise.
+        let theirType = device == .cpu ? DType.float32 : dtype
         var agreement = ""
         if let python {
             let request: [String: Any] = [
-                "op": "restore", "task": task, "folder": folder.path, "format": "contiguous", "dtype": dtype.rawValue,
+                "op": "restore", "task": task, "folder": folder.path, "format": "contiguous", "dtype": theirType.rawValue,
                 "input": try exchange.write(measurement, as: "measurement"),
                 "noise": try exchange.write(Tensor.stack(noise), as: "noise"), "output": exchange.path("result"),
             ]
@@ -93,7 +95,7 @@ extension Bench {
         }
         func gigabytes(_ bytes: Double) -> String { String(format: "%.2f GB", bytes / 1e9) }
         row(
-            "\(task) with the \(name), \(dtype.rawValue)", 0, "Algorithm 1 in Python with diffusers, frame by frame",
+            "\(task) with the \(name), \(dtype.rawValue)", 0, "Algorithm 1 in Python with diffusers, \(theirType.rawValue), frame by frame",
             python == nil ? nil : 2,
             python == nil ? "not measured: \(PythonServer.absence)" : agreement + "Python's peak memory \(gigabytes(theirPeak))")
         row("\(task) with the \(name): visionxl restore, from file to file", 1, "the same within one process", 0, "peak memory \(gigabytes(peak))")
