@@ -117,7 +117,8 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         /// The measurement, enlarged where it is smaller (the paper's).
         case measurement
-        /// The frames of least variation that the measurement allows, found without a network (Docs/DataStep.md).
+        /// The frames of least variation that the measurement allows, found without a network; where frames shrank, their mean with the
+        /// bicubic enlargement that fits (Docs/DataStep.md).
         case smooth
     }
 
