@@ -9,10 +9,12 @@ import VisionXL
 // SDXL's architecture at full size. Its weights are random: what they are takes no time.
 extension Bench {
     /// Networks against diffusers', and on a GPU whole restorations against the authors' way.
-    func fullSize(model folder: URL, sizes: [FrameSize], frames: Int, wholeVideos: Bool, into report: inout Report) throws {
+    func fullSize(
+        model folder: URL, passes: [SpeedCommand.Pass], sizes: [FrameSize], frames: Int, wholeVideos: Bool, into report: inout Report
+    ) throws {
         let python = PythonServer(device: device, threads: threads)
         report.python = report.python ?? python?.description
-        if let size = sizes.first { try networks(folder, size, python, into: &report.table) }
+        if let size = sizes.first { try networks(folder, passes, size, python, into: &report.table) }
         guard wholeVideos else {
             report.skip(.sdxl, "\(folder.lastPathComponent): \(frames) frames", "takes hours on a CPU; --whole-videos")
             return
@@ -22,9 +24,9 @@ extension Bench {
 
     /// One pass of each network. Two copies of the weights do not fit most machines, so each side loads its own anew for every run, and what is
     /// not measured before a run is a pass of a quarter of the size.
-    private func networks(_ folder: URL, _ size: FrameSize, _ python: PythonServer?, into table: inout Table) throws {
+    private func networks(_ folder: URL, _ passes: [SpeedCommand.Pass], _ size: FrameSize, _ python: PythonServer?, into table: inout Table) throws {
         let exchange = try Exchange()
-        let operations = ["unet", "decode", "encode"]
+        let operations = passes.map(\.rawValue)
         // What each side runs in: the other one in what its users choose.
         let theirType = device == .cpu ? DType.float32 : .float16
         let types = device == .cpu ? device.measuredTypes : [device.runningType]

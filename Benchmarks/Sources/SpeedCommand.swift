@@ -39,6 +39,13 @@ struct SpeedCommand: AsyncParsableCommand {
         help: ArgumentHelp("Frames for SDXL, height x width in multiples of 64; may be repeated, the first is the networks' too.", valueName: "HxW"))
     var sizes: [FrameSize] = []
 
+    @Option(name: .customLong("pass"), help: ArgumentHelp("Only this pass of SDXL's networks; may be repeated.", valueName: "pass"))
+    var passes: [Pass] = []
+
+    enum Pass: String, CaseIterable, ExpressibleByArgument {
+        case unet, decode, encode
+    }
+
     @Flag(help: "Restore whole videos with SDXL on a CPU, too: hours. On a GPU that is always done.")
     var wholeVideos = false
 
@@ -98,7 +105,8 @@ struct SpeedCommand: AsyncParsableCommand {
         case .sdxl:
             let sizes = sizes.isEmpty ? [FrameSize(height: 768, width: 1280), .init(height: 1280, width: 768), .init(height: 1024, width: 1024)] : sizes
             try bench.fullSize(
-                model: fullSizeModel(), sizes: sizes, frames: frames, wholeVideos: wholeVideos || bench.device != .cpu, into: &report)
+                model: fullSizeModel(), passes: passes.isEmpty ? Pass.allCases : passes, sizes: sizes, frames: frames,
+                wholeVideos: wholeVideos || bench.device != .cpu, into: &report)
         }
     }
 }

@@ -36,6 +36,11 @@ struct Linear: Sendable {
         self.bias = bias ? try w.tensor("bias", [output]) : nil
     }
 
+    private init(weight: Tensor, bias: Tensor?) { (self.weight, self.bias) = (weight, bias) }
+
+    /// The part that computes some of the outputs, over the same memory.
+    func outputs(_ range: Range<Int>) throws -> Linear { try Linear(weight: weight.rows(range), bias: bias?.rows(range)) }
+
     func callAsFunction(_ x: Tensor) throws -> Tensor { try x.linear(weight, bias: bias) }
 }
 

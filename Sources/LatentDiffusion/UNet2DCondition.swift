@@ -307,7 +307,9 @@ public struct UNet2DCondition: Sendable {
     struct TransformerLayer: Sendable {
         let norm1, norm2, norm3: LayerNorm
         let selfAttention, crossAttention: Attention
-        let gateAndValue, output: Linear
+        /// Halves of one layer, apart so that what follows reads and writes whole rows.
+        let value, gate: Linear
+        let output: Linear
 
         init(_ w: WeightScope, _ channels: Int, context: Int, heads: Int) throws {
             norm1 = try LayerNorm(w["norm1"], channels)
@@ -315,17 +317,20 @@ public struct UNet2DCondition: Sendable {
             norm2 = try LayerNorm(w["norm2"], channels)
             crossAttention = try Attention(w["attn2"], channels, context: context, heads: heads)
             norm3 = try LayerNorm(w["norm3"], channels)
-            gateAndValue = try Linear(w["ff.net.0.proj"], channels, channels * 8)
+            let both = try Linear(w["ff.net.0.proj"], channels, channels * 8)
+            value = try both.outputs(0..<channels * 4)
+            gate = try both.outputs(channels * 4..<channels * 8)
             output = try Linear(w["ff.net.2"], channels * 4, channels)
         }
 
         func callAsFunction(_ x: Tensor, text: Attention.Memory) throws -> Tensor {
             var h = try x + selfAttention(norm1(x))
             h = try h + crossAttention(norm2(h), memory: text)
-            let both = try gateAndValue(norm3(h))
-            let width = both.size(-1) / 2
-            let gate = try both.narrow(-1, from: width, count: width).gelu()
-            return try h + output(both.narrow(-1, from: 0, count: width) * gate)
+            let normalized = try norm3(h)
+            var gated = try gate(normalized)
+            try gated.formGelu()
+            try gated.multiply(by: value(normalized))
+            return try h + output(gated)
         }
     }
 }

@@ -153,6 +153,13 @@ extension Tensor {
             orAssign: { (t) throws(TensorError) in try t.silu() })
     }
 
+    /// The exact (erf) GELU, in place where the memory is not shared.
+    public mutating func formGelu() throws(TensorError) {
+        try modify(
+            { (t) throws(TensorError) in try t.dispatchInPlace("aten::gelu_", "", .string("none")) },
+            orAssign: { (t) throws(TensorError) in try t.gelu() })
+    }
+
     /// max(x, 0), in place where the memory is not shared.
     public mutating func formRelu() throws(TensorError) {
         try modify(
