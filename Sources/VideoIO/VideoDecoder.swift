@@ -65,9 +65,11 @@ struct VideoDecoder: Sendable {
         // A file may hide some frames by an edit list; without a complaint, fewer than stored is no fault. The number may come from
         // counting what is left of a file, so that the duration has a say too.
         let endsEarly = messages.contains("ended prematurely")
-        let isShort = decoded < max(expected ?? 0, range == nil ? framesByDuration(exactly: endsEarly) : 0)
+        let lasting = range == nil ? framesByDuration(exactly: endsEarly) : 0
+        let isShort = decoded < max(expected ?? 0, lasting)
         if !succeeded || !isWhole || (isShort && complained) {
-            throw .truncated(path, decoded: decoded, expected: expected, details: messages)
+            let whole = max(expected ?? 0, endsEarly ? lasting : 0)
+            throw .truncated(path, decoded: decoded, expected: whole > decoded ? whole : nil, details: messages)
         }
     }
 

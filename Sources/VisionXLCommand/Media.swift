@@ -66,7 +66,10 @@ enum Media {
     /// Refuses a file of numbers that cannot be written, or that would replace what it should not, before the work begins.
     /// - Parameter others: what is read and written beside it.
     static func check(json path: String, others: [String], force: Bool) throws {
-        try check(output: path, inputs: others, force: force)
+        for other in others where isSame(path, other) {
+            throw CommandError.message("\(path) is read or written here already; choose another name for the JSON file.")
+        }
+        try check(output: path, inputs: [], force: force)
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
             throw CommandError.message("\(path) is a folder; choose another name for the JSON file.")

@@ -239,7 +239,7 @@ import Testing
         // The log over the video, or over the record that the task comes from.
         try place.write(Self.record, to: "clip.json")
         for json in ["clip.mp4", "clip.json", "out.mkv"] {
-            try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--json", json, "--force"], saying: json)
+            try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--json", json, "--force"], saying: "\(json) is read or written")
         }
     }
 

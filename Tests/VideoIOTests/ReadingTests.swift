@@ -169,6 +169,9 @@ struct ReadingTests {
             #expect(frames.count == 8)
         } catch let error as VideoError {
             #expect("\(error)".contains(path))
+            guard case .truncated(_, let decoded, let expected, _) = error else { return }
+            // The number of frames may come from counting what is left.
+            #expect(decoded < 8 && expected.map { $0 > decoded } ?? true)
         }
     }
 
