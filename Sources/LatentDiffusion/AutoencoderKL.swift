@@ -4,8 +4,9 @@ import Weights
 
 /// Stable Diffusion's variational autoencoder, diffusers' `AutoencoderKL`.
 ///
-/// In a type narrower than float32 the decoder's convolutions at the latents' resolution (3 % of its work for SDXL), the encoder's last ones and
-/// all norms still compute in float32: they are where rounding hurts. On the golden model this lowers bfloat16's error of a decode from 4.2e-2 (diffusers) to 2.6e-2.
+/// In a type narrower than float32 the decoder's convolutions at the latents' resolution (3 % of its work for SDXL), the encoder's last ones
+/// and all norms still compute in float32: they are where rounding hurts. On the golden model this lowers bfloat16's error of a decode from
+/// 4.2e-2 (diffusers) to 2.6e-2.
 public struct AutoencoderKL: Sendable {
     public let configuration: Configuration
     let format: MemoryFormat
