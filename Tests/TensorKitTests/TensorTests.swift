@@ -1,5 +1,6 @@
 import Foundation
 import TensorKit
+import TestSupport
 import Testing
 
 @Suite struct TensorTests {
@@ -219,6 +220,19 @@ import Testing
         let v = try random.normal([1, 2, 1, 4])
         let expected = try v.expanded([1, 2, 5, 4])
         #expect(try (q.attention(keys: k, values: v) - expected).absolute().maximum().item() < 1e-6)
+    }
+
+    @Test func attentionInBFloat16AgreesWithFloat32OverManyKeys() throws {
+        var random = RandomGenerator(seed: 4)
+        // Queries in more than one block, of unequal length; fewer queries than keys; values wider than the keys.
+        for (queries, keys, depth, width) in [(3001, 3001, 8, 8), (37, 600, 64, 64), (600, 512, 16, 24)] {
+            func heads(_ tokens: Int, _ depth: Int) throws -> Tensor { try random.normal([2, tokens, 3, depth]).to(.bfloat16).transposed(1, 2) }
+            let (q, k, v) = (try heads(queries, depth), try heads(keys, depth), try heads(keys, width))
+            let exact = try q.to(.float32).attention(keys: k.to(.float32), values: v.to(.float32))
+            let narrow = try q.attention(keys: k, values: v)
+            #expect(narrow.shape == exact.shape && narrow.dtype == .bfloat16)
+            #expect(try relativeError(narrow.to(.float32), exact) < 1e-2)
+        }
     }
 
     @Test func activationsAndResampling() throws {
