@@ -48,7 +48,7 @@ extension Bench {
                 table.add(
                     Row(
                         group: SpeedCommand.Group.sdxl.rawValue,
-                        what: "\(folder.lastPathComponent): \(titles[op] ?? op), \(dtype.rawValue), channels last", size: "1x3x\(size)",
+                        what: "\(folder.lastPathComponent): \(titles[op] ?? op), \(dtype.rawValue), \(MemoryFormat.fastest(for: dtype, on: device).title)", size: "1x3x\(size)",
                         ours: Timing(samples: samples), alternative: "diffusers, \(theirType.rawValue), contiguous",
                         theirs: theirs[op].map(Timing.init), note: python == nil ? "not measured: \(PythonServer.absence)" : ""))
             }

@@ -163,7 +163,7 @@ public struct ADMUNet: Sendable {
             func part(_ index: Int) throws -> Tensor { try all.select(newOrder ? 2 : 3, index).transposed(1, 2) }
             let attended = try part(0).attention(keys: part(1), values: part(2))
             return try attended.transposed(1, 2).reshaped([n, length, -1]).linear(output.weight, bias: output.bias)
-                .asImage(height: x.size(2), width: x.size(3)) + x
+                .asImage(like: x) + x
         }
     }
 
@@ -171,12 +171,14 @@ public struct ADMUNet: Sendable {
     /// - Parameters:
     ///   - configuration: the JSON file; that of the weights' name when nil (`adm.json` beside `adm.safetensors`).
     ///   - dtype: the type that it runs in.
+    ///   - format: of the images between the layers; the fastest when nil.
     public init(
-        weights url: URL, configuration: URL? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast
+        weights url: URL, configuration: URL? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil
     ) throws {
         try Engine.require(device)
         let json = configuration ?? url.deletingPathExtension().appendingPathExtension("json")
         let settings = try Configuration(ConfigurationReader(contentsOf: json))
+        let format = format ?? .fastest(for: dtype, on: device)
         self = try WeightStore(at: url).build(dtype: dtype, device: device, format: format) { w in
             try ADMUNet(w, settings, dtype: dtype, device: device, format: format)
         }

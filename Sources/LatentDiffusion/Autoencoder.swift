@@ -9,15 +9,15 @@ public enum Autoencoder: Sendable {
     case linear(AutoencoderLinear)
 
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
-    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
+    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil) throws {
         try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
     }
 
-    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat) throws {
+    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat?) throws {
         let json = source.configuration
         let name = try json.string("_class_name")
         func build<Network>(_ body: (WeightScope) throws -> Network) throws -> Network {
-            try source.weights().build(dtype: dtype, device: device, format: format, body)
+            try source.weights().build(dtype: dtype, device: device, format: format ?? .fastest(for: dtype, on: device), body)
         }
         switch name {
         case "AutoencoderKL":

@@ -165,7 +165,7 @@ public struct AutoencoderKL: Sendable {
             var h = try first(x)
             if let norm, let attention {
                 let tokens = try norm(h).to(attention.query.weight.dtype).asTokens()
-                h = try attention(tokens).to(h.dtype).asImage(height: h.size(2), width: h.size(3)) + h
+                h = try attention(tokens).to(h.dtype).asImage(like: h) + h
             }
             return try second(h)
         }

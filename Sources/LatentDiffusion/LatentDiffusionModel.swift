@@ -30,15 +30,14 @@ public struct LatentDiffusionModel: Sendable {
     /// Cost: the weights are mapped, and read once if they are converted.
     /// - Parameters:
     ///   - dtype: the type that the networks run in.
-    ///   - format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU (4e-6 against 1e-5 over the
-    ///     golden inversion).
+    ///   - format: of the images between the layers; the fastest when nil.
     ///   - autoencoder: a folder or file to take in place of the model's own `vae`, for example that of the tiny autoencoder.
     ///   - draft: a folder or file of a quicker autoencoder for the same latents, to have beside it.
     ///   - variant: `fp16` prefers files of that name where a folder has several.
     ///   - text: what is asked for in words; the encoders are closed before the other networks are opened.
     ///   - cache: where the null prompt is kept, so that it is encoded once; encoded every time when nil.
     public init(
-        at url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast, variant: String? = nil,
+        at url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil, variant: String? = nil,
         autoencoder autoencoderURL: URL? = nil, draft draftURL: URL? = nil, text request: TextRequest = TextRequest(), cache: PromptCache? = nil
     ) throws {
         try Engine.require(device)

@@ -42,6 +42,9 @@ struct Linear: Sendable {
     func outputs(_ range: Range<Int>) throws -> Linear { try Linear(weight: weight.rows(range), bias: bias?.rows(range)) }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor { try x.linear(weight, bias: bias) }
+
+    /// gelu of it.
+    func gelu(_ x: Tensor) throws -> Tensor { try x.linearGelu(weight, bias: bias) }
 }
 
 /// Group normalisation, with an activation behind it where asked.
@@ -181,19 +184,21 @@ struct Attention: Sendable {
 }
 
 extension Tensor {
-    /// (N, C, H, W) -> (N, H*W, C). O(1) in channels-last memory.
-    func asTokens() throws -> Tensor { try permuted([0, 2, 3, 1]).reshaped([size(0), size(2) * size(3), size(1)]) }
+    /// (N, C, H, W) -> (N, H*W, C), in row-major memory. O(1) from channels-last memory.
+    func asTokens() throws -> Tensor { try permuted([0, 2, 3, 1]).contiguous().reshaped([size(0), size(2) * size(3), size(1)]) }
 
-    /// (N, H*W, C) -> (N, C, H, W) in channels-last memory. O(1).
-    func asImage(height: Int, width: Int) throws -> Tensor {
-        try reshaped([size(0), height, width, size(2)]).permuted([0, 3, 1, 2])
+    /// (N, H*W, C) -> (N, C, H, W) of the size of an image and in its memory format. O(1) in channels-last memory.
+    func asImage(like image: Tensor) throws -> Tensor {
+        let (height, width) = (image.size(2), image.size(3))
+        if image.isContiguous { return try transposed(1, 2).contiguous().reshaped([size(0), size(2), height, width]) }
+        return try reshaped([size(0), height, width, size(2)]).permuted([0, 3, 1, 2])
     }
 }
 
 /// Nearest-neighbour upsampling and a convolution.
 ///
-/// On a CPU, and to twice the size, both are one transposed convolution of stride 2: 16 products for a pixel of the input in place of 36,
-/// and no enlarged copy.
+/// On a CPU, in channels-last memory and to twice the size, both are one transposed convolution of stride 2: 16 products for a pixel of the
+/// input in place of 36, and no enlarged copy. In the other memory format Winograd's algorithm saves more of the 36.
 struct Upsampler: Sendable {
     let conv: Convolution
     /// (in, out, 4, 4): what one pixel of the input adds to the output.
@@ -201,7 +206,7 @@ struct Upsampler: Sendable {
 
     init(_ w: WeightScope, _ channels: Int) throws {
         conv = try Convolution(w["conv"], channels, channels)
-        doubling = w.isInventory || conv.weight.device != .cpu ? nil : try Self.doubling(conv.weight).contiguous(w.format)
+        doubling = w.isInventory || conv.weight.device != .cpu || w.format != .channelsLast ? nil : try Self.doubling(conv.weight).contiguous(w.format)
     }
 
     /// The convolution's 3 x 3 weights turned around, and summed over the 2 x 2 pixels that repeat one.

@@ -299,7 +299,7 @@ public struct UNet2DCondition: Sendable {
         func callAsFunction(_ x: Tensor, _ step: inout Step) throws -> Tensor {
             var tokens = try projectIn(norm(x).asTokens())
             for layer in layers { tokens = try layer(tokens, text: step.text.removeFirst()) }
-            return try projectOut(tokens).asImage(height: x.size(2), width: x.size(3)) + x
+            return try projectOut(tokens).asImage(like: x) + x
         }
     }
 
@@ -327,8 +327,7 @@ public struct UNet2DCondition: Sendable {
             var h = try x + selfAttention(norm1(x))
             h = try h + crossAttention(norm2(h), memory: text)
             let normalized = try norm3(h)
-            var gated = try gate(normalized)
-            try gated.formGelu()
+            var gated = try gate.gelu(normalized)
             try gated.multiply(by: value(normalized))
             return try h + output(gated)
         }
@@ -406,14 +405,14 @@ extension UNet2DCondition.Configuration {
 
 extension UNet2DCondition {
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
-    /// - Parameter format: channels last is quicker; PyTorch's group norm is more exact in the other on a CPU.
-    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
+    /// - Parameter format: of the images between the layers; the fastest when nil.
+    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil) throws {
         try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
     }
 
-    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat) throws {
+    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat?) throws {
         let configuration = try Configuration(source.configuration)
-        self = try source.weights().build(dtype: dtype, device: device, format: format) {
+        self = try source.weights().build(dtype: dtype, device: device, format: format ?? .fastest(for: dtype, on: device)) {
             try Self($0, exact: $0.converted(to: .float32, on: device), configuration)
         }
     }

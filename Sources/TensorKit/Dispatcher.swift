@@ -108,6 +108,11 @@ extension Tensor {
         return (Tensor(owning: words[0]), Tensor(owning: words[1]), Tensor(owning: words[2]))
     }
 
+    /// An operator that answers yes or no.
+    static func dispatchFlag(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Bool {
+        try call(name, overload, arguments, results: 1)[0] & 1 == 1
+    }
+
     /// An operator whose result may share memory with `self`, its first argument.
     func view(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Tensor {
         let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)

@@ -140,6 +140,15 @@ public struct Engine: Sendable {
     /// A GPU where there is one, else the CPU.
     public static var bestDevice: Device { cudaDeviceCount > 0 ? .cuda(0) : .cpu }
 
+    /// Whether NNPACK's convolutions of float32 are there: they want a processor with AVX2, and a PyTorch that was built with them.
+    static let hasWinograd = (try? load()) != nil && (try? Tensor.dispatchFlag("aten::_nnpack_available")) == true
+
+    /// Whether oneDNN's fully connected layer can be called: PyTorch is built without oneDNN for some processors.
+    static let hasOneDNNLinear: Bool = {
+        guard (try? load()) != nil, let one = try? Tensor.ones([1, 1]) else { return false }
+        return (try? one.oneDNNLinear(one, bias: nil, activation: "none")) != nil
+    }()
+
     // MARK: Threads
 
     /// Threads of one operator on the CPU.

@@ -235,6 +235,38 @@ import Testing
         }
     }
 
+    @Test(arguments: [(DType.float32, 2e-6), (.bfloat16, 5e-3)])
+    func fullyConnectedLayersAgreeWithMatrixProducts(_ dtype: DType, _ tolerance: Double) throws {
+        var random = RandomGenerator(seed: 5)
+        // One small enough for the BLAS and one for oneDNN, with and without a bias, over more than one leading dimension.
+        for (rows, input, output) in [(3, 5, 7), (300, 400, 300)] {
+            let x = try random.normal([2, rows, input]).to(dtype)
+            let w = try (random.normal([output, input]) / Double(input).squareRoot()).to(dtype)
+            for bias in [nil, try random.normal([output]).to(dtype)] {
+                var exact = try x.to(.float64).multiplied(by: w.to(.float64).transposed(0, 1))
+                if let bias { exact = try exact + bias.to(.float64) }
+                let plain = try x.linear(w, bias: bias)
+                #expect(plain.shape == [2, rows, output] && plain.dtype == dtype)
+                #expect(try relativeError(plain, exact) < tolerance)
+                #expect(try relativeError(x.linearGelu(w, bias: bias), exact.gelu()) < tolerance)
+            }
+        }
+    }
+
+    @Test func largeConvolutionsAgreeInBothMemoryFormats() throws {
+        var random = RandomGenerator(seed: 6)
+        // Winograd's algorithm has those of 64 channels in row-major memory; the sizes are no multiples of its tiles.
+        for (n, input, output, height, width) in [(1, 64, 64, 23, 29), (3, 80, 64, 31, 17), (1, 64, 96, 512, 1)] {
+            let x = try random.normal([n, input, height, width])
+            let w = try random.normal([output, input, 3, 3]) / 24
+            for bias in [nil, try random.normal([output])] {
+                let exact = try x.to(.float64).convolved(w.to(.float64), bias: bias?.to(.float64), padding: 1)
+                #expect(try relativeError(x.convolved(w, bias: bias, padding: 1), exact) < 1e-5)
+                #expect(try relativeError(x.contiguous(.channelsLast).convolved(w, bias: bias, padding: 1), exact) < 1e-6)
+            }
+        }
+    }
+
     @Test func activationsAndResampling() throws {
         let x = try Tensor([-1, 0, 2] as [Float], shape: [3])
         #expect(try x.relu().array() == [0, 0, 2] as [Float])
