@@ -21,8 +21,9 @@ extension Bench {
 
     private func networks(_ name: String, _ folder: URL, _ dtype: DType, _ python: PythonServer?, into table: inout Table) throws {
         let (height, width, timestep) = (384, 640, 281)
-        let fastest = MemoryFormat.fastest(for: dtype, on: device)
-        let other = fastest == .channelsLast ? MemoryFormat.contiguous : .channelsLast
+        // Both models are narrow.
+        let fastest = MemoryFormat.channelsLast
+        let other = MemoryFormat.contiguous
         let ours = try [fastest, other].map {
             LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device, format: $0))
         }

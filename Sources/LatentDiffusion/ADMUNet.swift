@@ -178,7 +178,7 @@ public struct ADMUNet: Sendable {
         try Engine.require(device)
         let json = configuration ?? url.deletingPathExtension().appendingPathExtension("json")
         let settings = try Configuration(ConfigurationReader(contentsOf: json))
-        let format = format ?? .fastest(for: dtype, on: device)
+        let format = format ?? .fastest(for: dtype, on: device, channels: settings.channels)
         self = try WeightStore(at: url).build(dtype: dtype, device: device, format: format) { w in
             try ADMUNet(w, settings, dtype: dtype, device: device, format: format)
         }

@@ -16,13 +16,15 @@ public enum Autoencoder: Sendable {
     init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat?) throws {
         let json = source.configuration
         let name = try json.string("_class_name")
-        func build<Network>(_ body: (WeightScope) throws -> Network) throws -> Network {
-            try source.weights().build(dtype: dtype, device: device, format: format ?? .fastest(for: dtype, on: device), body)
+        func build<Network>(channels: Int = 0, _ body: (WeightScope) throws -> Network) throws -> Network {
+            try source.weights()
+                .build(dtype: dtype, device: device, format: format ?? .fastest(for: dtype, on: device, channels: channels), body)
         }
         switch name {
         case "AutoencoderKL":
             let configuration = try AutoencoderKL.Configuration(json)
-            self = .kl(try build { try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device), configuration) })
+            let narrowest = configuration.blockChannels.min() ?? 0
+            self = .kl(try build(channels: narrowest) { try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device), configuration) })
         case "AutoencoderTiny":
             let configuration = try AutoencoderTiny.Configuration(json)
             self = .tiny(try build { try AutoencoderTiny($0, configuration) })

@@ -24,7 +24,7 @@ public struct FFDNet: NoiseConditionalDenoiser {
         try Engine.require(device)
         self.device = device
         self.dtype = dtype
-        let format = format ?? .fastest(for: dtype, on: device)
+        let format = format ?? .fastest(for: dtype, on: device, channels: 96)
         self.format = format
         layers = try WeightStore(at: url ?? NetworkLibrary.url(of: .ffdnetColor)).build(dtype: dtype, device: device, format: format) { w in
             // An nn.Sequential with a ReLU between two convolutions; 12 colours (3 of 2 x 2 pixels) and the noise go in.

@@ -143,10 +143,15 @@ public struct Engine: Sendable {
     /// Whether NNPACK's convolutions of float32 are there: they want a processor with AVX2, and a PyTorch that was built with them.
     static let hasWinograd = (try? load()) != nil && (try? Tensor.dispatchFlag("aten::_nnpack_available")) == true
 
-    /// Whether oneDNN's fully connected layer can be called: PyTorch is built without oneDNN for some processors.
-    static let hasOneDNNLinear: Bool = {
-        guard (try? load()) != nil, let one = try? Tensor.ones([1, 1]) else { return false }
-        return (try? one.oneDNNLinear(one, bias: nil, activation: "none")) != nil
+    /// The types that oneDNN has fully connected layers of on this processor: bfloat16 wants AVX512, and PyTorch is built without oneDNN for
+    /// some processors.
+    static let oneDNNTypes: Set<DType> = {
+        guard (try? load()) != nil else { return [] }
+        return Set(
+            [DType.float32, .bfloat16].filter {
+                guard let one = try? Tensor.ones([1, 1], dtype: $0) else { return false }
+                return (try? one.oneDNNLinear(one, bias: nil, activation: "none")) != nil
+            })
     }()
 
     // MARK: Threads

@@ -68,8 +68,8 @@ extension Tensor {
 
     /// Whether the product is large enough for oneDNN's own to be quicker than the BLAS that `aten::linear` calls (float32: 5 to 20 %).
     private func isWorthOneDNN(_ weight: Tensor) -> Bool {
-        Engine.hasOneDNNLinear && device == .cpu && (dtype == .float32 || dtype == .bfloat16) && weight.dtype == dtype && rank >= 2
-            && weight.rank == 2 && size(-1) == weight.size(1) && count * weight.size(0) >= 1 << 25
+        device == .cpu && weight.dtype == dtype && rank >= 2 && weight.rank == 2 && size(-1) == weight.size(1)
+            && count * weight.size(0) >= 1 << 25 && Engine.oneDNNTypes.contains(dtype)
     }
 
     func oneDNNLinear(_ weight: Tensor, bias: Tensor?, activation: String) throws(TensorError) -> Tensor {
@@ -100,11 +100,13 @@ extension Tensor {
 
     /// softmax(Q K' / sqrt(d)) V; self is Q, all of the shape (batch, heads, tokens, d).
     ///
-    /// The scores are never held as a whole: on a CPU, in bfloat16, those of 256 queries or two million of them, the larger.
+    /// The scores are never held as a whole: on a CPU that is quick in bfloat16, those of 256 queries or two million of them, the larger.
     /// - Parameter isCausal: whether a token attends to itself and those before it only.
     public func attention(keys: Tensor, values: Tensor, isCausal: Bool = false) throws(TensorError) -> Tensor {
         // The engine's fused kernel for CPUs multiplies no faster in bfloat16 than in float32; over few keys that does not matter.
-        if device == .cpu, dtype == .bfloat16, !isCausal, keys.size(2) >= 512 { return try blockedAttention(keys: keys, values: values) }
+        if device == .cpu, dtype == .bfloat16, !isCausal, keys.size(2) >= 512, Processor.current.hasFastBFloat16 {
+            return try blockedAttention(keys: keys, values: values)
+        }
         return try Self.dispatch(
             "aten::scaled_dot_product_attention", "", .tensor(self), .tensor(keys), .tensor(values), .none, .double(0),
             .bool(isCausal), .none, .bool(false))

@@ -18,8 +18,10 @@ public struct PassSizes: Sendable, Equatable, Codable {
         (prediction, encoding, decoding) = (frames, frames, frames)
     }
 
-    /// What keeps a device busy: a CPU is with one frame, a GPU is not.
-    public static func preferred(on device: Device) -> PassSizes { PassSizes(frames: device == .cpu ? 1 : 4) }
+    /// What keeps a device busy: four frames a GPU; as many as have the pixels of one frame of 512 x 512, up to four, a CPU.
+    public static func preferred(on device: Device, height: Int, width: Int) -> PassSizes {
+        PassSizes(frames: device == .cpu ? min(max((1 << 18) / max(height * width, 1), 1), 4) : 4)
+    }
 
     /// A prior's maps.
     enum Map {
