@@ -46,21 +46,21 @@ import Weights
         #expect(Set(place.folder.contents) == ["clip.mp4", "measurement.json", "measurement.mkv", "restored.mkv"])
     }
 
-    /// The need is said before, and recorded; less memory gives the same frames.
+    /// The need is said before, and recorded; small frames go together, one at a time gives the same.
     @Test func memoryIsPlanned() async throws {
         try await place.clip("clip.mkv", frames: 3)
         // bfloat16, where it is the default, rounds other numbers of frames otherwise, and random weights make much of that.
         let known = ["restore", "--model", "tiny", "--dtype", "float32", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task", "deblur"]
-        let much = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json", "--frames-per-pass", "3"])
-        #expect(much.messages.contains("needs about") && much.messages.contains("; 3 frames a pass"), "\(much)")
-        let little = try await place.visionxl(known + ["-o", "b.mkv", "--json", "b.json", "--memory", "2GiB"])
-        #expect(little.succeeded && little.messages.contains("; 1 frame a pass"), "\(little)")
+        let single = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json", "--frames-per-pass", "1"])
+        #expect(single.messages.contains("needs about") && single.messages.contains("; 1 frame a pass"), "\(single)")
+        let planned = try await place.visionxl(known + ["-o", "b.mkv", "--json", "b.json", "--memory", "2GiB"])
+        #expect(planned.succeeded && planned.messages.contains("; 3 frames a pass"), "\(planned)")
         #expect(try await place.psnr("a.mkv", "b.mkv") > 60)
         let log = try #require(try JSONSerialization.jsonObject(with: place.data("b.json")) as? [String: Any])
         let memory = try #require(log["memory"] as? [String: Any])
         #expect(memory["budget"] as? Int == 2 << 30)
         #expect((memory["weights"] as? Int ?? 0) > 0 && (memory["video"] as? Int ?? 0) == 10 * 3 * 3 * 64 * 48 * 4)
-        #expect((log["passes"] as? [String: Any])?["prediction"] as? Int == 1)
+        #expect((log["passes"] as? [String: Any])?["prediction"] as? Int == 3)
     }
 
     /// What is said to be needed is what is taken, within a factor of 1.5 of what comes on top of the program itself: with an AutoencoderKL,
