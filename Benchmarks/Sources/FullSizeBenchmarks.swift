@@ -36,7 +36,7 @@ extension Bench {
             for _ in 0..<repetitions.fewest {
                 for (op, time) in try ourPasses(folder, dtype, size, operations) { ours[op, default: []].append(time) }
                 // Weights that the C library keeps for later would not leave enough for the other side's.
-                if device == .cpu { _ = PeakMemory.reset() }
+                if device == .cpu { PeakMemory.reset() }
                 guard let python else { continue }
                 for op in operations {
                     theirs[op, default: []].append(
@@ -44,13 +44,15 @@ extension Bench {
                 }
                 try python.ask(["op": "forget"])
             }
+            let isChannelsLast = MemoryFormat.fastest(for: dtype, on: device, channels: 128) == .channelsLast
+            let format = isChannelsLast ? "channels last" : "contiguous"
             let titles = ["unet": "U-Net forward", "decode": "decode", "encode": "encode"]
             for op in operations {
                 guard let samples = ours[op] else { continue }
                 table.add(
                     Row(
                         group: SpeedCommand.Group.sdxl.rawValue,
-                        what: "\(folder.lastPathComponent): \(titles[op] ?? op), \(dtype.rawValue), \(MemoryFormat.fastest(for: dtype, on: device, channels: 128).title)", size: "1x3x\(size)",
+                        what: "\(folder.lastPathComponent): \(titles[op] ?? op), \(dtype.rawValue), \(format)", size: "1x3x\(size)",
                         ours: Timing(samples: samples), alternative: "diffusers, \(theirType.rawValue), contiguous",
                         theirs: theirs[op].map(Timing.init), note: python == nil ? "not measured: \(PythonServer.absence)" : ""))
             }

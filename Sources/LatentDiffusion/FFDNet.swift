@@ -19,12 +19,10 @@ public struct FFDNet: NoiseConditionalDenoiser {
     /// - Parameters:
     ///   - weights: the safetensors file.
     ///   - dtype: the type that it runs in.
-    ///   - format: of the images between the layers; the fastest when nil.
-    public init(weights url: URL? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil) throws {
+    public init(weights url: URL? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast) throws {
         try Engine.require(device)
         self.device = device
         self.dtype = dtype
-        let format = format ?? .fastest(for: dtype, on: device, channels: 96)
         self.format = format
         layers = try WeightStore(at: url ?? NetworkLibrary.url(of: .ffdnetColor)).build(dtype: dtype, device: device, format: format) { w in
             // An nn.Sequential with a ReLU between two convolutions; 12 colours (3 of 2 x 2 pixels) and the noise go in.

@@ -206,7 +206,8 @@ struct Upsampler: Sendable {
 
     init(_ w: WeightScope, _ channels: Int) throws {
         conv = try Convolution(w["conv"], channels, channels)
-        doubling = w.isInventory || conv.weight.device != .cpu || w.format != .channelsLast ? nil : try Self.doubling(conv.weight).contiguous(w.format)
+        let isWanted = !w.isInventory && conv.weight.device == .cpu && w.format == .channelsLast
+        doubling = isWanted ? try Self.doubling(conv.weight).contiguous(.channelsLast) : nil
     }
 
     /// The convolution's 3 x 3 weights turned around, and summed over the 2 x 2 pixels that repeat one.

@@ -22,8 +22,8 @@ extension Tensor {
     /// products where 324 are in the sum; relative error about 3e-6. Nil where NNPACK, which computes it, has no part in this tensor or gains
     /// nothing: it knows float32 in row-major memory, and transforms the weights in every call.
     private func winogradConvolved(_ weight: Tensor, bias: Tensor?) throws(TensorError) -> Tensor? {
-        guard Engine.hasWinograd, device == .cpu, dtype == .float32, weight.dtype == .float32, rank == 4, weight.size(2) == 3, weight.size(3) == 3,
-            size(2) * size(3) >= 512, min(size(1), weight.size(0)) >= 64, size(1) == weight.size(1), isContiguous, weight.isContiguous
+        guard Engine.hasWinograd, dtype == .float32, rank == 4, weight.rank == 4, weight.size(2) == 3, weight.size(3) == 3, size(2) * size(3) >= 512,
+            min(size(1), weight.size(0)) >= 64, size(1) == weight.size(1), isContiguous, fitsOnCPU(weight, bias: bias)
         else { return nil }
         func image(_ x: Tensor) throws(TensorError) -> Tensor {
             try Self.dispatch(
@@ -54,22 +54,28 @@ extension Tensor {
 
     /// x W' + b along the last dimension; weight (O, I).
     public func linear(_ weight: Tensor, bias: Tensor? = nil) throws(TensorError) -> Tensor {
-        if isWorthOneDNN(weight) { return try oneDNNLinear(weight, bias: bias, activation: "none") }
+        if isWorthOneDNN(weight, bias: bias) { return try oneDNNLinear(weight, bias: bias, activation: "none") }
         return try Self.dispatch("aten::linear", "", .tensor(self), .tensor(weight), .optional(bias))
     }
 
     /// gelu(x W' + b), the exact GELU.
     public func linearGelu(_ weight: Tensor, bias: Tensor? = nil) throws(TensorError) -> Tensor {
-        if isWorthOneDNN(weight) { return try oneDNNLinear(weight, bias: bias, activation: "gelu") }
+        if isWorthOneDNN(weight, bias: bias) { return try oneDNNLinear(weight, bias: bias, activation: "gelu") }
         var result = try linear(weight, bias: bias)
         try result.formGelu()
         return result
     }
 
     /// Whether the product is large enough for oneDNN's own to be quicker than the BLAS that `aten::linear` calls (float32: 5 to 20 %).
-    private func isWorthOneDNN(_ weight: Tensor) -> Bool {
-        device == .cpu && weight.dtype == dtype && rank >= 2 && weight.rank == 2 && size(-1) == weight.size(1)
-            && count * weight.size(0) >= 1 << 25 && Engine.oneDNNTypes.contains(dtype)
+    private func isWorthOneDNN(_ weight: Tensor, bias: Tensor?) -> Bool {
+        rank >= 2 && weight.rank == 2 && size(-1) == weight.size(1) && count * weight.size(0) >= 1 << 25 && fitsOnCPU(weight, bias: bias)
+            && Engine.oneDNNTypes.contains(dtype)
+    }
+
+    /// What kernels rely on that are called past PyTorch's own checks: one type, on the CPU, in order, and a bias of the outputs' number.
+    private func fitsOnCPU(_ weight: Tensor, bias: Tensor?) -> Bool {
+        device == .cpu && [weight, bias ?? weight].allSatisfy { $0.device == .cpu && $0.dtype == dtype && $0.isContiguous }
+            && (bias.map { $0.shape == [weight.size(0)] } ?? true)
     }
 
     func oneDNNLinear(_ weight: Tensor, bias: Tensor?, activation: String) throws(TensorError) -> Tensor {
@@ -104,7 +110,10 @@ extension Tensor {
     /// - Parameter isCausal: whether a token attends to itself and those before it only.
     public func attention(keys: Tensor, values: Tensor, isCausal: Bool = false) throws(TensorError) -> Tensor {
         // The engine's fused kernel for CPUs multiplies no faster in bfloat16 than in float32; over few keys that does not matter.
-        if device == .cpu, dtype == .bfloat16, !isCausal, keys.size(2) >= 512, Processor.current.hasFastBFloat16 {
+        let operands = [self, keys, values]
+        if !isCausal, operands.allSatisfy({ $0.device == .cpu && $0.dtype == .bfloat16 && $0.rank == 4 && $0.shape.prefix(2) == shape.prefix(2) }),
+            size(2) > 0, size(3) == keys.size(3), keys.size(2) == values.size(2), keys.size(2) >= 512, Processor.current.hasFastBFloat16
+        {
             return try blockedAttention(keys: keys, values: values)
         }
         return try Self.dispatch(

@@ -223,7 +223,9 @@ extension Solver.Run {
             return try random.normal(latent, device: device)
         }
         self.progress = progress
-        passes = solver.passes ?? solver.plan?(frames.count, frames.height, frames.width) ?? .preferred(on: device, height: frames.height, width: frames.width)
+        passes =
+            solver.passes ?? solver.plan?(frames.count, frames.height, frames.width)
+            ?? .preferred(on: device, height: frames.height, width: frames.width)
         if let frames = options.framesPerPass { (passes.prediction, passes.encoding, passes.decoding) = (frames, frames, frames) }
         onSmallerPasses = solver.onSmallerPasses
         meter = WorkMeter(cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start)

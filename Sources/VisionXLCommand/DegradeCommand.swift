@@ -104,6 +104,6 @@ struct DegradeCommand: AsyncParsableCommand {
             noise: .init(
                 added: noise, seed: seed, bitDepth: depth, rounding: NoiseLevel.rounding(toBits: depth), isLossy: isLossy))
         try record.write(to: recordPath)
-        Console.note("\(output): \(frameCount) frames of \(width)x\(height) measured as \(shape[3])x\(shape[2]); the task is in \(recordPath)")
+        Console.note("\(output): \(frameCount) \(frameCount == 1 ? "frame" : "frames") of \(width)x\(height) measured as \(shape[3])x\(shape[2]); the task is in \(recordPath)")
     }
 }

@@ -178,7 +178,7 @@ struct RestoreCommand: AsyncParsableCommand {
         log.peakMemoryBytes = Usage.peakMemory
         if let json { try JSONFile.write(log, to: json) }
         Console.note(
-            "\(output): \(log.frameCount) frames in \(Usage.describe(seconds: log.seconds)), peak memory "
+            "\(output): \(log.frameCount) \(log.frameCount == 1 ? "frame" : "frames") in \(Usage.describe(seconds: log.seconds)), peak memory "
                 + Usage.describe(bytes: log.peakMemoryBytes)
                 + (log.peakDeviceMemoryBytes.map { ", of the GPU " + Usage.describe(bytes: $0) } ?? ""))
     }
@@ -265,7 +265,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Flag(help: "The paper's algorithm exactly: conjugate gradients, a start from the measurement, no data step after the last decode.")
     var paper = false
 
-    @Option(help: "Frames that go through a network together, whatever --memory says. (default: 1 on a CPU, up to 4 on a GPU)")
+    @Option(help: "Frames that go through a network together, whatever --memory says. (default: up to 4; on a CPU up to 4 small ones, else 1)")
     var framesPerPass: Int?
 
     mutating func validate() throws {

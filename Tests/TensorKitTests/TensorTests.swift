@@ -267,6 +267,29 @@ import Testing
         }
     }
 
+    /// Kernels that are called past PyTorch's checks must not see what those would refuse.
+    @Test func largeOperandsThatDoNotFitAreRefused() throws {
+        let x = try Tensor.zeros([1, 64, 32, 32])
+        let w = try Tensor.zeros([64, 64, 3, 3])
+        #expect(throws: TensorError.self) { try x.convolved(w, bias: .zeros([3]), padding: 1) }
+        #expect(throws: TensorError.self) { try x.convolved(.zeros([64, 65, 3, 3]), padding: 1) }
+        let tokens = try Tensor.zeros([600, 400])
+        #expect(throws: TensorError.self) { try tokens.linear(.zeros([300, 400]), bias: .zeros([7])) }
+        #expect(throws: TensorError.self) { try tokens.linearGelu(.zeros([300, 401])) }
+        let k = try Tensor.zeros([1, 2, 600, 8], dtype: .bfloat16)
+        #expect(throws: TensorError.self) { try Tensor.zeros([1, 2, 5, 9], dtype: .bfloat16).attention(keys: k, values: k) }
+        #expect(try Tensor.zeros([1, 2, 0, 8], dtype: .bfloat16).attention(keys: k, values: k).shape == [1, 2, 0, 8])
+    }
+
+    @Test func largeProductsTakeAnyLayout() throws {
+        var random = RandomGenerator(seed: 7)
+        let x = try random.normal([400, 600]).transposed(0, 1)
+        let w = try random.normal([400, 300]).transposed(0, 1)
+        let exact = try x.to(.float64).multiplied(by: w.to(.float64).transposed(0, 1))
+        #expect(try relativeError(x.linear(w), exact) < 2e-6)
+        #expect(try relativeError(x.linear(w.contiguous()), exact) < 2e-6)
+    }
+
     @Test func activationsAndResampling() throws {
         let x = try Tensor([-1, 0, 2] as [Float], shape: [3])
         #expect(try x.relu().array() == [0, 0, 2] as [Float])
