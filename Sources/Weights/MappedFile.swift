@@ -34,6 +34,16 @@ final class MappedFile: @unchecked Sendable {  // Unchecked for the pointer only
         bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
+    /// Takes the whole pages of a part of `bytes` out of this process's memory. They come back from the file when they are touched.
+    func leave(_ part: UnsafeRawBufferPointer) {
+        guard let base = part.baseAddress else { return }
+        let page = Int(getpagesize())
+        let start = (Int(bitPattern: base) + page - 1) / page * page
+        let end = (Int(bitPattern: base) + part.count) / page * page
+        // Advice: where it is not taken, the pages only stay.
+        if end > start, let address = UnsafeMutableRawPointer(bitPattern: start) { madvise(address, end - start, MADV_DONTNEED) }
+    }
+
     deinit {
         munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
     }

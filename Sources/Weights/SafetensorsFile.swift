@@ -61,6 +61,9 @@ public final class SafetensorsFile: Sendable {
         return entry
     }
 
+    /// Takes the bytes of `entry` out of this process's memory until they are read again.
+    func leave(_ entry: Entry) { mapping.leave(bytes(of: entry)) }
+
     /// The mapped bytes of `entry`; valid while `mapping` lives.
     func bytes(of entry: Entry) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: mapping.bytes[(dataStart + entry.range.lowerBound)..<(dataStart + entry.range.upperBound)])

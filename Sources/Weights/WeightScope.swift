@@ -46,11 +46,15 @@ public struct WeightScope: Sendable {
         let tensor = try store.tensor(prefix + key, shape, ledger)
         // An inventory: zeros that are made whole would be as large as the network.
         if isInventory { return tensor }
-        return try store.making(prefix + key) {
+        let result = try store.making(prefix + key) {
             let converted = tensor.dtype.isFloatingPoint ? try tensor.to(dtype ?? tensor.dtype) : tensor
             let moved = try converted.to(device)
             return moved.rank == 4 ? try moved.contiguous(format) : moved
         }
+        // A copy: the mapped pages would count as a second one.
+        let isCopy = result.dtype != tensor.dtype || result.device != tensor.device || result.strides != tensor.strides
+        if isCopy { store.leave(prefix + key) }
+        return result
     }
 
     /// The same tensors, converted to `dtype` (floating-point tensors only; nil keeps the file's) and moved to `device` when asked for.

@@ -174,6 +174,11 @@ public final class WeightStore: Sendable {
         }
     }
 
+    /// Takes the file's bytes of `key` out of this process's memory until they are read again.
+    func leave(_ key: String) {
+        if let place = places[key] { place.file.leave(place.entry) }
+    }
+
     /// Calls `body` and gives its errors the type of this room.
     func making(_ key: String, _ body: () throws -> Tensor) throws(WeightsError) -> Tensor {
         do {

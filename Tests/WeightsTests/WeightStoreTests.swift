@@ -19,6 +19,34 @@ struct WeightStoreTests {
         }
     }
 
+    #if os(Linux)
+        /// What is converted is not in memory twice.
+        @Test func convertedTensorsLeaveTheFilesPages() throws {
+            let url = scratch.url.appendingPathComponent("large.safetensors")
+            let values = try Tensor.arange(1 << 20).to(.float16)
+            try SafetensorsWriter.write(["a": values, "b": values], to: url)
+            let store = try WeightStore(at: url)
+            /// Kilobytes of the file's mapping that are in memory (proc(5), smaps).
+            func resident() throws -> Int {
+                // Foundation's String(contentsOfFile:) stops after the first page of such a file.
+                let file = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))
+                let lines = String(decoding: try #require(try file.readToEnd()), as: UTF8.self).split(separator: "\n")
+                let start = try #require(lines.firstIndex { $0.contains(url.lastPathComponent) })
+                let line = try #require(lines[start...].first { $0.hasPrefix("Rss:") })
+                return try #require(Int(line.split(separator: " ")[1]))
+            }
+            let kept = try store.root.tensor("a")
+            _ = try kept.sum().item()
+            let before = try resident()
+            #expect(before > 1024)
+            for _ in 0..<2 {
+                let converted = try store.root.converted(to: .float32).tensor("b")
+                #expect(try converted.array(of: Float.self) == values.to(.float32).array(of: Float.self))
+                #expect(try resident() < before + 256)
+            }
+        }
+    #endif
+
     /// Writes a file with a tensor of shape [index + 1] for each key.
     private func write(_ name: String, _ keys: [String]) throws {
         let url = scratch.url.appendingPathComponent(name)
