@@ -151,7 +151,7 @@ extension Bench {
         let before = used() ?? 0
         let dtype = device.runningType
         let plan = MemoryPlan(
-            model: try ModelMemory(at: folder, dtype: dtype), device: device, budget: 12_000_000_000, frames: frames, height: size.height,
+            model: try ModelMemory(at: folder, dtype: dtype, device: device), device: device, budget: 12_000_000_000, frames: frames, height: size.height,
             width: size.width)
         var solver = Solver(
             prior: LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device)), options: options)

@@ -19,6 +19,14 @@ struct MemoryCommand: AsyncParsableCommand {
     @Option(help: "Side of the largest square frames, in pixels.")
     var side = 512
 
+    @Option(
+        help: "The type that the networks run in.",
+        transform: { text in
+            guard let dtype = DType(rawValue: text), dtype.isFloatingPoint else { throw ValidationError("'\(text)' is no type to compute in.") }
+            return dtype
+        })
+    var dtype = DType.float32
+
     mutating func run() async throws {
         let device = try common.prepareEngine()
         guard device == .cpu, PeakMemory.reset() else { throw BenchmarkError.message("Only a CPU's memory under Linux can be measured.") }
@@ -33,8 +41,8 @@ struct MemoryCommand: AsyncParsableCommand {
         let models = [("built-in prior", common.modelFolder), ("tiny SDXL", goldenModel), ("random SDXL", folder)]
         var rows: [MemoryRow] = []
         for case (let name, let url?) in models {
-            let memory = try ModelMemory(at: url)
-            let model = try LatentDiffusionModel(at: url)
+            let memory = try ModelMemory(at: url, dtype: dtype)
+            let model = try LatentDiffusionModel(at: url, dtype: dtype)
             for size in [(side / 2, side / 2), (side, side)] {
                 rows += try measure(name, model, memory, height: size.0, width: size.1)
             }

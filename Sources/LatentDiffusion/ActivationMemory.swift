@@ -3,6 +3,38 @@ import TensorKit
 // What a pass of each network holds in memory at its peak, beside its weights. The networks are walked layer by layer as they compute, and
 // every tensor that is alive counts; Benchmarks/RESULTS.md has the predictions beside measurements.
 
+/// How a network computes, as far as its memory depends on it.
+struct Arithmetic {
+    /// Bytes of an element.
+    let size: Int
+    /// Whether norms in float32 have their input converted before and their result after, as on a GPU. A CPU's widen as they read.
+    let convertsForNorms: Bool
+    /// Whether convolutions go by Winograd's algorithm, which has large maps in strips.
+    let isWinograd: Bool
+
+    init(dtype: DType, device: Device, channels: Int) {
+        size = dtype.byteCount
+        convertsForNorms = device != .cpu && size < 4
+        isWinograd = MemoryFormat.fastest(for: dtype, on: device, channels: channels) == .contiguous
+    }
+
+    private init(size: Int, isWinograd: Bool) { (self.size, convertsForNorms, self.isWinograd) = (size, false, isWinograd) }
+
+    /// The same in float32.
+    var exact: Arithmetic { Arithmetic(size: 4, isWinograd: isWinograd) }
+
+    /// A norm's result and what it takes to get it, of a pixel.
+    func norm(_ channels: Int) -> Int { (convertsForNorms ? 8 : size) * channels }
+
+    /// What a convolution over `pixels` takes beside its input and its output.
+    func strips(_ input: Int, _ output: Int, pixels: Int) -> Int {
+        // A strip's input, output and transforms, which are 64/36 of both, grow together.
+        let largest = Tensor.winogradBytes * 36 / 64
+        let whole = pixels * size * (input + output)
+        return isWinograd && whole > largest ? largest : 0
+    }
+}
+
 /// The largest number of bytes that were alive at once.
 struct LivePeak {
     private(set) var peak = 0
@@ -13,18 +45,12 @@ struct LivePeak {
     mutating func pass(_ bytes: Int) { peak = max(peak, held + bytes) }
 
     /// A residual block over `pixels`; its input is counted by the caller. Afterwards its output is alive.
-    /// - Parameters:
-    ///   - size: bytes of an element.
-    ///   - normSize: bytes of an element in its norms.
-    mutating func residual(_ input: Int, _ output: Int, pixels: Int, size: Int, normSize: Int, hasTime: Bool = false) {
-        // A norm in a wider type has its input converted, and its result converted back.
-        func norm(_ channels: Int) -> Int { normSize == size ? size * channels : 2 * normSize * channels }
-        pass(pixels * norm(input))
-        pass(pixels * size * (input + output))
-        if hasTime { pass(pixels * size * 2 * output) }
-        pass(pixels * (size * output + norm(output)))
-        pass(pixels * size * 3 * output)
-        if input == output { pass(pixels * size * 2 * output) }
+    mutating func residual(_ input: Int, _ output: Int, pixels: Int, _ how: Arithmetic) {
+        let size = how.size
+        pass(pixels * how.norm(input))
+        pass(pixels * size * (input + output) + how.strips(input, output, pixels: pixels))
+        pass(pixels * (size * output + how.norm(output)))
+        pass(pixels * size * 2 * output + how.strips(output, output, pixels: pixels))
     }
 
     /// Attention over `tokens` and the linear layers around it: query, key, value, the attended and its copy, the output.
@@ -33,11 +59,11 @@ struct LivePeak {
 
 extension AutoencoderKL.Configuration {
     /// Bytes at the peak of decoding frames of a size in pixels, in tiles or not.
-    func decodingBytes(frames: Int, height: Int, width: Int, dtype: DType, tile: Int?) -> Int {
-        let (size, pixels) = (dtype.byteCount, frames * height * width)
+    func decodingBytes(frames: Int, height: Int, width: Int, _ how: Arithmetic, tile: Int?) -> Int {
+        let (size, pixels) = (how.size, frames * height * width)
         let levels = blockChannels.count
         var live = LivePeak()
-        live.middle(blockChannels[levels - 1], pixels: pixels >> (2 * (levels - 1)))
+        live.middle(blockChannels[levels - 1], pixels: pixels >> (2 * (levels - 1)), how.exact)
         for level in (0..<levels).reversed() {
             let here = pixels >> (2 * level)
             let output = blockChannels[level]
@@ -48,27 +74,27 @@ extension AutoencoderKL.Configuration {
                 let inputMap = enlarges ? here / 4 * input : here * output
                 let window = frames * min((tile >> level) + 8, height >> level) * min((tile >> level) + 8, width >> level)
                 live.held = size * max(inputMap + here * output, 2 * here * output)
-                live.tile(max(input, output), pixels: window, size: size)
+                live.tile(max(input, output), pixels: window, how)
                 continue
             }
             live.held = 0
-            if enlarges { live.pass(size * (here / 4 * input + 2 * here * input)) }
+            if enlarges { live.pass(size * (here / 4 * input + (how.isWinograd ? 2 : 1) * here * input) + how.strips(input, input, pixels: here)) }
             for layer in 0...layersPerBlock {
                 let from = layer == 0 ? input : output
                 live.held = size * here * from
-                live.residual(from, output, pixels: here, size: size, normSize: 4)
+                live.residual(from, output, pixels: here, how)
             }
         }
         live.held = 0
         // The last norm, and the frames in both memory formats and in float32.
-        if tile == nil { live.pass(pixels * blockChannels[0] * (size == 4 ? 2 * size : size + 8)) }
+        if tile == nil { live.pass(pixels * (blockChannels[0] * size + how.norm(blockChannels[0]))) }
         live.pass(pixels * 3 * (size + 8))
         return live.peak
     }
 
     /// Bytes at the peak of encoding frames of a size in pixels, in tiles or not.
-    func encodingBytes(frames: Int, height: Int, width: Int, dtype: DType, tile: Int?) -> Int {
-        let (size, pixels) = (dtype.byteCount, frames * height * width)
+    func encodingBytes(frames: Int, height: Int, width: Int, _ how: Arithmetic, tile: Int?) -> Int {
+        let (size, pixels) = (how.size, frames * height * width)
         let levels = blockChannels.count
         var live = LivePeak()
         // The frames, converted and in the networks' memory format.
@@ -83,34 +109,36 @@ extension AutoencoderKL.Configuration {
                 live.held = frameBytes + size * here * (level == 0 && layersPerBlock == 1 ? output : 2 * output)
                 if layersPerBlock == 2, level < levels - 1 { live.held = frameBytes + size * (here * (level == 0 ? output : input + output)) }
                 if layersPerBlock == 2, level < levels - 1 { live.held += size * here / 4 * output }
-                live.tile(max(input, output), pixels: window, size: size)
+                live.tile(max(input, output), pixels: window, how)
                 continue
             }
             for layer in 0..<layersPerBlock {
                 let from = layer == 0 ? input : output
                 live.held = frameBytes + size * here * from
-                live.residual(from, output, pixels: here, size: size, normSize: 4)
+                live.residual(from, output, pixels: here, how)
             }
             live.held = frameBytes
             if level < levels - 1 { live.pass(size * (2 * here * output + here / 4 * output)) }
         }
         live.held = 0
-        live.middle(blockChannels[levels - 1], pixels: pixels >> (2 * (levels - 1)))
+        live.middle(blockChannels[levels - 1], pixels: pixels >> (2 * (levels - 1)), how.exact)
         return live.peak + frameBytes
     }
 }
 
 extension LivePeak {
     /// The autoencoder's middle block, in float32.
-    fileprivate mutating func middle(_ channels: Int, pixels: Int) {
+    fileprivate mutating func middle(_ channels: Int, pixels: Int, _ how: Arithmetic) {
         held = 4 * channels * pixels
-        residual(channels, channels, pixels: pixels, size: 4, normSize: 4)
+        residual(channels, channels, pixels: pixels, how)
         attention(channels, tokens: pixels, size: 4)
         held = 0
     }
 
-    /// The layers of a tile.
-    fileprivate mutating func tile(_ channels: Int, pixels: Int, size: Int) { pass(pixels * channels * (size == 4 ? 5 * size : 3 * size + 12)) }
+    /// The layers of a tile. Its norms' statistics are applied in float32.
+    fileprivate mutating func tile(_ channels: Int, pixels: Int, _ how: Arithmetic) {
+        pass(pixels * channels * (how.size == 4 ? 5 * how.size : 3 * how.size + 12) + how.strips(channels, channels, pixels: pixels))
+    }
 }
 
 extension AutoencoderTiny.Configuration {
@@ -142,8 +170,8 @@ extension AutoencoderLinear.Configuration {
 
 extension UNet2DCondition.Configuration {
     /// Bytes at the peak of one pass over `count` latents of a size.
-    func bytes(count: Int, height: Int, width: Int, dtype: DType) -> Int {
-        let size = dtype.byteCount
+    func bytes(count: Int, height: Int, width: Int, _ how: Arithmetic) -> Int {
+        let size = how.size
         let levels = blockChannels.count
         // Sizes that are odd are halved upwards.
         let pixels = (0..<levels).map { level in
@@ -156,7 +184,7 @@ extension UNet2DCondition.Configuration {
         func held(_ bytes: Int) { live.held = skips.reduce(0, +) + bytes }
         func block(_ input: Int, _ output: Int, _ level: Int, _ transformer: UNet2DCondition.Transformer?, beside: Int) {
             held(beside + size * pixels[level] * input)
-            live.residual(input, output, pixels: pixels[level], size: size, normSize: size, hasTime: true)
+            live.residual(input, output, pixels: pixels[level], how)
             guard transformer != nil else { return }
             held(beside + size * pixels[level] * output)
             live.attention(2 * output, tokens: pixels[level], size: size)

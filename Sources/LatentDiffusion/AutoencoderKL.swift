@@ -164,8 +164,7 @@ public struct AutoencoderKL: Sendable {
         func callAsFunction(_ x: Tensor) throws -> Tensor {
             var h = try first(x)
             if let norm, let attention {
-                let tokens = try norm(h).to(attention.query.weight.dtype).asTokens()
-                h = try attention(tokens).to(h.dtype).asImage(like: h) + h
+                h = try attention(norm(h).to(attention.query.weight.dtype).asTokens()).to(h.dtype).asImage(like: h) + h
             }
             return try second(h)
         }

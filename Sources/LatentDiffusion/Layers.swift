@@ -129,17 +129,21 @@ struct ResidualBlock: Sendable {
     }
 
     func callAsFunction(_ x: Tensor, shift: Tensor? = nil) throws -> Tensor {
-        // An input in a wider type stays so: what is added to it is all that is computed in the narrow one.
-        let normalized = try norm1.silu(x).to(conv1.weight.dtype)
-        var h: Tensor
+        // One variable, so that no map outlives the layer that reads it. An input in a wider type stays so: what is added to it is all that is
+        // computed in the narrow one.
+        var h = try norm1.silu(x).to(conv1.weight.dtype)
         if let shift, shift.rank == 1 {
-            h = try normalized.convolved(conv1.weight, bias: shift, stride: conv1.stride, padding: conv1.padding)
+            h = try h.convolved(conv1.weight, bias: shift, stride: conv1.stride, padding: conv1.padding)
         } else {
-            h = try conv1(normalized)
+            h = try conv1(h)
             if let shift { h = try h + shift.unsqueezed(2).unsqueezed(3) }
         }
-        h = try conv2(norm2.silu(h))
-        return try (shortcut?(x) ?? x) + h
+        h = try norm2.silu(h)
+        h = try conv2(h)
+        let skip = try shortcut?(x) ?? x
+        guard skip.dtype == h.dtype else { return try skip + h }
+        try h.add(skip)
+        return h
     }
 }
 
@@ -176,8 +180,9 @@ struct Attention: Sendable {
         let n = tokens.size(0)
         let memory = try memory ?? self.memory(of: tokens)
         func repeated(_ x: Tensor) throws -> Tensor { x.size(0) == n ? x : try x.expanded([n, -1, -1, -1]) }
-        let attended = try split(query(tokens)).attention(keys: repeated(memory.keys), values: repeated(memory.values))
-        return try output(attended.transposed(1, 2).reshaped([n, tokens.size(1), -1]))
+        var h = try split(query(tokens)).attention(keys: repeated(memory.keys), values: repeated(memory.values))
+        h = try h.transposed(1, 2).reshaped([n, tokens.size(1), -1])
+        return try output(h)
     }
 
     private func split(_ x: Tensor) throws -> Tensor { try x.reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2) }

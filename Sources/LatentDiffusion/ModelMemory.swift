@@ -13,20 +13,33 @@ public struct ModelMemory: Sendable {
     public let downscale: Int
     /// As `Autoencoder.tileSizes`.
     public let tileSizes: [Int]
+    /// Bytes that the engine keeps to convolve with, from the first pass on.
+    public var workBytes: Int { unetArithmetic.isWinograd || codecArithmetic.isWinograd ? Tensor.winogradBytes : 0 }
     private let unet: UNet2DCondition.Configuration
     private let codec: Codec
-    private let dtype: DType
+    private let unetArithmetic: Arithmetic
+    private let codecArithmetic: Arithmetic
     private let codecType: DType
 
     private enum Codec: Sendable {
         case kl(AutoencoderKL.Configuration)
         case tiny(AutoencoderTiny.Configuration)
         case linear(AutoencoderLinear.Configuration)
+
+        /// Of its narrowest layers.
+        var channels: Int {
+            switch self {
+            case .kl(let c): c.blockChannels.min() ?? 0
+            case .tiny(let c): (c.encoderChannels + c.decoderChannels).min() ?? 0
+            case .linear(let c): c.latentChannels
+            }
+        }
     }
 
     /// - Parameters: as for `LatentDiffusionModel`.
-    public init(at url: URL, dtype: DType = .float32, variant: String? = nil, autoencoder autoencoderURL: URL? = nil) throws {
-        self.dtype = dtype
+    public init(
+        at url: URL, dtype: DType = .float32, device: Device = .cpu, variant: String? = nil, autoencoder autoencoderURL: URL? = nil
+    ) throws {
         codecType = dtype == .float16 ? .float32 : dtype
         let source = try ModelSource(at: url)
         let vae = try autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant)
@@ -47,6 +60,8 @@ public struct ModelMemory: Sendable {
             throw ModelError.unsupported(
                 path: vae.configuration.path, key: "_class_name", value: name, supported: "AutoencoderKL, AutoencoderTiny or AutoencoderLinear")
         }
+        unetArithmetic = Arithmetic(dtype: dtype, device: device, channels: unet.blockChannels.min() ?? 0)
+        codecArithmetic = Arithmetic(dtype: codecType, device: device, channels: codec.channels)
         weightBytes = try Self.count(network.weights()) * dtype.byteCount + Self.count(vae.weights()) * codecType.byteCount
     }
 
@@ -56,14 +71,14 @@ public struct ModelMemory: Sendable {
 
     /// Bytes at the peak of predicting the noise of `count` latents of frames of a size in pixels.
     public func prediction(count: Int, height: Int, width: Int) -> Int {
-        unet.bytes(count: count, height: height / downscale, width: width / downscale, dtype: dtype)
+        unet.bytes(count: count, height: height / downscale, width: width / downscale, unetArithmetic)
     }
 
     /// Bytes at the peak of encoding frames of a size in pixels.
     /// - Parameter tile: as for `Autoencoder.encode`.
     public func encoding(frames: Int, height: Int, width: Int, tile: Int? = nil) -> Int {
         switch codec {
-        case .kl(let c): c.encodingBytes(frames: frames, height: height, width: width, dtype: codecType, tile: tile)
+        case .kl(let c): c.encodingBytes(frames: frames, height: height, width: width, codecArithmetic, tile: tile)
         case .tiny(let c): c.encodingBytes(frames: frames, height: height, width: width, dtype: codecType, tile: tile)
         case .linear(let c): c.bytes(frames: frames, height: height, width: width, dtype: codecType)
         }
@@ -72,7 +87,7 @@ public struct ModelMemory: Sendable {
     /// Bytes at the peak of decoding them.
     public func decoding(frames: Int, height: Int, width: Int, tile: Int? = nil) -> Int {
         switch codec {
-        case .kl(let c): c.decodingBytes(frames: frames, height: height, width: width, dtype: codecType, tile: tile)
+        case .kl(let c): c.decodingBytes(frames: frames, height: height, width: width, codecArithmetic, tile: tile)
         case .tiny(let c): c.decodingBytes(frames: frames, height: height, width: width, dtype: codecType, tile: tile)
         case .linear(let c): c.bytes(frames: frames, height: height, width: width, dtype: codecType)
         }

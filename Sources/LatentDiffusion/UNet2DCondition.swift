@@ -299,7 +299,8 @@ public struct UNet2DCondition: Sendable {
         func callAsFunction(_ x: Tensor, _ step: inout Step) throws -> Tensor {
             var tokens = try projectIn(norm(x).asTokens())
             for layer in layers { tokens = try layer(tokens, text: step.text.removeFirst()) }
-            return try projectOut(tokens).asImage(like: x) + x
+            tokens = try projectOut(tokens)
+            return try tokens.asImage(like: x) + x
         }
     }
 
@@ -325,11 +326,15 @@ public struct UNet2DCondition: Sendable {
 
         func callAsFunction(_ x: Tensor, text: Attention.Memory) throws -> Tensor {
             var h = try x + selfAttention(norm1(x))
-            h = try h + crossAttention(norm2(h), memory: text)
-            let normalized = try norm3(h)
-            var gated = try gate.gelu(normalized)
-            try gated.multiply(by: value(normalized))
-            return try h + output(gated)
+            try h.add(crossAttention(norm2(h), memory: text))
+            try h.add(feedForward(norm3(h)))
+            return h
+        }
+
+        private func feedForward(_ x: Tensor) throws -> Tensor {
+            var gated = try gate.gelu(x)
+            try gated.multiply(by: value(x))
+            return try output(gated)
         }
     }
 }

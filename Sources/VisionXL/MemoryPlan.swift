@@ -8,7 +8,7 @@ import TensorKit
 public struct MemoryPlan: Sendable, Equatable, Codable {
     /// Bytes that there are to use; nil where nobody knows.
     public var budget: Int?
-    /// Bytes of the program itself: its engine's code on a CPU, the driver's context and work space on a GPU.
+    /// Bytes of the program itself: its engine's code and work space on a CPU, the driver's context and work space on a GPU.
     public var program: Int
     /// Of the networks' weights.
     public var weights: Int
@@ -39,7 +39,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     ) {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
-        let program = program ?? (device == .cpu ? 400_000_000 : 600_000_000)
+        let program = (program ?? (device == .cpu ? 400_000_000 : 600_000_000)) + model.workBytes
         let video = Self.videoCopies * frames * 3 * height * width * 4
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)
@@ -67,7 +67,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
 
     private static let videoCopies = 10
     /// What a pass takes beside the tensors that are counted: work space and blocks too small to be given back.
-    private static let smallBlocks = 30_000_000
+    private static let smallBlocks = 60_000_000
     /// What was seen to be kept of freed blocks, at the most.
     private static let heapSpare = 400_000_000
 }

@@ -34,7 +34,7 @@ extension ModelOptions {
     /// Reads what a memory plan needs from the model's headers.
     func modelMemory(on device: Device) throws -> ModelMemory {
         let url = try ModelLibrary.url(named: model)
-        return try ModelMemory(at: url, dtype: dtype ?? device.runningType, variant: variant, autoencoder: autoencoderURL(of: url))
+        return try ModelMemory(at: url, dtype: dtype ?? device.runningType, device: device, variant: variant, autoencoder: autoencoderURL(of: url))
     }
 
     /// Refuses what cannot fit into the memory that was allowed.

@@ -255,14 +255,17 @@ import Testing
 
     @Test func largeConvolutionsAgreeInBothMemoryFormats() throws {
         var random = RandomGenerator(seed: 6)
-        // Winograd's algorithm has those of 64 channels in row-major memory; the sizes are no multiples of its tiles.
-        for (n, input, output, height, width) in [(1, 64, 64, 23, 29), (3, 80, 64, 31, 17), (1, 64, 96, 512, 1)] {
+        // Winograd's algorithm has those of 64 channels in row-major memory; the sizes are no multiples of its tiles, and the last two images
+        // go through it in strips. Products of matrices have those of one tap.
+        for (n, input, output, height, width, taps) in [
+            (1, 64, 64, 23, 29, 3), (3, 80, 64, 31, 17, 3), (1, 64, 96, 512, 1, 3), (2, 64, 64, 21, 8192, 3), (1, 40, 24, 23, 29, 1), (3, 24, 40, 9, 7, 1),
+        ] {
             let x = try random.normal([n, input, height, width])
-            let w = try random.normal([output, input, 3, 3]) / 24
+            let w = try random.normal([output, input, taps, taps]) / Double(8 * taps)
             for bias in [nil, try random.normal([output])] {
-                let exact = try x.to(.float64).convolved(w.to(.float64), bias: bias?.to(.float64), padding: 1)
-                #expect(try relativeError(x.convolved(w, bias: bias, padding: 1), exact) < 1e-5)
-                #expect(try relativeError(x.contiguous(.channelsLast).convolved(w, bias: bias, padding: 1), exact) < 1e-6)
+                let exact = try x.to(.float64).convolved(w.to(.float64), bias: bias?.to(.float64), padding: taps / 2)
+                #expect(try relativeError(x.convolved(w, bias: bias, padding: taps / 2), exact) < 1e-5)
+                #expect(try relativeError(x.contiguous(.channelsLast).convolved(w, bias: bias, padding: taps / 2), exact) < 1e-6)
             }
         }
     }
@@ -273,6 +276,8 @@ import Testing
         let w = try Tensor.zeros([64, 64, 3, 3])
         #expect(throws: TensorError.self) { try x.convolved(w, bias: .zeros([3]), padding: 1) }
         #expect(throws: TensorError.self) { try x.convolved(.zeros([64, 65, 3, 3]), padding: 1) }
+        #expect(throws: TensorError.self) { try x.convolved(.zeros([64, 65, 1, 1])) }
+        #expect(throws: TensorError.self) { try x.convolved(.zeros([64, 64, 1, 1]), bias: .zeros([3])) }
         let tokens = try Tensor.zeros([600, 400])
         #expect(throws: TensorError.self) { try tokens.linear(.zeros([300, 400]), bias: .zeros([7])) }
         #expect(throws: TensorError.self) { try tokens.linearGelu(.zeros([300, 401])) }
