@@ -26,13 +26,9 @@ public struct ModelMemory: Sendable {
         case tiny(AutoencoderTiny.Configuration)
         case linear(AutoencoderLinear.Configuration)
 
-        /// Of its narrowest layers.
+        /// As `Autoencoder` takes them to choose its memory format.
         var channels: Int {
-            switch self {
-            case .kl(let c): c.blockChannels.min() ?? 0
-            case .tiny(let c): (c.encoderChannels + c.decoderChannels).min() ?? 0
-            case .linear(let c): c.latentChannels
-            }
+            if case .kl(let c) = self { c.blockChannels.min() ?? 0 } else { 0 }
         }
     }
 
