@@ -31,6 +31,15 @@ struct SpeedCommand: AsyncParsableCommand {
     @Option(help: "Frames of the whole pipeline.")
     var frames = 25
 
+    @Option(name: .customLong("task"), help: ArgumentHelp("Only this task of the whole pipeline; may be repeated.", valueName: "task"))
+    var tasks: [PipelineTask] = []
+
+    enum PipelineTask: String, CaseIterable, ExpressibleByArgument {
+        // The data step is next to nothing of the first and much of the second.
+        case sr4
+        case deblurAveraged = "deblur+"
+    }
+
     @Option(help: "A model of SDXL's full size. (default: .deps/sdxl-random, 5 GB, made where it is not there)")
     var sdxl: String?
 
@@ -85,8 +94,7 @@ struct SpeedCommand: AsyncParsableCommand {
             try bench.operators(
                 size: full ? (768, 1280) : (384, 640), frames: 25, denseFrames: denseFrames, into: &report.table)
         case .pipeline:
-            // The data step is next to nothing of the first and much of the second.
-            let tasks = ["sr4", "deblur+"]
+            let tasks = (tasks.isEmpty ? PipelineTask.allCases : tasks).map(\.rawValue)
             if let model = common.modelFolder {
                 // Enlarged frames of 640x352, the demo's.
                 let truth = try await common.frames(frames, height: 352, width: 640)
