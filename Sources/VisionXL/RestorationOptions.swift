@@ -19,7 +19,8 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
     /// How strongly pixels that stand still are averaged over time before each data step: h is this times
-    /// sqrt((0.02 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. 0 switches it off.
+    /// sqrt((0.02 n_t)^2 + (sigma_y / 2)^2), n_t = sqrt((1 - abar) / abar), sigma_y the measurement's noise. Where pixels were mixed, once more
+    /// after the final data step with h = 0.004 times this. 0 switches it off.
     public var steadiness = 1.0
     /// eta: the part of the renoising that is new noise. nil takes 1 where three things hold: the data step is proximal; the prior's noise at
     /// the first timestep is at most 0.2 in pixels of [-1, 1], by `DiffusionPrior.decoderGain`; and the operator keeps the frames' size or
@@ -155,6 +156,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         let ofMeasurement = measurementNoise / 2
         return steadiness * (ofPrior * ofPrior + ofMeasurement * ofMeasurement).squareRoot()
     }
+
+    /// h after the final data step: half a step of 8 bits, so that nothing is averaged that could be seen to differ.
+    var finalSteadyingStrength: Double { 0.004 * steadiness }
 
     /// What a measurement without noise is taken to have, since it went through float32.
     static let leastMeasurementNoise = 1e-6

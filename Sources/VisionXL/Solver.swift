@@ -59,6 +59,8 @@ extension Solver {
         let A: any LinearOperator
         /// sigma_y.
         let measurementNoise: Double
+        /// Whether A makes one pixel of several.
+        let mixesPixels: Bool
         let frames: Padding
         /// The part of the renoising that is new noise.
         let eta: Double
@@ -83,7 +85,8 @@ extension Solver {
                 // 2. Tweedie's formula for every frame on its own, and its decode.
                 let noisePrediction = try predictNoise(Z, t)
                 let Zhat = try tweedie(Z, noisePrediction, t)
-                let Xhat = try inRange(steadied(decode(Zhat), t))
+                let strength = options.steadyingStrength(measurementNoise: measurementNoise, noiseToSignal: schedule.noiseToSignal(t))
+                let Xhat = try inRange(steadied(decode(Zhat), strength))
                 // 6. The result is the decode of the last timestep.
                 if index == timesteps.count - 1 {
                     X = Xhat
@@ -99,6 +102,8 @@ extension Solver {
             // 7. Beyond the paper: once more the data, so that the autoencoder's error is not in what was measured.
             if options.finalConsistencySteps > 0 {
                 X = try dataConsistency(X, timesteps[timesteps.count - 1], steps: options.finalConsistencySteps, phase: .finishing)
+                // Undoing a blur of one frame differs a little from undoing that of the next; pixels that were measured one by one stay exact.
+                if mixesPixels { X = try inRange(steadied(X, options.finalSteadyingStrength)) }
             }
             guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
             return Restoration(frames: X, residuals: residuals, passes: passes, options: options)
@@ -111,8 +116,7 @@ extension Solver {
         }
 
         /// Xhat with less flicker where nothing moves (beyond the paper).
-        func steadied(_ Xhat: Tensor, _ t: Int) throws -> Tensor {
-            let strength = options.steadyingStrength(measurementNoise: measurementNoise, noiseToSignal: schedule.noiseToSignal(t))
+        func steadied(_ Xhat: Tensor, _ strength: Double) throws -> Tensor {
             // Below float32's rounding there is nothing to average, and h^2 would vanish.
             return strength > 1e-7 ? try SteadyingFilter(strength: strength).apply(Xhat) : Xhat
         }
@@ -207,9 +211,10 @@ extension Solver.Run {
         Y = try requireMeasurement(measurement, on: prior.device)
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
+        mixesPixels = try A.separated(for: shape)?.mixesPixels ?? true
         let defaults = RestorationOptions.SamplingDefaults(
             pixelNoise: prior.decoderGain.map { [schedule, timesteps] in $0 * schedule.noiseToSignal(timesteps[0]) }, measurementNoise: measurementNoise,
-            mixesPixels: try A.separated(for: shape)?.mixesPixels ?? true, shrinks: Y.size(2) * Y.size(3) < shape[2] * shape[3])
+            mixesPixels: mixesPixels, shrinks: Y.size(2) * Y.size(3) < shape[2] * shape[3])
         (eta, lambda) = (defaults.eta(solver.options), defaults.lambda(solver.options))
         options.eta = eta
         options.lowPass = lambda

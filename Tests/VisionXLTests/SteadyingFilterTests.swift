@@ -1,5 +1,6 @@
 import InverseProblems
 import TensorKit
+import TestSupport
 import Testing
 
 @testable import VisionXL
@@ -56,6 +57,23 @@ import Testing
         #expect(try flicker(steady) < 0.7 * flicker(plain))
         #expect(try (steady - truth).norm() <= (plain - truth).norm())
         #expect(RestorationOptions().steadyingStrength(measurementNoise: 0, noiseToSignal: 0) == 0)
+        #expect(RestorationOptions.paper.finalSteadyingStrength == 0)
         #expect(RestorationOptions.paper.steadyingStrength(measurementNoise: 0.1, noiseToSignal: 1) == 0)
+    }
+
+    /// A flicker of less than 8 bits show goes after the last data step where an operator mixed pixels; pixels that were measured stay exact.
+    @Test func theFinalStepIsSteadied() throws {
+        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(to: -0.9...0.9)
+        let truth = try picture.expanded([7, -1, -1, -1]).contiguous() + Self.noise([7, 3, 32, 40], seed: 2) * 0.001
+        func restored(_ A: some LinearOperator, _ steadiness: Double) throws -> Tensor {
+            var solver = Solver(prior: SolverTests.prior)
+            solver.options.steadiness = steadiness
+            return try solver.restore(A.apply(truth), operator: A).frames
+        }
+        func flicker(_ X: Tensor) throws -> Double { try (X.rows(1..<7) - X.rows(0..<6)).norm() }
+        let blur = try GaussianBlur(size: 5, sigma: 0.6)
+        #expect(try flicker(restored(blur, 1)) < 0.7 * flicker(restored(blur, 0)))
+        let mask = try Mask.random(ratio: 0.5, seed: 3, height: 32, width: 40)
+        #expect(try relativeError(mask.apply(restored(mask, 1)), mask.apply(truth)) < 1e-5)
     }
 }
