@@ -58,6 +58,11 @@ extension Tensor {
         return try Self.dispatch("aten::index_select", "", .tensor(self), .int(dimension), .tensor(index))
     }
 
+    /// The same with indices in a tensor of whole numbers (int64, one dimension) on this tensor's device.
+    public func gathered(_ indices: Tensor, along dimension: Int) throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::index_select", "", .tensor(self), .int(dimension), .tensor(indices))
+    }
+
     /// Tensors side by side along one dimension.
     public static func concatenate(_ tensors: [Tensor], along dimension: Int) throws(TensorError) -> Tensor {
         if tensors.count == 1 { return tensors[0] }

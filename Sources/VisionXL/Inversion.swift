@@ -27,11 +27,11 @@ extension Solver.Run {
     }
 
     /// The frames that the start encodes, `wanted` of them.
-    func firstEstimate(frames wanted: Range<Int>) throws -> Tensor {
+    mutating func firstEstimate(frames wanted: Range<Int>) throws -> Tensor {
         let full = try fullSize(Y, like: frames, options.upsampling)
         switch options.firstEstimate {
         case .measurement: return try full.rows(wanted)
-        case .smooth:
+        case .smooth, .selfSimilar:
             // A frame that is measured on its own can be estimated on its own.
             if !A.mixesFrames { return try smoothEstimate(Y.rows(wanted), from: full.rows(wanted)) }
             return try smoothEstimate(Y, from: full).rows(wanted)
@@ -39,8 +39,8 @@ extension Solver.Run {
     }
 
     /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
-    /// frames with holes keeps them; else the proximal point alone.
-    private func smoothEstimate(_ Y: Tensor, from start: Tensor) throws -> Tensor {
+    /// frames with holes keeps them, and where frames shrank mostly those whose patches agree; else the proximal point alone.
+    private mutating func smoothEstimate(_ Y: Tensor, from start: Tensor) throws -> Tensor {
         // The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
         let error = 0.1
         let noise = Swift.max(measurementNoise, RestorationOptions.leastMeasurementNoise)
@@ -49,11 +49,23 @@ extension Solver.Run {
         let X = try proximal(start)
         // What smoothing takes away and the measurement does not bring back is not measured.
         let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
-        if try (smooth - X).norm() <= 0.005 * X.norm() { return smooth }
+        if try (smooth - X).norm() <= 0.005 * X.norm() {
+            let skipped = options.firstEstimate == .selfSimilar && shrinks ? start.size(0) * WorkMeter.estimationSteps : 0
+            meter.add(Double(skipped) * prior.relativeCost.estimation)
+            return smooth
+        }
         let least = try minimizeFrameVariation(A, measurement: Y, start: smooth, noise: noise)
-        // Both fit the measurement, and err differently: the one rounds corners and lines, the other flattens texture.
-        guard Y.size(2) < start.size(2) || Y.size(3) < start.size(3) else { return least }
-        return try (X + least) * 0.5
+        guard shrinks else { return least }
+        // All fit the measurement, and err differently: enlargement and least variation blur or flatten what a patch alone does not tell;
+        // patches that are alike tell more, and where there are none least variation is the soberer guess.
+        guard options.firstEstimate == .selfSimilar else { return try (X + least) * 0.5 }
+        let alike = try enforceSelfSimilarity(
+            A, measurement: Y, start: X, noise: noise, iterations: WorkMeter.estimationSteps
+        ) { _, frame in
+            meter.add(prior.relativeCost.estimation)
+            try tell(.estimating, frame: frame)
+        }
+        return try (alike * 4 + least) / 5
     }
 
     /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.

@@ -4,6 +4,8 @@ public struct RestorationProgress: Sendable, Equatable {
     public typealias Handler = (RestorationProgress) throws -> Void
 
     public enum Phase: String, Sendable, Codable {
+        /// Frames from the measurement alone, to start from.
+        case estimating
         /// Encoding and inverting the measurement.
         case inverting
         /// Predicting noise.
@@ -60,10 +62,13 @@ public struct RestorationProgress: Sendable, Equatable {
 
 /// Counts the work that is done.
 struct WorkMeter {
+    /// Iterations of `enforceSelfSimilarity`.
+    static let estimationSteps = 12
+
     let total: Double
     private(set) var done = 0.0
 
-    init(cost: PriorCost, frames: Int, timesteps: Int, start: RestorationOptions.Start) {
+    init(cost: PriorCost, frames: Int, timesteps: Int, start: RestorationOptions.Start, estimatedFrames: Int = 0) {
         let n = Double(frames)
         let steps = Double(timesteps)
         let starting: Double =
@@ -75,7 +80,8 @@ struct WorkMeter {
             case .independentNoise: n * cost.encoding
             case .pureNoise, .independentPureNoise: 0
             }
-        total = starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+        let estimating = Double(estimatedFrames * Self.estimationSteps) * cost.estimation
+        total = estimating + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
     }
 
     mutating func add(_ work: Double) { done += work }

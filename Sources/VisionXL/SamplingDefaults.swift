@@ -26,7 +26,11 @@ extension RestorationOptions {
         /// sqrt(1 + (sigma_y / 0.01)^2), a measurement that leaves pixels apart.
         func lambda(_ options: RestorationOptions) -> Double {
             if let lambda = options.lowPass { return lambda }
-            if noiseIsLight(options), eta(options) == 1 { return 0.7 }
+            if noiseIsLight(options) {
+                if eta(options) == 1 { return 0.7 }
+                // What patches told together is finer than what the filter would leave of it.
+                if shrinks, options.firstEstimate == .selfSimilar { return 0.5 }
+            }
             let noise = mixesPixels ? 1 : Swift.min(measurementNoise / 0.01, 1)
             return (1 + noise * noise).squareRoot()
         }

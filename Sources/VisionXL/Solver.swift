@@ -61,6 +61,8 @@ extension Solver {
         let measurementNoise: Double
         /// Whether A makes one pixel of several.
         let mixesPixels: Bool
+        /// Whether a measured frame has fewer pixels than a restored one.
+        let shrinks: Bool
         let frames: Padding
         /// The part of the renoising that is new noise.
         let eta: Double
@@ -212,9 +214,10 @@ extension Solver.Run {
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
         mixesPixels = try A.separated(for: shape)?.mixesPixels ?? true
+        shrinks = Y.size(2) * Y.size(3) < shape[2] * shape[3]
         let defaults = RestorationOptions.SamplingDefaults(
             pixelNoise: prior.decoderGain.map { [schedule, timesteps] in $0 * schedule.noiseToSignal(timesteps[0]) }, measurementNoise: measurementNoise,
-            mixesPixels: mixesPixels, shrinks: Y.size(2) * Y.size(3) < shape[2] * shape[3])
+            mixesPixels: mixesPixels, shrinks: shrinks)
         (eta, lambda) = (defaults.eta(solver.options), defaults.lambda(solver.options))
         options.eta = eta
         options.lowPass = lambda
@@ -233,7 +236,8 @@ extension Solver.Run {
             ?? .preferred(on: device, height: frames.height, width: frames.width)
         if let frames = options.framesPerPass { (passes.prediction, passes.encoding, passes.decoding) = (frames, frames, frames) }
         onSmallerPasses = solver.onSmallerPasses
-        meter = WorkMeter(cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start)
+        meter = WorkMeter(
+            cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start, estimatedFrames: shrinks ? options.estimatedFrames(of: frames.count, mixed: A.mixesFrames) : 0)
     }
 
     /// Applies a map to a few frames at a time ("pseudo-batch": memory for a few frames, whatever their number).

@@ -247,7 +247,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "How the sampling starts: each frame with the noise that an inversion of the first one finds, as in the paper from the first frame's inversion for all, or otherwise. (default: \(RestorationOptions().start.rawValue))")
     var start: RestorationOptions.Start?
 
-    @Option(help: "What the start encodes: the measurement, as in the paper, or the smoothest frames that fit it. (default: \(RestorationOptions().firstEstimate.rawValue))")
+    @Option(help: "What the start encodes: the measurement, as in the paper; the smoothest frames that fit it; or where frames are smaller, those whose similar patches agree, which takes longer. (default: \(RestorationOptions().firstEstimate.rawValue))")
     var firstEstimate: RestorationOptions.FirstEstimate?
 
     @Option(help: "How small frames are enlarged for the start; the paper repeats pixels. (default: bicubic)")
@@ -270,7 +270,9 @@ struct AlgorithmOptions: ParsableArguments {
 
     mutating func validate() throws {
         if paper && dataStep == .proximal { throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.") }
-        if paper && firstEstimate == .smooth { throw ValidationError("--paper starts from the measurement; leave out --first-estimate smooth.") }
+        if paper, let firstEstimate, firstEstimate != .measurement {
+            throw ValidationError("--paper starts from the measurement; leave out --first-estimate \(firstEstimate.rawValue).")
+        }
         if paper && start == .sharedInversion { throw ValidationError("--paper starts from the first frame's inversion; leave out --start \(RestorationOptions.Start.sharedInversion.rawValue).") }
         if paper, let steadiness, steadiness > 0 { throw ValidationError("--paper averages nothing over time; leave out --steadiness.") }
         if options.dataStep != .conjugateGradients {

@@ -1,3 +1,4 @@
+import Foundation
 import InverseProblems
 import LatentDiffusion
 import Synchronization
@@ -11,7 +12,7 @@ struct BlurPrior: DiffusionPrior {
     let schedule = DDIMSchedule()
     let device = Device.cpu
     let frameMultiple = 2
-    let relativeCost = PriorCost()
+    var relativeCost = PriorCost()
     /// Adds something random to every encoded frame when it is asked to sample.
     var spread = 0.0
     /// Its decoder's gain is 1, which it does not say unless asked.
@@ -193,7 +194,8 @@ final class WatchedPrior: DiffusionPrior {
         let Y = try A.apply(truth)
         var solver = Solver(prior: Self.prior)
         func estimate(noise: Double, _ wanted: Range<Int>) throws -> Tensor {
-            try Solver<BlurPrior>.Run(solver, Y, A, measurementNoise: noise) { _ in }.firstEstimate(frames: wanted)
+            var run = try Solver<BlurPrior>.Run(solver, Y, A, measurementNoise: noise) { _ in }
+            return try run.firstEstimate(frames: wanted)
         }
         let all = try estimate(noise: 0, 0..<5)
         #expect(try (A.apply(all) - Y).norm() < 1e-4 * Y.norm())
@@ -249,7 +251,9 @@ final class WatchedPrior: DiffusionPrior {
             #expect(try chosen(A, gain: 0.1) { $0.lowPass = 0 } == [1, 0])
         }
         for gain in [nil, 1] as [Double?] { #expect(try chosen(blur, gain: gain, noise: 0.05) == paper) }
-        #expect(try chosen(pooling, gain: 0.1) == paper)
+        #expect(try chosen(pooling, gain: 0.1) == [0.2, 0.5])
+        #expect(try chosen(pooling, gain: 0.1) { $0.firstEstimate = .smooth } == paper)
+        #expect(try chosen(pooling, gain: 1) == paper)
         #expect(try chosen(pooling, gain: 0.1, noise: 0.05) == [1, 0.7])
     }
 
@@ -274,7 +278,7 @@ final class WatchedPrior: DiffusionPrior {
     /// What nothing is missing of is not smoothed.
     @Test func theSmoothEstimateOfAWholeMeasurementIsTheMeasurement() throws {
         let Y = try Self.video(2, 16, 24)
-        let run = try Solver<BlurPrior>.Run(Solver(prior: Self.prior), Y, Identity()) { _ in }
+        var run = try Solver<BlurPrior>.Run(Solver(prior: Self.prior), Y, Identity()) { _ in }
         #expect(try (run.firstEstimate(frames: 0..<2) - Y).norm() < 1e-5 * Y.norm())
     }
 
@@ -305,6 +309,47 @@ final class WatchedPrior: DiffusionPrior {
         #expect(last.phase == .finishing && last.step == 8 && last.stepCount == 8)
         #expect(abs(last.fraction - 1) < 1e-9)
         #expect(Set(log.entries.map(\.phase)) == [.inverting, .denoising, .decoding, .consistency, .encoding, .finishing])
+    }
+
+    /// The estimate that shrunk frames begin with is part of the work, also where nothing is missing and it is left out.
+    @Test(arguments: RestorationOptions.Start.allCases, [false, true]) func progressCountsTheEstimate(start: RestorationOptions.Start, isFlat: Bool) throws {
+        let truth = try isFlat ? Tensor.full([3, 3, 24, 32], 0.3) : Self.video(3, 24, 32)
+        let A = try AveragePooling(factor: 2)
+        final class Log: @unchecked Sendable { var entries: [RestorationProgress] = [] }
+        let log = Log()
+        var prior = Self.prior
+        prior.relativeCost.estimation = 0.5
+        var solver = Solver(prior: prior)
+        solver.options.start = start
+        if [.pureNoise, .independentPureNoise].contains(start) { solver.options.tau = 1 }
+        _ = try solver.restore(A.apply(truth), operator: A) { log.entries.append($0) }
+        for (earlier, later) in zip(log.entries, log.entries.dropFirst()) { #expect(earlier.fraction <= later.fraction) }
+        #expect(abs(try #require(log.entries.last).fraction - 1) < 1e-9)
+        let asked = ![.pureNoise, .independentPureNoise].contains(start)
+        #expect(log.entries.contains { $0.phase == .estimating && $0.fraction > 0 } == (asked && !isFlat))
+    }
+
+    /// Lines that repeat tell together where in the measured pixels they are.
+    @Test func theSelfSimilarEstimateKnowsMore() throws {
+        let (height, width) = (64, 96)
+        func line(_ x: Double) -> Double { exp(-pow(x - (x / 15.3).rounded() * 15.3, 2)) }
+        var values: [Double] = []
+        for i in 0..<height {
+            for j in 0..<width {
+                let (y, x) = (Double(i), Double(j))
+                values.append(1.4 * max(line(y + 0.05 * x), line(x - 0.05 * y)) - 0.8)
+            }
+        }
+        let truth = try Tensor(values, shape: [1, 1, height, width]).to(.float32).expanded([2, 3, height, width]).contiguous()
+        let A = try AveragePooling(factor: 4)
+        let Y = try A.apply(truth)
+        func error(_ estimate: RestorationOptions.FirstEstimate) throws -> Double {
+            var solver = Solver(prior: Self.prior)
+            solver.options.firstEstimate = estimate
+            var run = try Solver<BlurPrior>.Run(solver, Y, A) { _ in }
+            return try (run.firstEstimate(frames: 0..<2) - truth).norm()
+        }
+        #expect(try error(.selfSimilar) < 0.9 * error(.smooth))
     }
 
     @Test func whatProgressThrowsEndsTheRestoration() throws {

@@ -1,0 +1,208 @@
+import Foundation
+import TensorKit
+
+/// Frames that a measurement allows and in which what looks alike is alike: patches that repeat in a frame, shifted by other fractions of a
+/// measured pixel, tell together what none of them tells alone (Glasner, Bagon & Irani 2009). Plug-and-play with the filter of BM3D's first
+/// stage in the prior's place, as Danielyan, Foi, Katkovnik & Egiazarian (2008) enlarge pictures, and with momentum:
+///
+///     V = X + momentum (X - X_last)
+///     X_last, X = X, the proximal point of the measurement around filter(V)
+///
+/// The filter's threshold falls geometrically from iteration to iteration. No objective is minimized, and more iterations are not always better.
+///
+/// Cost of an iteration: a proximal point, and for a frame of 640x360 about 0.6 s on two cores (AMD EPYC); memory of four videos and 0.3 GB.
+/// - Parameters:
+///   - measurement: Y, float32 or float64, finite.
+///   - start: of the shape that A makes Y's shape from, in [-1, 1]; where X begins.
+///   - noise: sigma, above 0, in Y's units.
+///   - iterations: 0 or more.
+///   - thresholds: the last and the first, above 0, for coefficients of orthonormal transforms of the frames' mean over channels.
+///   - momentum: from 0 to less than 1.
+///   - onFrame: told the iteration, from 0, and the number of its frames that are filtered; stops the work by throwing.
+/// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
+public func enforceSelfSimilarity(
+    _ problem: any LinearOperator, measurement Y: Tensor, start: Tensor, noise: Double, iterations: Int = 12,
+    thresholds: ClosedRange<Double> = 0.09...0.54, momentum: Double = 0.9, onFrame: (_ iteration: Int, _ frame: Int) throws -> Void = { _, _ in }
+) throws -> Tensor {
+    for (what, value) in [("noise", noise), ("threshold", thresholds.lowerBound)] {
+        guard value > 0, value.isFinite else { throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).") }
+    }
+    guard thresholds.upperBound.isFinite else { throw ProblemError.invalidParameter("The first threshold is a finite number.") }
+    guard (0..<1).contains(momentum) else { throw ProblemError.invalidParameter("The momentum is 0 or more and below 1, not \(momentum).") }
+    guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).") }
+    let shape = try problem.inputShape(for: Y.shape)
+    guard start.shape == shape else { throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape) }
+    var (X, last) = (start, start)
+    for iteration in 0..<iterations {
+        let done = iterations > 1 ? Double(iteration) / Double(iterations - 1) : 1
+        let threshold = thresholds.upperBound * pow(thresholds.lowerBound / thresholds.upperBound, done)
+        let V = try X.adding(X - last, times: momentum).clamped(to: -1...1)
+        var filter = SelfSimilarityFilter(threshold: threshold)
+        // A GPU is busy with large parts only.
+        if V.device != .cpu { filter.room *= 16 }
+        var filtered: [Tensor] = []
+        for frame in 0..<V.size(0) {
+            filtered.append(try filter.apply(V.rows(frame..<frame + 1)))
+            try onFrame(iteration, frame + 1)
+        }
+        // What is cut off is about as large as what is wrong.
+        let ratio = threshold * threshold / (noise * noise)
+        last = X
+        X = try problem.solveProximal(Y, around: .concatenate(filtered, along: 0), ratio: ratio, iterations: 20).solution
+    }
+    return X
+}
+
+/// Makes a frame's patches agree with those that look like them: the first stage of BM3D (Dabov, Foi, Katkovnik & Egiazarian 2007). For
+/// every reference patch the most similar ones around it form a group; its cosine transform along all three axes is cut off below
+/// `threshold` and the patches that are left are averaged where they overlap, with weights that fall with the number of coefficients kept.
+/// The mean of the channels is filtered and its change added to each of them.
+struct SelfSimilarityFilter {
+    /// Coefficients of a group up to this size become 0, in the frame's units. 0 leaves frames as they are.
+    var threshold: Double
+    /// Sides of a patch, a multiple of the stride.
+    var patch = 8
+    /// From one reference patch to the next.
+    var stride = 4
+    /// How far up, down, left and right a patch is looked for.
+    var reach = 19
+    /// Patches of a group, fewer where a frame is too small to have them.
+    var group = 32
+    /// Numbers that distances, or patches, of a part of the frame may take at once.
+    var room = 4 << 20
+
+    /// Cost: (2 reach + 1)^2 passes over the frame's mean to find the groups, and 16 times the frame through the two transforms; memory of a few times `room`.
+    /// - Parameter frame: (1, C, H, W), float32 or float64.
+    /// - Returns: the same shape.
+    func apply(_ frame: Tensor) throws -> Tensor {
+        let (height, width) = (frame.size(2), frame.size(3))
+        func grown(_ side: Int) -> Int { max((side + stride - 1) / stride * stride, patch) }
+        let mean = try frame.mean(along: [1], keepingDimensions: true)
+        let image = try mean.padded([0, grown(width) - width, 0, grown(height) - height], .replicate).contiguous()
+        let filtered = try Groups(self, image).filtered()
+        return try frame + (filtered.narrow(2, from: 0, count: height).narrow(3, from: 0, count: width) - mean)
+    }
+
+    /// The work on one image (1, 1, H, W), whose sides are multiples of the stride and no shorter than a patch.
+    private struct Groups {
+        let filter: SelfSimilarityFilter
+        let image: Tensor
+        /// The image among values that no patch is similar to.
+        let surrounded: Tensor
+        let (height, width): (Int, Int)
+        /// Reference patches in a row of them, and rows.
+        let (columns, rows): (Int, Int)
+        let size: Int
+        let offsets: [(down: Int, right: Int)]
+
+        init(_ filter: SelfSimilarityFilter, _ image: Tensor) throws {
+            (self.filter, self.image) = (filter, image)
+            (height, width) = (image.size(2), image.size(3))
+            (columns, rows) = ((width - filter.patch) / filter.stride + 1, (height - filter.patch) / filter.stride + 1)
+            let reach = filter.reach
+            surrounded = try image.padded([reach, reach, reach, reach], .constant(1e3))
+            offsets = (-reach...reach).flatMap { down in (-reach...reach).map { (down, $0) } }
+            // What a patch in a corner has to choose from.
+            size = min(filter.group, min(reach + 1, height - filter.patch + 1) * min(reach + 1, width - filter.patch + 1))
+        }
+
+        func filtered() throws -> Tensor {
+            let (dtype, device) = (image.dtype, image.device)
+            let across = try Self.cosines(size, dtype, device)
+            let line = try Self.cosines(filter.patch, dtype, device)
+            // Both axes of a patch in one matrix, line (x) line.
+            let within = try (line.reshaped([filter.patch, 1, filter.patch, 1]) * line.reshaped([1, filter.patch, 1, filter.patch]))
+                .reshaped([filter.patch * filter.patch, -1])
+            let flat = try image.reshaped([-1])
+            var sums = try Tensor.zeros([height * width], dtype: dtype, device: device)
+            var weights = sums
+            let window = try Self.window(filter.patch, dtype, device)
+            let pixels = try positions((0..<filter.patch).flatMap { row in (0..<filter.patch).map { row * width + $0 } })
+            // The mean of a group is never cut off.
+            var kept = try Tensor.zeros([size, 1, pixels.count], dtype: dtype, device: device)
+            try kept.replace(at: [0, 0, 0], with: .ones([1, 1, 1], dtype: dtype, device: device))
+
+            let bandRows = max(1, filter.room / (offsets.count * columns))
+            let groupsAtOnce = max(1, filter.room / (4 * size * pixels.count))
+            for top in Swift.stride(from: 0, to: rows, by: bandRows) {
+                let corners = try similarPatches(rows: top..<min(top + bandRows, rows))
+                let count = corners.size(1)
+                for first in Swift.stride(from: 0, to: count, by: groupsAtOnce) {
+                    let some = try corners.narrow(1, from: first, count: min(groupsAtOnce, count - first)).contiguous()
+                    let groups = some.size(1)
+                    let indices = try (some.unsqueezed(2) + pixels).to(.int64).reshaped([-1])
+                    var g = try across.multiplied(by: flat.gathered(indices, along: 0).reshaped([size, -1]))
+                    g = try g.reshaped([-1, pixels.count]).multiplied(by: within.transposed(0, 1)).reshaped([size, groups, -1])
+                    let keep = try g.absolute().isGreater(than: filter.threshold).to(dtype).maximum(kept)
+                    let weight = try window / keep.sum(along: [0, 2], keepingDimensions: true)
+                    g = try (g * keep).reshaped([-1, pixels.count]).multiplied(by: within)
+                    g = try across.transposed(0, 1).multiplied(by: g.reshaped([size, -1])).reshaped([size, groups, -1])
+                    try sums.addScattered((g * weight).reshaped([-1]), at: indices)
+                    try weights.addScattered(weight.expanded([size, groups, -1]).reshaped([-1]), at: indices)
+                }
+            }
+            return try (sums / weights).reshaped([1, 1, height, width])
+        }
+
+        /// Where the patches of each group begin, as indices of the flat image: (size, groups), whole numbers in the type of `positions`.
+        private func similarPatches(rows range: Range<Int>) throws -> Tensor {
+            let (patch, stride, reach) = (filter.patch, filter.stride, filter.reach)
+            let (top, count) = (range.lowerBound * stride, (range.count - 1) * stride + patch)
+            let band = try image.narrow(2, from: top, count: count)
+            // Squared differences come as means over squares of the stride; a patch consists of some of these.
+            let (cellRows, cellColumns) = (count / stride, width / stride)
+            var cells = try Tensor.empty([offsets.count, cellRows, cellColumns], dtype: image.dtype, device: image.device)
+            for (index, offset) in offsets.enumerated() {
+                let moved = try surrounded.narrow(2, from: top + reach + offset.down, count: count)
+                    .narrow(3, from: reach + offset.right, count: width)
+                let distance = try (moved - band).squared().averagePooled(stride).reshaped([1, cellRows, cellColumns])
+                // A patch belongs to its own group.
+                try cells.replace(along: 0, from: index, with: offset == (0, 0) ? distance - 1 : distance)
+            }
+            var distances = try Tensor.zeros([offsets.count, range.count, columns], dtype: image.dtype, device: image.device)
+            for row in 0..<patch / stride {
+                for column in 0..<patch / stride {
+                    try distances.add(cells.narrow(1, from: row, count: range.count).narrow(2, from: column, count: columns))
+                }
+            }
+            let nearest = try distances.reshaped([offsets.count, -1]).transposed(0, 1).contiguous().smallest(size).indices
+            let moves = try positions(offsets.map { $0.down * width + $0.right }).gathered(nearest.reshaped([-1]), along: 0)
+            let corners = try positions(range.flatMap { row in (0..<columns).map { row * stride * width + $0 * stride } })
+            return try (moves.reshaped([-1, size]) + corners.unsqueezed(1)).transposed(0, 1)
+        }
+
+        /// Indices of the flat image as numbers that can be added: float32 is exact below 2^24.
+        private func positions(_ values: [Int]) throws -> Tensor {
+            try Tensor(values.map(Double.init), shape: [values.count]).to(height * width < 1 << 24 ? .float32 : .float64).to(image.device)
+        }
+
+        /// The orthonormal cosine transform, a row for each frequency.
+        private static func cosines(_ count: Int, _ dtype: DType, _ device: Device) throws -> Tensor {
+            var values: [Double] = []
+            for k in 0..<count {
+                let scale = ((k == 0 ? 1 : 2) / Double(count)).squareRoot()
+                for i in 0..<count { values.append(scale * cos(.pi * (Double(i) + 0.5) * Double(k) / Double(count))) }
+            }
+            return try Tensor(values, shape: [count, count]).to(dtype).to(device)
+        }
+
+        /// Kaiser's window with beta 2, as in BM3D: a patch counts less towards its border. (patch^2)
+        private static func window(_ side: Int, _ dtype: DType, _ device: Device) throws -> Tensor {
+            // The Bessel function I0.
+            func bessel(_ x: Double) -> Double {
+                var (sum, term) = (1.0, 1.0)
+                for k in 1...30 {
+                    term *= (x / 2 / Double(k)) * (x / 2 / Double(k))
+                    sum += term
+                }
+                return sum
+            }
+            var line: [Double] = []
+            for i in 0..<side {
+                let r = side > 1 ? 2 * Double(i) / Double(side - 1) - 1 : 0
+                line.append(bessel(2 * (1 - r * r).squareRoot()) / bessel(2))
+            }
+            return try Tensor(line.flatMap { a in line.map { a * $0 } }, shape: [side * side]).to(dtype).to(device)
+        }
+    }
+}
