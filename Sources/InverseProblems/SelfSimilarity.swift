@@ -18,17 +18,21 @@ import TensorKit
 ///   - iterations: 0 or more.
 ///   - thresholds: the last and the first, above 0, for coefficients of orthonormal transforms of the frames' mean over channels.
 ///   - momentum: from 0 to less than 1.
-///   - onFrame: told the iteration, from 0, and the number of its frames that are filtered; stops the work by throwing.
+///   - framesAtOnce: frames that follow each other and share what is found of the middle one: which patches are similar. More than half of the
+///     time goes into that. 1 or more.
+///   - onFrames: told the iteration, from 0, and its frames that have just been filtered; stops the work by throwing.
 /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
 public func enforceSelfSimilarity(
     _ problem: any LinearOperator, measurement Y: Tensor, start: Tensor, noise: Double, iterations: Int = 12,
-    thresholds: ClosedRange<Double> = 0.09...0.54, momentum: Double = 0.9, onFrame: (_ iteration: Int, _ frame: Int) throws -> Void = { _, _ in }
+    thresholds: ClosedRange<Double> = 0.09...0.54, momentum: Double = 0.9, framesAtOnce: Int = 5,
+    onFrames: (_ iteration: Int, _ frames: Range<Int>) throws -> Void = { _, _ in }
 ) throws -> Tensor {
     for (what, value) in [("noise", noise), ("threshold", thresholds.lowerBound)] {
         guard value > 0, value.isFinite else { throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).") }
     }
     guard thresholds.upperBound.isFinite else { throw ProblemError.invalidParameter("The first threshold is a finite number.") }
     guard (0..<1).contains(momentum) else { throw ProblemError.invalidParameter("The momentum is 0 or more and below 1, not \(momentum).") }
+    guard framesAtOnce > 0 else { throw ProblemError.invalidParameter("The number of frames at once is 1 or more, not \(framesAtOnce).") }
     guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).") }
     let shape = try problem.inputShape(for: Y.shape)
     guard start.shape == shape else { throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape) }
@@ -41,9 +45,10 @@ public func enforceSelfSimilarity(
         // A GPU is busy with large parts only.
         if V.device != .cpu { filter.room *= 16 }
         var filtered: [Tensor] = []
-        for frame in 0..<V.size(0) {
-            filtered.append(try filter.apply(V.rows(frame..<frame + 1)))
-            try onFrame(iteration, frame + 1)
+        for first in Swift.stride(from: 0, to: shape[0], by: framesAtOnce) {
+            let range = first..<min(first + framesAtOnce, shape[0])
+            filtered.append(try filter.apply(V.rows(range)))
+            try onFrames(iteration, range)
         }
         // What is cut off is about as large as what is wrong.
         let ratio = threshold * threshold / (noise * noise)
@@ -71,19 +76,20 @@ struct SelfSimilarityFilter {
     /// Numbers that distances, or patches, of a part of the frame may take at once.
     var room = 4 << 20
 
-    /// Cost: (2 reach + 1)^2 passes over the frame's mean to find the groups, and 16 times the frame through the two transforms; memory of a few times `room`.
-    /// - Parameter frame: (1, C, H, W), float32 or float64.
+    /// Cost: (2 reach + 1)^2 passes over a frame's mean to find the groups, and 32 times each frame through the two transforms; memory of a few times
+    /// `room`.
+    /// - Parameter frames: (N, C, H, W), float32 or float64. The groups are those of the middle one, so they should follow each other.
     /// - Returns: the same shape.
-    func apply(_ frame: Tensor) throws -> Tensor {
-        let (height, width) = (frame.size(2), frame.size(3))
+    func apply(_ frames: Tensor) throws -> Tensor {
+        let (height, width) = (frames.size(2), frames.size(3))
         func grown(_ side: Int) -> Int { max((side + stride - 1) / stride * stride, patch) }
-        let mean = try frame.mean(along: [1], keepingDimensions: true)
-        let image = try mean.padded([0, grown(width) - width, 0, grown(height) - height], .replicate).contiguous()
-        let filtered = try Groups(self, image).filtered()
-        return try frame + (filtered.narrow(2, from: 0, count: height).narrow(3, from: 0, count: width) - mean)
+        let means = try frames.mean(along: [1], keepingDimensions: true)
+        let images = try means.padded([0, grown(width) - width, 0, grown(height) - height], .replicate).contiguous()
+        let filtered = try Groups(self, images.rows(frames.size(0) / 2..<frames.size(0) / 2 + 1)).filtered(images)
+        return try frames + (filtered.narrow(2, from: 0, count: height).narrow(3, from: 0, count: width) - means)
     }
 
-    /// The work on one image (1, 1, H, W), whose sides are multiples of the stride and no shorter than a patch.
+    /// The groups of one image (1, 1, H, W), whose sides are multiples of the stride and no shorter than a patch.
     private struct Groups {
         let filter: SelfSimilarityFilter
         let image: Tensor
@@ -106,15 +112,16 @@ struct SelfSimilarityFilter {
             size = min(filter.group, min(reach + 1, height - filter.patch + 1) * min(reach + 1, width - filter.patch + 1))
         }
 
-        func filtered() throws -> Tensor {
+        /// - Parameter images: (N, 1, H, W).
+        func filtered(_ images: Tensor) throws -> Tensor {
             let (dtype, device) = (image.dtype, image.device)
             let across = try Self.cosines(size, dtype, device)
             let line = try Self.cosines(filter.patch, dtype, device)
             // Both axes of a patch in one matrix, line (x) line.
             let within = try (line.reshaped([filter.patch, 1, filter.patch, 1]) * line.reshaped([1, filter.patch, 1, filter.patch]))
                 .reshaped([filter.patch * filter.patch, -1])
-            let flat = try image.reshaped([-1])
-            var sums = try Tensor.zeros([height * width], dtype: dtype, device: device)
+            let flat = try (0..<images.size(0)).map { try images.select(0, $0).reshaped([-1]) }
+            var sums = try flat.map { _ in try Tensor.zeros([height * width], dtype: dtype, device: device) }
             var weights = sums
             let window = try Self.window(filter.patch, dtype, device)
             let pixels = try positions((0..<filter.patch).flatMap { row in (0..<filter.patch).map { row * width + $0 } })
@@ -131,17 +138,19 @@ struct SelfSimilarityFilter {
                     let some = try corners.narrow(1, from: first, count: min(groupsAtOnce, count - first)).contiguous()
                     let groups = some.size(1)
                     let indices = try (some.unsqueezed(2) + pixels).to(.int64).reshaped([-1])
-                    var g = try across.multiplied(by: flat.gathered(indices, along: 0).reshaped([size, -1]))
-                    g = try g.reshaped([-1, pixels.count]).multiplied(by: within.transposed(0, 1)).reshaped([size, groups, -1])
-                    let keep = try g.absolute().isGreater(than: filter.threshold).to(dtype).maximum(kept)
-                    let weight = try window / keep.sum(along: [0, 2], keepingDimensions: true)
-                    g = try (g * keep).reshaped([-1, pixels.count]).multiplied(by: within)
-                    g = try across.transposed(0, 1).multiplied(by: g.reshaped([size, -1])).reshaped([size, groups, -1])
-                    try sums.addScattered((g * weight).reshaped([-1]), at: indices)
-                    try weights.addScattered(weight.expanded([size, groups, -1]).reshaped([-1]), at: indices)
+                    for n in flat.indices {
+                        var g = try across.multiplied(by: flat[n].gathered(indices, along: 0).reshaped([size, -1]))
+                        g = try g.reshaped([-1, pixels.count]).multiplied(by: within.transposed(0, 1)).reshaped([size, groups, -1])
+                        let keep = try g.absolute().isGreater(than: filter.threshold).to(dtype).maximum(kept)
+                        let weight = try window / keep.sum(along: [0, 2], keepingDimensions: true)
+                        g = try (g * keep).reshaped([-1, pixels.count]).multiplied(by: within)
+                        g = try across.transposed(0, 1).multiplied(by: g.reshaped([size, -1])).reshaped([size, groups, -1])
+                        try sums[n].addScattered((g * weight).reshaped([-1]), at: indices)
+                        try weights[n].addScattered(weight.expanded([size, groups, -1]).reshaped([-1]), at: indices)
+                    }
                 }
             }
-            return try (sums / weights).reshaped([1, 1, height, width])
+            return try Tensor.stack(zip(sums, weights).map { try $0 / $1 }).reshaped([-1, 1, height, width])
         }
 
         /// Where the patches of each group begin, as indices of the flat image: (size, groups), whole numbers in the type of `positions`.

@@ -61,9 +61,9 @@ extension Solver.Run {
         guard options.firstEstimate == .selfSimilar else { return try (X + least) * 0.5 }
         let alike = try enforceSelfSimilarity(
             A, measurement: Y, start: X, noise: noise, iterations: WorkMeter.estimationSteps
-        ) { _, frame in
-            meter.add(prior.relativeCost.estimation)
-            try tell(.estimating, frame: frame)
+        ) { _, frames in
+            meter.add(prior.relativeCost.estimation * Double(frames.count))
+            try tell(.estimating, frame: frames.upperBound)
         }
         return try (alike * 4 + least) / 5
     }

@@ -153,13 +153,26 @@ import Testing
         let Y = try A.apply(Self.grid(2, 32, 40))
         let start = try Y.resizedBicubic(height: 32, width: 40)
         var told: [[Int]] = []
-        let all = try enforceSelfSimilarity(A, measurement: Y, start: start, noise: 0.01, iterations: 2) { told.append([$0, $1]) }
-        #expect(told == [[0, 1], [0, 2], [1, 1], [1, 2]])
+        let all = try enforceSelfSimilarity(A, measurement: Y, start: start, noise: 0.01, iterations: 2, framesAtOnce: 1) {
+            told.append([$0, $1.lowerBound, $1.upperBound])
+        }
+        #expect(told == [[0, 0, 1], [0, 1, 2], [1, 0, 1], [1, 1, 2]])
         let one = try enforceSelfSimilarity(A, measurement: Y.rows(1..<2), start: start.rows(1..<2), noise: 0.01, iterations: 2)
         #expect(try relativeDistance(all.rows(1..<2), one) < 1e-5)
         #expect(throws: CancellationError.self) {
             try enforceSelfSimilarity(A, measurement: Y, start: start, noise: 0.01) { _, _ in throw CancellationError() }
         }
+    }
+
+    /// Frames at once share the groups of the middle one: those that are the same come out the same.
+    @Test func framesAtOnceShareTheirGroups() throws {
+        let frames = try Self.grid(3, 32, 48)
+        let filter = SelfSimilarityFilter(threshold: 0.3)
+        let together = try filter.apply(frames)
+        #expect(together.shape == frames.shape)
+        #expect(try (together.rows(1..<2) - filter.apply(frames.rows(1..<2))).norm() == 0)
+        let still = try filter.apply(frames.rows(0..<1).expanded([4, -1, -1, -1]))
+        for n in 0..<4 { #expect(try (still.rows(n..<n + 1) - filter.apply(frames.rows(0..<1))).norm() == 0) }
     }
 
     @Test func keepsWhatNeedsNoChange() throws {
@@ -180,6 +193,9 @@ import Testing
         for bad in [0...1, -1...1, 1...Double.infinity] { #expect(throws: ProblemError.self) { try enforce(Y, start: Y, thresholds: bad) } }
         for bad in [-0.1, 1, .nan] { #expect(throws: ProblemError.self) { try enforce(Y, start: Y, momentum: bad) } }
         #expect(throws: ProblemError.self) { try enforce(Y, start: Y, iterations: -1) }
+        #expect(throws: ProblemError.self) {
+            try enforceSelfSimilarity(Identity(), measurement: Y, start: Y, noise: 0.1, framesAtOnce: 0)
+        }
         #expect(throws: ProblemError.self) { try enforce(Y, start: .zeros([2, 3, 4, 5])) }
         #expect(throws: ProblemError.self) { try enforce(.zeros([2, 4]), start: Y) }
         #expect(throws: ProblemError.self) { try enforce(.full([2, 3, 4, 4], .nan), start: Y) }
