@@ -122,8 +122,10 @@ struct SelfSimilarityFilter {
                 .reshaped([filter.patch * filter.patch, -1])
             let flat = try (0..<images.size(0)).map { try images.select(0, $0).reshaped([-1]) }
             var sums = try flat.map { _ in try Tensor.zeros([height * width], dtype: dtype, device: device) }
+            // Of the patches that begin at a pixel.
             var weights = sums
             let window = try Self.window(filter.patch, dtype, device)
+            let one = try Tensor.ones([], dtype: dtype, device: device)
             let pixels = try positions((0..<filter.patch).flatMap { row in (0..<filter.patch).map { row * width + $0 } })
             // The mean of a group is never cut off.
             var kept = try Tensor.zeros([size, 1, pixels.count], dtype: dtype, device: device)
@@ -137,20 +139,24 @@ struct SelfSimilarityFilter {
                 for first in Swift.stride(from: 0, to: count, by: groupsAtOnce) {
                     let some = try corners.narrow(1, from: first, count: min(groupsAtOnce, count - first)).contiguous()
                     let groups = some.size(1)
+                    let places = try some.to(.int64).reshaped([-1])
                     let indices = try (some.unsqueezed(2) + pixels).to(.int64).reshaped([-1])
                     for n in flat.indices {
                         var g = try across.multiplied(by: flat[n].gathered(indices, along: 0).reshaped([size, -1]))
                         g = try g.reshaped([-1, pixels.count]).multiplied(by: within.transposed(0, 1)).reshaped([size, groups, -1])
                         let keep = try g.absolute().isGreater(than: filter.threshold).to(dtype).maximum(kept)
-                        let weight = try window / keep.sum(along: [0, 2], keepingDimensions: true)
+                        let weight = try one / keep.sum(along: [0, 2], keepingDimensions: true)
                         g = try (g * keep).reshaped([-1, pixels.count]).multiplied(by: within)
                         g = try across.transposed(0, 1).multiplied(by: g.reshaped([size, -1])).reshaped([size, groups, -1])
-                        try sums[n].addScattered((g * weight).reshaped([-1]), at: indices)
-                        try weights[n].addScattered(weight.expanded([size, groups, -1]).reshaped([-1]), at: indices)
+                        try sums[n].addScattered((g * (weight * window)).reshaped([-1]), at: indices)
+                        try weights[n].addScattered(weight.expanded([size, -1, -1]).reshaped([-1]), at: places)
                     }
                 }
             }
-            return try Tensor.stack(zip(sums, weights).map { try $0 / $1 }).reshaped([-1, 1, height, width])
+            // The window is the same both ways, so that a correlation spreads the weights over the patches' pixels.
+            let spread = try Tensor.stack(weights).reshaped([-1, 1, height, width]).padded([filter.patch - 1, 0, filter.patch - 1, 0])
+                .convolved(window.reshaped([1, 1, filter.patch, filter.patch]))
+            return try Tensor.stack(sums).reshaped([-1, 1, height, width]) / spread
         }
 
         /// Where the patches of each group begin, as indices of the flat image: (size, groups), whole numbers in the type of `positions`.

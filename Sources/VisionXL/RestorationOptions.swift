@@ -12,9 +12,10 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Bounds for c of a proximal data step: the error of the prior's frames is s_t = c sqrt((1 - abar) / abar), with the c that the
     /// measurement shows, for each range of frequencies (or part of the picture) and frame on its own. The same value twice fixes it.
     public var priorError = 0.4...2
-    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes 0.7 beside an eta of 1 where
-    /// data step and prior are as for that; else sqrt(1 + (sigma_y / 0.01)^2) and at most sqrt 2 where the operator leaves pixels apart, and the
-    /// paper's sqrt 2 where it mixes them (Docs/DataStep.md).
+    /// lambda: sigma of the low-pass filter over sqrt(1 - abar), in pixels; 0 switches it off. nil takes, where
+    /// data step and prior are as for an eta of 1, 0.7 beside that and 0.5 where frames shrank and begin with `FirstEstimate.selfSimilar`;
+    /// else sqrt(1 + (sigma_y / 0.01)^2) and at most sqrt 2 where the operator leaves pixels apart, and the paper's sqrt 2 where it mixes
+    /// them (Docs/DataStep.md).
     public var lowPass: Double?
     /// Taps of the low-pass filter; nil cuts it where it has fallen to nothing.
     public var lowPassTaps: Int?
