@@ -132,7 +132,7 @@ struct SelfSimilarityFilter {
             try kept.replace(at: [0, 0, 0], with: .ones([1, 1, 1], dtype: dtype, device: device))
 
             let bandRows = max(1, filter.room / (offsets.count * columns))
-            let groupsAtOnce = max(1, filter.room / (4 * size * pixels.count))
+            let groupsAtOnce = max(1, filter.room / (16 * size * pixels.count))
             for top in Swift.stride(from: 0, to: rows, by: bandRows) {
                 let corners = try similarPatches(rows: top..<min(top + bandRows, rows))
                 let count = corners.size(1)
