@@ -118,7 +118,7 @@ public struct LatentDiffusionPrior: DiffusionPrior {
         // SDXL's networks, TFLOP at 768 x 1280.
         case .kl: PriorCost(prediction: 6.3 * passes, decoding: 9.8, encoding: 4.5, estimation: 0.8)
         case .tiny: PriorCost(prediction: 6.3 * passes, decoding: 0.3, encoding: 0.2, estimation: 0.8)
-        case .linear: PriorCost(prediction: passes, decoding: 0.05, encoding: 0.05, estimation: 1.5)
+        case .linear: PriorCost(prediction: passes, decoding: 0.05, encoding: 0.05, estimation: 4.5)
         }
     }
 }
