@@ -120,7 +120,9 @@ struct RestoreCommand: AsyncParsableCommand {
         var log = RestorationLog(
             input: input, output: output, degradation: degradation, options: options, window: size, height: height, width: width, memory: plan)
         do {
-            let network = try model.load(on: device, text: text.request)
+            // On a thread that ends with it: while a second one keeps workers, OpenMP's wait in the kernel, and small operators take twice as long.
+            let (model, text) = (model, text)
+            let network = try await onThread { _ in try model.load(on: device, text: text.request) }
             log.describe(network, text.request)
             for end in network.text.removed { Console.note("CLIP's text encoders take 77 tokens; left out of the prompt: \(end)") }
             Console.note(
