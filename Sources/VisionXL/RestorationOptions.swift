@@ -123,7 +123,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         /// bicubic enlargement that fits (Docs/DataStep.md).
         case smooth
         /// The same, but where frames shrank four parts of frames whose similar patches agree (`enforceSelfSimilarity`) and one of least
-        /// variation. For frames of 640x352 on two cores it takes six times as long as the built-in model's eight timesteps.
+        /// variation. For frames of 640x352 on two cores it takes four times as long as the built-in model's eight timesteps.
         case selfSimilar = "self-similar"
     }
 
