@@ -211,7 +211,9 @@ struct Upsampler: Sendable {
 
     init(_ w: WeightScope, _ channels: Int) throws {
         conv = try Convolution(w["conv"], channels, channels)
-        let isWanted = !w.isInventory && conv.weight.device == .cpu && w.format == .channelsLast
+        // Without the instructions for it, the engine rounds what a transposed convolution adds up.
+        let isExact = conv.weight.dtype != .bfloat16 || Processor.current.hasFastBFloat16
+        let isWanted = !w.isInventory && conv.weight.device == .cpu && w.format == .channelsLast && isExact
         doubling = isWanted ? try Self.doubling(conv.weight).contiguous(.channelsLast) : nil
     }
 
