@@ -21,13 +21,24 @@ extension Device {
         #endif
     }
 
-    /// Bytes of this process that are in the memory now; nil where it cannot be known.
+    /// Bytes of this process that are in the memory now, but for files that are mapped into it; nil where it cannot be known.
     public static var residentMemory: Int? {
+        pages.map { ($0.resident - $0.shared) * sysconf(Int32(_SC_PAGESIZE)) }
+    }
+
+    /// Bytes of files that are mapped into this process and in the memory now: the engine's code first of all. How much of a file is mapped at
+    /// once is the system's choice, and it takes it back when it wants memory. nil where it cannot be known.
+    public static var mappedFiles: Int? {
+        pages.map { $0.shared * sysconf(Int32(_SC_PAGESIZE)) }
+    }
+
+    private static var pages: (resident: Int, shared: Int)? {
         #if os(Linux)
-        guard let words = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " "), words.count > 1,
-            let pages = Int(words[1])
+        // proc(5): size, resident, shared.
+        guard let words = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " "), words.count > 2,
+            let resident = Int(words[1]), let shared = Int(words[2])
         else { return nil }
-        return pages * sysconf(Int32(_SC_PAGESIZE))
+        return (resident, shared)
         #else
         return nil
         #endif

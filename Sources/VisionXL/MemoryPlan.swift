@@ -14,7 +14,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     public var weights: Int
     /// Of the video while it is worked on, about ten times its size in float32.
     public var video: Int
-    /// Of the largest pass of a network.
+    /// Of the largest pass of a network, or of `enforceSelfSimilarity` where that takes more.
     public var pass: Int
     public var passes: PassSizes
 
@@ -33,9 +33,10 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     ///   - frames: that are restored together.
     ///   - hasGuidance: whether the noise is predicted twice.
     ///   - framesPerPass: a number of frames to keep to, whatever the budget.
+    ///   - isSelfSimilar: whether the start may be what `enforceSelfSimilarity` makes of the measurement.
     public init(
         model: ModelMemory, device: Device, budget: Int?, program: Int? = nil, frames: Int, height: Int, width: Int, hasGuidance: Bool = false,
-        framesPerPass: Int? = nil
+        framesPerPass: Int? = nil, isSelfSimilar: Bool = false
     ) {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
@@ -63,11 +64,14 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         (passes.encoding, passes.encodingTile) = (encoding.frames, encoding.tile)
         (passes.decoding, passes.decodingTile) = (decoding.frames, decoding.tile)
         pass = max(prediction.bytes, encoding.bytes, decoding.bytes)
+        if isSelfSimilar { pass = max(pass, (device == .cpu ? Self.groups : Self.groupsOfGPU) + Self.smallBlocks) }
     }
 
     private static let videoCopies = 10
     /// What a pass takes beside the tensors that are counted: work space and blocks too small to be given back.
     private static let smallBlocks = 60_000_000
+    /// What patches and their distances were seen to take beside the videos, and what 64 times as many at once take.
+    private static let (groups, groupsOfGPU) = (90_000_000, 1_300_000_000)
     /// What was seen to be kept of freed blocks, at the most.
     private static let heapSpare = 400_000_000
 }

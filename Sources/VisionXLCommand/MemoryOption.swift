@@ -24,12 +24,13 @@ extension ModelOptions {
     /// What there is to plan with, before the model is opened.
     func memoryState(on device: Device) -> (budget: Int?, program: Int?) {
         // What the system says is left comes on top of what this process has taken.
-        let program = device == .cpu ? Device.residentMemory.map { $0 + Self.engineStart } : nil
-        return (memory?.bytes ?? device.availableMemory().map { $0 + (program ?? 0) }, program)
+        let taken = device == .cpu ? Device.residentMemory : nil
+        return (memory?.bytes ?? device.availableMemory().map { $0 + (taken ?? 0) }, taken.map { $0 + Self.code })
     }
 
-    /// What was seen to be read of the engine's library when it begins to compute.
-    private static let engineStart = 60_000_000
+    /// What was seen to be mapped of the program's and the engine's files while it computes. Counted now it would be less or more: with large
+    /// pages in its cache Linux maps more at once.
+    private static let code = 160_000_000
 
     /// Reads what a memory plan needs from the model's headers.
     func modelMemory(on device: Device) throws -> ModelMemory {

@@ -69,20 +69,22 @@ import Weights
         try await place.clip("clip.mkv", frames: 2, size: "640x512")
         let made = try await place.visionxl(["models", "random", "sdxl", "random", "--size", "tiny", "--quiet"])
         try #require(made.succeeded, "\(made)")
+        func bytes(_ plan: [String: Any], _ keys: String...) throws -> Double {
+            try keys.reduce(0) { try $0 + #require(plan[$1] as? Double) }
+        }
+        /// Without files that are mapped: how much of them Linux maps at once depends on how they came into its cache.
         func run(memory: String) async throws -> (plan: [String: Any], measured: Double) {
             try await succeed([
                 "restore", "clip.mkv", "-o", "out.mkv", "--model", "./random", "--task", "deblur", "--steps", "10", "--tau", "0.1", "--dtype",
                 "float32", "--memory", memory, "--json", "log.json", "--force",
             ])
             let log = try #require(try JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
-            return (try #require(log["memory"] as? [String: Any]), try #require(log["peakMemoryBytes"] as? Double))
-        }
-        func bytes(_ plan: [String: Any], _ keys: String...) throws -> Double {
-            try keys.reduce(0) { try $0 + #require(plan[$1] as? Double) }
+            return (try #require(log["memory"] as? [String: Any]), try bytes(log, "peakMemoryBytes") - bytes(log, "mappedFileBytes"))
         }
         func check(_ found: (plan: [String: Any], measured: Double)) throws {
             let predicted = try bytes(found.plan, "weights", "video", "pass")
-            let measured = try found.measured - bytes(found.plan, "program")
+            // Of the program, 160 MB are for such files.
+            let measured = try found.measured - (bytes(found.plan, "program") - 160e6)
             #expect(measured < 1.5 * predicted && predicted < 1.5 * measured, "predicted \(predicted), measured \(measured), \(found.plan)")
         }
         let ample = try await run(memory: "700M")

@@ -226,6 +226,17 @@ final class CrampedPrior: DiffusionPrior {
         #expect(try Self.plan(nil, frames: 9, framesPerPass: 8).passes == PassSizes(frames: 8))
     }
 
+    /// Groups of patches take more than the networks where these are small, and nothing beside them where they are not.
+    @Test func theStartIsCounted() throws {
+        func plan(_ side: Int, isSelfSimilar: Bool) throws -> MemoryPlan {
+            MemoryPlan(
+                model: try Self.memory.get(), device: .cpu, budget: nil, frames: 2, height: side, width: side, framesPerPass: 1,
+                isSelfSimilar: isSelfSimilar)
+        }
+        #expect(try plan(64, isSelfSimilar: true).pass > plan(64, isSelfSimilar: false).pass)
+        #expect(try plan(1024, isSelfSimilar: true) == plan(1024, isSelfSimilar: false))
+    }
+
     @Test func saysWhatIsNeeded() throws {
         let text = "\(try Self.plan(nil))"
         #expect(text.hasPrefix("needs about ") && text.hasSuffix("; 4 frames a pass"))
