@@ -29,7 +29,7 @@ extension Solver.Run {
     /// The frames that the start encodes, `wanted` of them.
     mutating func firstEstimate(frames wanted: Range<Int>) throws -> Tensor {
         let full = try fullSize(Y, like: frames, options.upsampling)
-        switch options.firstEstimate {
+        switch options.firstEstimate ?? .smooth {
         case .measurement: return try full.rows(wanted)
         case .smooth, .selfSimilar:
             // A frame that is measured on its own can be estimated on its own.
@@ -50,8 +50,7 @@ extension Solver.Run {
         // What smoothing takes away and the measurement does not bring back is not measured.
         let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
         if try (smooth - X).norm() <= 0.005 * X.norm() {
-            let skipped = options.firstEstimate == .selfSimilar && shrinks ? start.size(0) * WorkMeter.estimationSteps : 0
-            meter.add(Double(skipped) * prior.relativeCost.estimation)
+            if shrinks { meter.add(Double(options.estimations(ofFrames: start.size(0), mixed: A.mixesFrames)) * prior.relativeCost.estimation) }
             return smooth
         }
         let least = try minimizeFrameVariation(A, measurement: Y, start: smooth, noise: noise)
@@ -60,7 +59,7 @@ extension Solver.Run {
         // patches that are alike tell more, and where there are none least variation is the soberer guess.
         guard options.firstEstimate == .selfSimilar else { return try (X + least) * 0.5 }
         let alike = try enforceSelfSimilarity(
-            A, measurement: Y, start: X, noise: noise, iterations: WorkMeter.estimationSteps
+            A, measurement: Y, start: X, noise: noise, iterations: RestorationOptions.selfSimilarIterations
         ) { _, frames in
             meter.add(prior.relativeCost.estimation * Double(frames.count))
             try tell(.estimating, frame: frames.upperBound)

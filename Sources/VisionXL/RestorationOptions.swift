@@ -38,8 +38,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var samplesEncoder = false
     /// How the latents at tau are found.
     public var start = Start.sharedInversion
-    /// What of the measurement the start encodes.
-    public var firstEstimate = FirstEstimate.selfSimilar
+    /// What of the measurement the start encodes. nil takes `selfSimilar` where frames shrank and sigma_y is below 0.01, with data step and prior
+    /// as for an eta of 1, and `smooth` elsewhere.
+    public var firstEstimate: FirstEstimate?
     /// How a measurement of smaller frames is brought to full size for the start.
     public var upsampling = Upsampling.bicubic
     /// Conjugate-gradient steps from the last decode, beyond the paper; 0 gives the paper's result. A proximal data step is taken once for
@@ -127,13 +128,17 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         case selfSimilar = "self-similar"
     }
 
-    /// How many of `count` shrunk frames `enforceSelfSimilarity` makes for the start; frames that were mixed can only be made together.
-    func estimatedFrames(of count: Int, mixed: Bool) -> Int {
+    /// Iterations of `enforceSelfSimilarity` for the start.
+    static let selfSimilarIterations = 12
+
+    /// `selfSimilarIterations` times the frames, of `count` shrunk ones, that it makes for the start; frames that were mixed can only be made
+    /// together.
+    func estimations(ofFrames count: Int, mixed: Bool) -> Int {
         guard firstEstimate == .selfSimilar else { return 0 }
-        switch start {
-        case .pureNoise, .independentPureNoise: return 0
-        case .firstFrameInversion, .sharedNoise: return mixed ? count : 1
-        case .sharedInversion, .everyFrameInversion, .independentNoise: return count
+        return switch start {
+        case .pureNoise, .independentPureNoise: 0
+        case .firstFrameInversion, .sharedNoise: (mixed ? count : 1) * Self.selfSimilarIterations
+        case .sharedInversion, .everyFrameInversion, .independentNoise: count * Self.selfSimilarIterations
         }
     }
 

@@ -62,13 +62,11 @@ public struct RestorationProgress: Sendable, Equatable {
 
 /// Counts the work that is done.
 struct WorkMeter {
-    /// Iterations of `enforceSelfSimilarity`.
-    static let estimationSteps = 12
-
     let total: Double
     private(set) var done = 0.0
 
-    init(cost: PriorCost, frames: Int, timesteps: Int, start: RestorationOptions.Start, estimatedFrames: Int = 0) {
+    /// - Parameter estimations: frames times iterations of the estimate that the start begins with.
+    init(cost: PriorCost, frames: Int, timesteps: Int, start: RestorationOptions.Start, estimations: Int) {
         let n = Double(frames)
         let steps = Double(timesteps)
         let starting: Double =
@@ -80,8 +78,7 @@ struct WorkMeter {
             case .independentNoise: n * cost.encoding
             case .pureNoise, .independentPureNoise: 0
             }
-        let estimating = Double(estimatedFrames * Self.estimationSteps) * cost.estimation
-        total = estimating + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+        total = Double(estimations) * cost.estimation + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
     }
 
     mutating func add(_ work: Double) { done += work }

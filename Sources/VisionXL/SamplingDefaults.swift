@@ -1,5 +1,5 @@
 extension RestorationOptions {
-    /// eta and lambda where they are left open, by what measured best (Docs/DataStep.md).
+    /// eta, lambda and the first estimate where they are left open, by what measured best (Docs/DataStep.md).
     struct SamplingDefaults: Sendable {
         /// The noise at the first sampled timestep as it looks in pixels of [-1, 1]; nil where only the decoder knows.
         var pixelNoise: Double?
@@ -16,10 +16,18 @@ extension RestorationOptions {
             options.dataStep == .proximal && (pixelNoise ?? .infinity) <= 0.2
         }
 
+        private var isSmallAndExact: Bool { shrinks && measurementNoise < 0.01 }
+
         /// 1 or the paper's 0.2: what small exact frames do not tell is better kept as it was.
         func eta(_ options: RestorationOptions) -> Double {
             if let eta = options.eta { return eta }
-            return noiseIsLight(options) && !(shrinks && measurementNoise < 0.01) ? 1 : 0.2
+            return noiseIsLight(options) && !isSmallAndExact ? 1 : 0.2
+        }
+
+        /// Patches tell of small frames what noise does not drown, whether the measurement's or the prior's.
+        func firstEstimate(_ options: RestorationOptions) -> FirstEstimate {
+            if let estimate = options.firstEstimate { return estimate }
+            return noiseIsLight(options) && isSmallAndExact ? .selfSimilar : .smooth
         }
 
         /// The paper's sqrt 2 keeps the prior's mistakes from coming back. New noise does that too and lets 0.7 do; so does, up to
@@ -29,7 +37,7 @@ extension RestorationOptions {
             if noiseIsLight(options) {
                 if eta(options) == 1 { return 0.7 }
                 // What patches told together is finer than what the filter would leave of it.
-                if shrinks, options.firstEstimate == .selfSimilar { return 0.5 }
+                if shrinks, firstEstimate(options) == .selfSimilar { return 0.5 }
             }
             let noise = mixesPixels ? 1 : Swift.min(measurementNoise / 0.01, 1)
             return (1 + noise * noise).squareRoot()

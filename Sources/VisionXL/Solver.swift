@@ -221,6 +221,7 @@ extension Solver.Run {
         (eta, lambda) = (defaults.eta(solver.options), defaults.lambda(solver.options))
         options.eta = eta
         options.lowPass = lambda
+        options.firstEstimate = defaults.firstEstimate(solver.options)
         frames = Padding(count: shape[0], height: shape[2], width: shape[3], multiple: prior.frameMultiple)
         let noisy = options.renoising == .shared ? 1 : frames.count
         let latent = prior.latentShape(frames: noisy, height: frames.paddedHeight, width: frames.paddedWidth)
@@ -237,7 +238,8 @@ extension Solver.Run {
         if let frames = options.framesPerPass { (passes.prediction, passes.encoding, passes.decoding) = (frames, frames, frames) }
         onSmallerPasses = solver.onSmallerPasses
         meter = WorkMeter(
-            cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start, estimatedFrames: shrinks ? options.estimatedFrames(of: frames.count, mixed: A.mixesFrames) : 0)
+            cost: prior.relativeCost, frames: frames.count, timesteps: timesteps.count, start: options.start,
+            estimations: shrinks ? options.estimations(ofFrames: frames.count, mixed: A.mixesFrames) : 0)
     }
 
     /// Applies a map to a few frames at a time ("pseudo-batch": memory for a few frames, whatever their number).

@@ -109,7 +109,8 @@ struct RestoreCommand: AsyncParsableCommand {
         let (budget, program) = model.memoryState(on: device)
         let plan = MemoryPlan(
             model: try model.modelMemory(on: device), device: device, budget: budget, program: program, frames: together, height: height,
-            width: width, hasGuidance: text.request.guidance != 1, framesPerPass: options.framesPerPass)
+            width: width, hasGuidance: text.request.guidance != 1, framesPerPass: options.framesPerPass,
+            isSelfSimilar: height > info.height && [nil, .selfSimilar].contains(options.firstEstimate))
         try model.check(plan, frames: together)
         if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
         let wholeVideo = frames == nil && (info.hasAudio || info.hasSubtitles)
@@ -177,7 +178,7 @@ struct RestoreCommand: AsyncParsableCommand {
             throw error
         }
         log.seconds = Date().timeIntervalSince(began)
-        log.peakMemoryBytes = Usage.peakMemory
+        (log.peakMemoryBytes, log.mappedFileBytes) = (Usage.peakMemory, Device.mappedFiles)
         if let json { try JSONFile.write(log, to: json) }
         Console.note(
             "\(output): \(log.frameCount) \(log.frameCount == 1 ? "frame" : "frames") in \(Usage.describe(seconds: log.seconds)), peak memory "
@@ -249,7 +250,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "How the sampling starts: each frame with the noise that an inversion of the first one finds, as in the paper from the first frame's inversion for all, or otherwise. (default: \(RestorationOptions().start.rawValue))")
     var start: RestorationOptions.Start?
 
-    @Option(help: "What the start encodes: the measurement, as in the paper; the smoothest frames that fit it; or where frames are smaller, those whose similar patches agree, which takes longer. (default: \(RestorationOptions().firstEstimate.rawValue))")
+    @Option(help: "What the start encodes: the measurement, as in the paper; the smoothest frames that fit it; or where frames are smaller, those whose similar patches agree, which takes longer. (default: the last with the built-in model where frames are smaller and hardly noisy, else smooth)")
     var firstEstimate: RestorationOptions.FirstEstimate?
 
     @Option(help: "How small frames are enlarged for the start; the paper repeats pixels. (default: bicubic)")
@@ -338,6 +339,8 @@ struct RestorationLog: Encodable {
     /// What went through the networks at once in the end.
     var passes: PassSizes
     var peakMemoryBytes = 0
+    /// Of these, what files take that are mapped, at the end: the engine's code first of all. The system takes it back when it wants memory.
+    var mappedFileBytes: Int?
     /// Of a GPU's own memory, what other programs held included; absent on a CPU.
     var peakDeviceMemoryBytes: Int?
 

@@ -254,6 +254,18 @@ final class WatchedPrior: DiffusionPrior {
         #expect(try chosen(pooling, gain: 0.1) == [0.2, 0.5])
         #expect(try chosen(pooling, gain: 0.1) { $0.firstEstimate = .smooth } == paper)
         #expect(try chosen(pooling, gain: 1) == paper)
+        func estimate(_ A: any LinearOperator, gain: Double?, noise: Double = 0, _ asked: RestorationOptions.FirstEstimate? = nil) throws
+            -> RestorationOptions.FirstEstimate?
+        {
+            var (prior, options) = (Self.prior, RestorationOptions())
+            (prior.decoderGain, options.firstEstimate) = (gain, asked)
+            return try Solver<BlurPrior>.Run(Solver(prior: prior, options: options), A.apply(Y), A, measurementNoise: noise) { _ in }.options.firstEstimate
+        }
+        #expect(try estimate(pooling, gain: 0.1) == .selfSimilar)
+        #expect(try estimate(pooling, gain: 0.1, noise: 0.05) == .smooth)
+        #expect(try estimate(pooling, gain: 1) == .smooth)
+        #expect(try estimate(blur, gain: 0.1) == .smooth)
+        for asked in RestorationOptions.FirstEstimate.allCases { #expect(try estimate(pooling, gain: nil, noise: 0.05, asked) == asked) }
         #expect(try chosen(pooling, gain: 0.1, noise: 0.05) == [1, 0.7])
     }
 
@@ -320,7 +332,7 @@ final class WatchedPrior: DiffusionPrior {
         var prior = Self.prior
         prior.relativeCost.estimation = 0.5
         var solver = Solver(prior: prior)
-        solver.options.start = start
+        (solver.options.start, solver.options.firstEstimate) = (start, .selfSimilar)
         if [.pureNoise, .independentPureNoise].contains(start) { solver.options.tau = 1 }
         _ = try solver.restore(A.apply(truth), operator: A) { log.entries.append($0) }
         for (earlier, later) in zip(log.entries, log.entries.dropFirst()) { #expect(earlier.fraction <= later.fraction) }
