@@ -43,7 +43,7 @@ public func enforceSelfSimilarity(
         let V = try X.adding(X - last, times: momentum).clamped(to: -1...1)
         var filter = SelfSimilarityFilter(threshold: threshold)
         // A GPU is busy with large parts only.
-        if V.device != .cpu { filter.room *= 16 }
+        if V.device != .cpu { filter.room *= 64 }
         var filtered: [Tensor] = []
         for first in Swift.stride(from: 0, to: shape[0], by: framesAtOnce) {
             let range = first..<min(first + framesAtOnce, shape[0])
@@ -74,7 +74,7 @@ struct SelfSimilarityFilter {
     /// Patches of a group, fewer where a frame is too small to have them.
     var group = 32
     /// Numbers that distances, or patches, of a part of the frame may take at once.
-    var room = 4 << 20
+    var room = 1 << 20
 
     /// Cost: (2 reach + 1)^2 passes over a frame's mean to find the groups, and 32 times each frame through the two transforms; memory of a few times
     /// `room`.
@@ -132,7 +132,7 @@ struct SelfSimilarityFilter {
             try kept.replace(at: [0, 0, 0], with: .ones([1, 1, 1], dtype: dtype, device: device))
 
             let bandRows = max(1, filter.room / (offsets.count * columns))
-            let groupsAtOnce = max(1, filter.room / (16 * size * pixels.count))
+            let groupsAtOnce = max(1, filter.room / (4 * size * pixels.count))
             for top in Swift.stride(from: 0, to: rows, by: bandRows) {
                 let corners = try similarPatches(rows: top..<min(top + bandRows, rows))
                 let count = corners.size(1)
