@@ -10,7 +10,8 @@ import TensorKit
 ///
 /// The filter's threshold falls geometrically from iteration to iteration. No objective is minimized, and more iterations are not always better.
 ///
-/// Cost of an iteration: a proximal point, and for a frame of 640x360 about 0.75 s on two cores (AMD EPYC with AVX2); memory of a few videos and 0.15 GB.
+/// Cost of an iteration: a proximal point, and for a frame of 640x360 about 0.75 s on two cores (AMD EPYC with AVX2); memory of a few videos
+/// and 0.15 GB.
 /// - Parameters:
 ///   - measurement: Y, float32 or float64, finite.
 ///   - start: of the shape that A makes Y's shape from, in [-1, 1]; where X begins.
@@ -18,8 +19,8 @@ import TensorKit
 ///   - iterations: 0 or more.
 ///   - thresholds: the last and the first, above 0, for coefficients of orthonormal transforms of the frames' mean over channels.
 ///   - momentum: from 0 to less than 1.
-///   - framesAtOnce: frames that follow each other and share what is found of the middle one: which patches are similar. More than half of the
-///     time goes into that. 1 or more.
+///   - framesAtOnce: frames that follow each other and share what is found of the middle one: which patches are similar. With 1
+///     everything takes twice the time. 1 or more.
 ///   - onFrames: told the iteration, from 0, and its frames that have just been filtered; stops the work by throwing.
 /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
 public func enforceSelfSimilarity(
@@ -172,8 +173,8 @@ struct SelfSimilarityFilter {
         }
 
         /// |P|^2 - 2 <P, R> of the patches P at every offset from each reference patch R of a tile: (patches, offsets). It orders them as |P - R|^2
-        /// does. A matrix product has it of all P around the tile and all R, about three times what is wanted, and yet it takes a tenth of the time
-        /// that differences take.
+        /// does. A matrix product has it of all P around the tile and all R, three times what is wanted, and yet sooner than differences for one
+        /// offset after the other.
         private func distances(rows: Range<Int>, columns: Range<Int>) throws -> Tensor {
             let (patch, stride, reach) = (filter.patch, filter.stride, filter.reach)
             let (down, right) = ((rows.count - 1) * stride + 2 * reach + 1, (columns.count - 1) * stride + 2 * reach + 1)
