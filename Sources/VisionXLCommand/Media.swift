@@ -104,6 +104,6 @@ enum Media {
         }
         var iterator = reader.frames().makeAsyncIterator()
         guard let frame = try await iterator.next() else { throw CommandError.message("The mask \(path) holds no picture.") }
-        return try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32)
+        return try await onThread { _ in try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32) }
     }
 }

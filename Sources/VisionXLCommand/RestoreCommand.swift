@@ -97,12 +97,13 @@ struct RestoreCommand: AsyncParsableCommand {
         }
         let size = window ?? record?.window ?? 25
         var windows = try FrameWindows(reader, frames: frames, size: size)
-        var mask: Tensor?
-        if let file = degradation.maskFile { mask = try await Media.mask(file, height: info.height, width: info.width) }
+        let mask: Tensor? =
+            if let file = degradation.maskFile { try await Media.mask(file, height: info.height, width: info.width) } else { nil }
         // One frame's worth of the problem, to know the result's size and to hear of misfits early.
         let full = try degradation.fullSize(ofMeasurement: [degradation.averageWindow ?? 1, 3, info.height, info.width])
         let (height, width) = (full[2], full[3])
-        _ = try degradation.operator(height: height, width: width, mask: mask)
+        // All of LibTorch on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators take twice as long.
+        _ = try await onThread { _ in try degradation.operator(height: height, width: width, mask: mask) }
 
         let device = try model.prepareEngine()
         let together = min(size, windows.frameCount ?? size)
@@ -121,7 +122,6 @@ struct RestoreCommand: AsyncParsableCommand {
         var log = RestorationLog(
             input: input, output: output, degradation: degradation, options: options, window: size, height: height, width: width, memory: plan)
         do {
-            // On a thread that ends with it: while a second one keeps workers, OpenMP's wait in the kernel, and small operators take twice as long.
             let (model, text) = (model, text)
             let network = try await onThread { _ in try model.load(on: device, text: text.request) }
             log.describe(network, text.request)
@@ -140,7 +140,8 @@ struct RestoreCommand: AsyncParsableCommand {
             while let measured = try await windows.next() {
                 if index == 0 {
                     // One level for all windows, or seams would show.
-                    let found = try await MeasurementNoise(noise, record: record, reader: reader, frames: measured, known: problem.knownPixels())
+                    let known = try await onThread { [problem] _ in try problem.knownPixels() }
+                    let found = try await MeasurementNoise(noise, record: record, reader: reader, frames: measured, known: known)
                     problem.noise = found.sigma
                     log.noise = found
                     if options.dataStep == .proximal || options.steadiness > 0 { Console.note("measurement noise \(found)") }
