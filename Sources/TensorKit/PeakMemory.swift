@@ -18,13 +18,18 @@ public enum PeakMemory {
         #endif
     }
 
+    /// In bytes; nil where it cannot be known.
     public static var bytes: Int? {
         #if os(Linux)
+        // Not getrusage's ru_maxrss: Linux begins that with the peak of the process that started this one.
         guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
             let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
             let kilobytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap({ Int($0) })
         else { return nil }
         return kilobytes * 1024
+        #elseif os(macOS)
+        var usage = rusage()
+        return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : nil
         #else
         return nil
         #endif

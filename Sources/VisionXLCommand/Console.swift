@@ -1,5 +1,6 @@
 import Foundation
 import ModelHub
+import TensorKit
 
 /// What the program says: results on standard output, everything else on standard error.
 enum Console {
@@ -36,16 +37,7 @@ enum Console {
 /// Memory and time of this process.
 enum Usage {
     /// The largest resident size so far, in bytes.
-    static var peakMemory: Int {
-        var usage = rusage()
-        #if os(macOS)
-        getrusage(RUSAGE_SELF, &usage)
-        return usage.ru_maxrss
-        #else
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return usage.ru_maxrss * 1024
-        #endif
-    }
+    static var peakMemory: Int { PeakMemory.bytes ?? 0 }
 
     static func describe(bytes: Int) -> String { sizeText(bytes) }
 

@@ -179,7 +179,7 @@ struct RestoreCommand: AsyncParsableCommand {
             throw error
         }
         log.seconds = Date().timeIntervalSince(began)
-        (log.peakMemoryBytes, log.mappedFileBytes) = (Usage.peakMemory, Device.mappedFiles)
+        (log.peakMemoryBytes, log.mappedCodeBytes) = (Usage.peakMemory, Device.mappedCode)
         if let json { try JSONFile.write(log, to: json) }
         Console.note(
             "\(output): \(log.frameCount) \(log.frameCount == 1 ? "frame" : "frames") in \(Usage.describe(seconds: log.seconds)), peak memory "
@@ -340,8 +340,8 @@ struct RestorationLog: Encodable {
     /// What went through the networks at once in the end.
     var passes: PassSizes
     var peakMemoryBytes = 0
-    /// Of these, what files take that are mapped, at the end: the engine's code first of all. The system takes it back when it wants memory.
-    var mappedFileBytes: Int?
+    /// Of these, what the program's and the engine's files take, at the end. The system takes it back when it wants memory.
+    var mappedCodeBytes: Int?
     /// Of a GPU's own memory, what other programs held included; absent on a CPU.
     var peakDeviceMemoryBytes: Int?
 

@@ -63,6 +63,19 @@ import Weights
         #expect((log["passes"] as? [String: Any])?["prediction"] as? Int == 3)
     }
 
+    /// However much memory the process has that starts the program.
+    @Test func peakMemoryIsItsOwn() async throws {
+        try await place.clip("clip.mkv", frames: 1)
+        let size = 1 << 30
+        let much = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+        defer { much.deallocate() }
+        memset(much, 1, size)
+        try await restore("clip.mkv", "-o", "out.mkv", "--task", "average", "--json", "log.json")
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
+        let peak = try #require(log["peakMemoryBytes"] as? Int)
+        #expect(peak > 50_000_000 && peak < size)
+    }
+
     /// What is said to be needed is what is taken, within a factor of 1.5 of what comes on top of the program itself: with an AutoencoderKL,
     /// in whole frames and then in the tiles that a little less memory leads to.
     @Test func theEstimateIsWhatIsTaken() async throws {
@@ -72,18 +85,18 @@ import Weights
         func bytes(_ plan: [String: Any], _ keys: String...) throws -> Double {
             try keys.reduce(0) { try $0 + #require(plan[$1] as? Double) }
         }
-        /// Without files that are mapped: how much of them Linux maps at once depends on how they came into its cache.
+        /// Without the code: how much of a library Linux maps at once depends on how it came into its cache.
         func run(memory: String) async throws -> (plan: [String: Any], measured: Double) {
             try await succeed([
                 "restore", "clip.mkv", "-o", "out.mkv", "--model", "./random", "--task", "deblur", "--steps", "10", "--tau", "0.1", "--dtype",
                 "float32", "--memory", memory, "--json", "log.json", "--force",
             ])
             let log = try #require(try JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
-            return (try #require(log["memory"] as? [String: Any]), try bytes(log, "peakMemoryBytes") - bytes(log, "mappedFileBytes"))
+            return (try #require(log["memory"] as? [String: Any]), try bytes(log, "peakMemoryBytes") - bytes(log, "mappedCodeBytes"))
         }
         func check(_ found: (plan: [String: Any], measured: Double)) throws {
             let predicted = try bytes(found.plan, "weights", "video", "pass")
-            // Of the program, 160 MB are for such files.
+            // Of the program, 160 MB are for code.
             let measured = try found.measured - (bytes(found.plan, "program") - 160e6)
             #expect(measured < 1.5 * predicted && predicted < 1.5 * measured, "predicted \(predicted), measured \(measured), \(found.plan)")
         }

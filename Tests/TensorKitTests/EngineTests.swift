@@ -40,4 +40,39 @@ import Testing
             "\(error)".contains("cannot be used") && "\(error)".contains("--device")
         }
     }
+
+    /// A library counts whole but for what this process wrote of it; weights that are mapped, memory and what has no file do not.
+    @Test func mappedCodeIsOfFilesThatAreExecuted() throws {
+        let text = """
+            55d000000000-55d000001000 r-xp 00000000 fe:00 11                         /opt/a program
+            Size:                  8 kB
+            Rss:                   4 kB
+            Anonymous:             0 kB
+            7f0000000000-7f0000100000 r--p 00000000 fe:00 12                         /lib/libc.so.6
+            Rss:                 100 kB
+            Anonymous:             0 kB
+            7f0000100000-7f0000200000 r-xp 00100000 fe:00 12                         /lib/libc.so.6
+            Rss:                 200 kB
+            Anonymous:             0 kB
+            7f0000200000-7f0000300000 rw-p 00200000 fe:00 12                         /lib/libc.so.6
+            Rss:                  30 kB
+            Anonymous:            20 kB
+            7f1000000000-7f2000000000 r--p 00000000 fe:00 13                         /models/unet.safetensors
+            Rss:              500000 kB
+            Anonymous:             0 kB
+            7f3000000000-7f4000000000 rw-p 00000000 00:00 0
+            Rss:              700000 kB
+            Anonymous:        700000 kB
+            7ffe00000000-7ffe00002000 r-xp 00000000 00:00 0                          [vdso]
+            Rss:                   8 kB
+            VmFlags: rd ex mr mw me de
+            """
+        #expect(HostMemory.mappedCode(text) == (4 + 100 + 200 + 30 - 20) * 1024)
+        _ = try Engine.load()
+        #if os(Linux)
+        let code = try #require(Device.mappedCode)
+        // More than the program's own: PyTorch's library is read up to its end.
+        #expect(code > 40_000_000 && code < PeakMemory.bytes ?? 0)
+        #endif
+    }
 }
