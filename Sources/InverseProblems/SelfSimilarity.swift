@@ -76,11 +76,11 @@ struct SelfSimilarityFilter {
     var group = 32
     /// Rows and columns of reference patches that are compared with what is around them at once.
     var tile = 8
-    /// Four times the numbers that patches of a part of the frame may take at once.
-    var room = 1 << 20
+    /// Numbers that patches of a part of the frame may take at once.
+    var room = 1 << 18
 
     /// Cost: for the groups a product of 4489 x 64 and 64 x 64 for every 64 reference patches, and 32 times each frame through the two transforms;
-    /// memory of a few times `room`.
+    /// memory of some times `room`.
     /// - Parameter frames: (N, C, H, W), float32 or float64. The groups are those of the middle one, so they should follow each other.
     /// - Returns: the same shape.
     func apply(_ frames: Tensor) throws -> Tensor {
@@ -131,7 +131,7 @@ struct SelfSimilarityFilter {
             let one = try Tensor.ones([], dtype: dtype, device: device)
             let pixels = try positions((0..<filter.patch).flatMap { row in (0..<filter.patch).map { row * width + $0 } })
 
-            let groupsAtOnce = max(1, filter.room / (4 * size * pixels.count))
+            let groupsAtOnce = max(1, filter.room / (size * pixels.count))
             for top in Swift.stride(from: 0, to: rows, by: filter.tile) {
                 let corners = try similarPatches(rows: top..<min(top + filter.tile, rows))
                 let count = corners.size(1)
