@@ -79,20 +79,39 @@ extension LinearOperator {
     ///   - error: bounds for tau, above 0, in the units of X.
     /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
     public func proximal(_ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>) throws -> Tensor {
+        try solveProximal(measurement, around: start, noise: noise, error: error).solution
+    }
+
+    /// `proximal` for an error that is found in the measurement, with what has become of the measurement's noise.
+    ///
+    /// - Returns: the solution; and the standard deviation of the measurement's noise in it, over all pixels (root mean square), as the
+    ///   weights let it through: sqrt(sum of (w sigma)^2 / number of pixels), sigma the noise that is believed. Where singular values are
+    ///   small it is larger than `noise`. nil without a closed form.
+    public func solveProximal(
+        _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>
+    ) throws -> (solution: Tensor, noise: Double?) {
         guard noise > 0, noise.isFinite else { throw ProblemError.invalidParameter("The noise is a number above 0, not \(noise).") }
         guard error.lowerBound > 0, error.upperBound.isFinite else {
             throw ProblemError.invalidParameter("The start's error lies between numbers above 0, not between \(error.lowerBound) and \(error.upperBound).")
         }
         try check(measurement, start)
-        guard error.lowerBound < error.upperBound, let form = try separated(for: start.shape), form.isExact else {
-            return try proximal(measurement, around: start, ratio: (error.lowerBound / noise) * (error.lowerBound / noise))
+        let ratio = (error.lowerBound / noise) * (error.lowerBound / noise)
+        guard let form = try separated(for: start.shape), form.isExact else {
+            return (try proximal(measurement, around: start, ratio: ratio), nil)
         }
+        let mask = try form.mask?.to(measurement.dtype).to(measurement.device)
+        let passed = PassedNoise(variance: noise * noise, mask: mask)
         let norm = try form.norm()
-        let rounding = measurement.dtype.epsilon * norm * norm * error.lowerBound * error.lowerBound
-        let measured = MeasuredError(
-            noise: max(noise * noise, rounding), bounds: min(error.lowerBound * form.errorGrowth, error.upperBound)...error.upperBound,
-            mask: try form.mask?.to(measurement.dtype).to(measurement.device))
-        return try closed(form, SpectralFilter(ratio: .nan, measured: measured), measurement, start)
+        let epsilon = measurement.dtype.epsilon
+        var filter = SpectralFilter(ratio: min(ratio, 1 / (epsilon * norm * norm)), passedNoise: passed)
+        if error.lowerBound < error.upperBound {
+            let rounding = epsilon * norm * norm * error.lowerBound * error.lowerBound
+            filter.measured = MeasuredError(
+                noise: max(noise * noise, rounding), bounds: min(error.lowerBound * form.errorGrowth, error.upperBound)...error.upperBound,
+                mask: mask)
+        }
+        let solution = try closed(form, filter, measurement, start)
+        return (solution, (passed.energy / Double(start.count)).squareRoot())
     }
 
     /// The least-squares solution nearest to the start: X0 + A^+ (Y - A X0), A^+ the Moore-Penrose inverse. A X is then the part of Y that A

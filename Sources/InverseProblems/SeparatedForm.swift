@@ -183,7 +183,8 @@ struct MeasuredError {
     /// What p must exceed sigma^2 by, as a part of it: p is a mean of 1200 squares, with a standard error of 4 %.
     private static let margin = 0.05
 
-    func weights(_ s: Tensor, of x: Tensor) throws(TensorError) -> Tensor {
+    /// The weights and, as far as it is believed, the noise's variance.
+    func weights(_ s: Tensor, of x: Tensor) throws(TensorError) -> (Tensor, noise: Tensor) {
         let (height, width) = (x.size(2), x.size(3))
         func inBlocks(_ x: Tensor) throws(TensorError) -> Tensor {
             try x.averagePooled(toHeight: max(1, height / Self.blockSize), width: max(1, width / Self.blockSize))
@@ -203,7 +204,7 @@ struct MeasuredError {
 
         let error = try ((power - noise * (1 + Self.margin)) / spread(inBlocks(square)))
             .clamped(to: bounds.lowerBound * bounds.lowerBound...bounds.upperBound * bounds.upperBound)
-        return try error * s / (error * square + noise)
+        return (try error * s / (error * square + noise), noise)
     }
 }
 
@@ -216,11 +217,19 @@ struct SpectralFilter {
     var takesVideo = false
     /// Finds r for every block of components from the components themselves; `ratio` and `threshold` then say nothing.
     var measured: MeasuredError?
+    /// Told what becomes of noise.
+    var passedNoise: PassedNoise?
 
     /// The weights for the components x, (n, C, h, w), of singular values s that go with (h, w).
     func callAsFunction(_ s: Tensor, of x: Tensor) throws(TensorError) -> Tensor {
-        if let measured { return try measured.weights(s, of: x) }
-        return try fixed(s)
+        guard let measured else {
+            let weights = try fixed(s)
+            try passedNoise?.add(weights, times: x.count)
+            return weights
+        }
+        let (weights, noise) = try measured.weights(s, of: x)
+        try passedNoise?.add(weights, noise: noise, times: x.count)
+        return weights
     }
 
     /// The weights that do not ask for components.
@@ -231,6 +240,29 @@ struct SpectralFilter {
         }
         let scaled = try s * ratio
         return try (takesVideo ? one : scaled) / (scaled * s + 1)
+    }
+}
+
+/// What becomes of a measurement's noise on its way back to the video.
+final class PassedNoise {
+    /// sigma^2 where no components say otherwise.
+    let variance: Double
+    /// (h, w) of 0 and 1 where components are pixels of which some are missing; nil for all.
+    let mask: Tensor?
+    /// The expected sum of squares over the video.
+    private(set) var energy = 0.0
+
+    init(variance: Double, mask: Tensor? = nil) { (self.variance, self.mask) = (variance, mask) }
+
+    /// Counts components that are all multiplied by one of the weights, each as often as another: the singular vectors are orthonormal.
+    /// - Parameters:
+    ///   - noise: of the components; nil for `variance`.
+    ///   - count: how many components there are.
+    func add(_ weights: Tensor, noise: Tensor? = nil, times count: Int) throws(TensorError) {
+        var energies = try weights.squared()
+        if let noise { energies = try energies * noise }
+        if let mask { energies = try energies * mask.to(energies.dtype) }
+        energy += try energies.mean().item() * (noise == nil ? variance : 1) * Double(count)
     }
 }
 
@@ -272,6 +304,8 @@ extension SeparatedForm {
             // One product with V f(s) U'.
             let matrix = try frames.decomposition(.float64, .cpu)
             let weights = try filter.fixed(matrix.values / area.squareRoot())
+            // Frames down, pixels across.
+            try filter.passedNoise?.add(weights.reshaped([-1, 1, 1]), times: matrix.singularValues.count * result.count / result.size(0) / blocks.height / blocks.width)
             let side = filter.takesVideo ? matrix.right : matrix.left
             let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype).to(device)
             mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)

@@ -72,6 +72,8 @@ extension Solver {
         let progress: RestorationProgress.Handler
         var meter: WorkMeter
         var step = 0
+        /// Standard deviation of the noise that the last data step but the final one let through, as far as that can be said.
+        var passedNoise = 0.0
         var residuals: [RestorationProgress.Residual] = []
         var passes: PassSizes
         /// Told the first time that passes become smaller.
@@ -87,7 +89,8 @@ extension Solver {
                 // 2. Tweedie's formula for every frame on its own, and its decode.
                 let noisePrediction = try predictNoise(Z, t)
                 let Zhat = try tweedie(Z, noisePrediction, t)
-                let strength = options.steadyingStrength(measurementNoise: measurementNoise, noiseToSignal: schedule.noiseToSignal(t))
+                let strength = options.steadyingStrength(
+                    measurementNoise: measurementNoise, passedNoise: passedNoise, noiseToSignal: schedule.noiseToSignal(t))
                 let Xhat = try inRange(steadied(decode(Zhat), strength))
                 // 6. The result is the decode of the last timestep.
                 if index == timesteps.count - 1 {
@@ -105,7 +108,7 @@ extension Solver {
             if options.finalConsistencySteps > 0 {
                 X = try dataConsistency(X, timesteps[timesteps.count - 1], steps: options.finalConsistencySteps, phase: .finishing)
                 // Undoing a blur of one frame differs a little from undoing that of the next; pixels that were measured one by one stay exact.
-                if mixesPixels { X = try inRange(steadied(X, options.finalSteadyingStrength)) }
+                if mixesPixels { X = try inRange(steadied(X, options.finalSteadyingStrength(passedNoise: passedNoise))) }
             }
             guard try X.isFinite().all() else { throw RestorationError.notFinite(step: step) }
             return Restoration(frames: X, residuals: residuals, passes: passes, options: options)
@@ -142,11 +145,13 @@ extension Solver {
         }
 
         /// argmin |Y - A X|^2 / sigma_y^2 + |X - Xhat|^2 / s_t^2 with s_t = c sqrt((1 - abar) / abar), c from the measurement.
-        private func proximalPoint(from Xhat: Tensor, _ t: Int) throws -> (Tensor, RestorationProgress.Residual) {
+        private mutating func proximalPoint(from Xhat: Tensor, _ t: Int) throws -> (Tensor, RestorationProgress.Residual) {
             let (c, unit) = (options.priorError, schedule.noiseToSignal(t))
-            let solution = try A.proximal(
+            let (solution, noise) = try A.solveProximal(
                 Y, around: Xhat, noise: max(measurementNoise, RestorationOptions.leastMeasurementNoise),
                 error: c.lowerBound * unit...c.upperBound * unit)
+            // The final step lets next to nothing through; what flickers after it came before.
+            if let noise, step < timesteps.count { passedNoise = noise }
             let measured = try Y.norm()
             let scale = measured > 0 ? measured : 1
             return (

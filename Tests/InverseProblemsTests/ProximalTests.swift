@@ -255,6 +255,32 @@ import Testing
         }
     }
 
+    /// What is said to have passed is by how much solutions differ whose measurements have different noise, over the root of two. With equal
+    /// bounds they are linear in Y.
+    @Test(arguments: Degradation.tasks) func saysWhatNoisePasses(task: String) throws {
+        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let sample = try Case(problem, shape: [9, 3, Self.height, Self.width], noise: 0, error: 0.15)
+        for (bounds, tolerance) in [(0.1...0.1, 0.03), (0.1...0.2, 0.1)] {
+            func solve(seed: UInt64) throws -> (solution: Tensor, noise: Double) {
+                let y = try sample.measurement + random(sample.measurement.shape, seed: seed) * 0.02
+                let (x, noise) = try problem.solveProximal(y, around: sample.start, noise: 0.02, error: bounds)
+                #expect(try relativeDistance(x, problem.proximal(y, around: sample.start, noise: 0.02, error: bounds)) == 0)
+                return try (x, #require(noise))
+            }
+            let (a, b) = try (solve(seed: 4), solve(seed: 5))
+            let seen = try (a.solution - b.solution).norm() / (2 * Double(a.solution.count)).squareRoot()
+            #expect(abs(a.noise / seen - 1) < tolerance, "\(bounds): \(a.noise) said, \(seen) seen")
+        }
+    }
+
+    /// Without a closed form nothing is said.
+    @Test func whatNoisePassesIsNotGuessed() throws {
+        let problem = try GaussianBlur(size: 5, sigma: 1).then(Mask.random(ratio: 0.5, seed: 1, height: 24, width: 32))
+        let sample = try Case(problem, shape: [2, 3, 24, 32], noise: 0.02, error: 0.1)
+        let (x, noise) = try problem.solveProximal(sample.measurement, around: sample.start, noise: 0.02, error: 0.1...0.2)
+        #expect(try noise == nil && x.isFinite().all())
+    }
+
     /// The error is believed within the bounds only.
     @Test func keepsToTheBounds() throws {
         let problem = try Mask.random(ratio: 0.5, seed: 1, height: 40, width: 60)

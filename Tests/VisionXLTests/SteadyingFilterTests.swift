@@ -56,9 +56,23 @@ import Testing
         let (plain, steady) = (try restored(0), try restored(1))
         #expect(try flicker(steady) < 0.7 * flicker(plain))
         #expect(try (steady - truth).norm() <= (plain - truth).norm())
-        #expect(RestorationOptions().steadyingStrength(measurementNoise: 0, noiseToSignal: 0) == 0)
-        #expect(RestorationOptions.paper.finalSteadyingStrength == 0)
-        #expect(RestorationOptions.paper.steadyingStrength(measurementNoise: 0.1, noiseToSignal: 1) == 0)
+        #expect(RestorationOptions().steadyingStrength(measurementNoise: 0, passedNoise: 0, noiseToSignal: 0) == 0)
+        #expect(RestorationOptions.paper.finalSteadyingStrength(passedNoise: 0.1) == 0)
+        #expect(RestorationOptions.paper.steadyingStrength(measurementNoise: 0.1, passedNoise: 0.1, noiseToSignal: 1) == 0)
+    }
+
+    /// Undoing an average makes the rounding to 8 bits larger: it is known by how much, and a still scene stays still.
+    @Test func roundingIsSteadied() throws {
+        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(to: -0.9...0.9)
+        let truth = try picture.expanded([9, -1, -1, -1]).contiguous() + Self.noise([9, 3, 32, 40], seed: 2) * 0.004
+        let A = try TemporalAverage(window: 7)
+        let Y = try A.apply(truth).rounded(toBits: 8)
+        func restored(noise: Double) throws -> Tensor {
+            try Solver(prior: SolverTests.prior).restore(Y, operator: A, measurementNoise: noise).frames
+        }
+        func flicker(_ X: Tensor) throws -> Double { try (X.rows(1..<9) - X.rows(0..<8)).norm() }
+        let rounding = NoiseLevel.rounding(toBits: 8)
+        #expect(try flicker(restored(noise: rounding)) < 2 * flicker(truth))
     }
 
     /// A flicker of less than 8 bits show goes after the last data step where an operator mixed pixels; pixels that were measured stay exact.
