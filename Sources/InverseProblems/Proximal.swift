@@ -84,6 +84,7 @@ extension LinearOperator {
 
     /// `proximal` for an error that is found in the measurement, with what has become of the measurement's noise.
     ///
+    /// Parameters, errors thrown and cost are those of `proximal`.
     /// - Returns: the solution; and the standard deviation of the measurement's noise in it, over all pixels (root mean square), as the
     ///   weights let it through: sqrt(sum of (w sigma)^2 / number of pixels), sigma the noise that is believed. Where singular values are
     ///   small it is larger than `noise`. nil without a closed form.

@@ -304,8 +304,8 @@ extension SeparatedForm {
             // One product with V f(s) U'.
             let matrix = try frames.decomposition(.float64, .cpu)
             let weights = try filter.fixed(matrix.values / area.squareRoot())
-            // Frames down, pixels across.
-            try filter.passedNoise?.add(weights.reshaped([-1, 1, 1]), times: matrix.singularValues.count * result.count / result.size(0) / blocks.height / blocks.width)
+            let pixels = result.count / result.size(0) / (blocks.height * blocks.width)
+            try filter.passedNoise?.add(weights.reshaped([-1, 1, 1]), times: matrix.singularValues.count * pixels)
             let side = filter.takesVideo ? matrix.right : matrix.left
             let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype).to(device)
             mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)
