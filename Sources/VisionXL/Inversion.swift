@@ -28,6 +28,7 @@ extension Solver.Run {
 
     /// The frames that the start encodes, `wanted` of them.
     mutating func firstEstimate(frames wanted: Range<Int>) throws -> Tensor {
+        let Y = dequantizedY
         let full = try fullSize(Y, like: frames, options.upsampling)
         switch options.firstEstimate ?? .smooth {
         case .measurement: return try full.rows(wanted)

@@ -56,6 +56,8 @@ extension Solver {
         let schedule: DDIMSchedule
         let timesteps: [Int]
         let Y: Tensor
+        /// Y without what can be told of its rounding: what proximal data steps and the start hold to.
+        var dequantizedY: Tensor
         let A: any LinearOperator
         /// sigma_y.
         let measurementNoise: Double
@@ -81,6 +83,8 @@ extension Solver {
 
         /// Algorithm 1; the numbers of its steps are those of Docs/Algorithm.md.
         mutating func algorithm1() throws -> Restoration {
+            // Beyond the paper: bands of rounding would become waves.
+            dequantizedY = try dequantized()
             // 1. Batch-consistent inversion: one latent, inverted up to tau, for all frames.
             var Z = try start()
             var X = Y
@@ -148,7 +152,7 @@ extension Solver {
         private mutating func proximalPoint(from Xhat: Tensor, _ t: Int) throws -> (Tensor, RestorationProgress.Residual) {
             let (c, unit) = (options.priorError, schedule.noiseToSignal(t))
             let (solution, noise) = try A.solveProximal(
-                Y, around: Xhat, noise: max(measurementNoise, RestorationOptions.leastMeasurementNoise),
+                dequantizedY, around: Xhat, noise: max(measurementNoise, RestorationOptions.leastMeasurementNoise),
                 error: c.lowerBound * unit...c.upperBound * unit)
             // The final step lets next to nothing through; what flickers after it came before.
             if let noise, step < timesteps.count { passedNoise = noise }
@@ -158,6 +162,17 @@ extension Solver {
                 solution,
                 .init(before: try (Y - A.apply(Xhat)).norm() / scale, after: try (Y - A.apply(solution)).norm() / scale)
             )
+        }
+
+        /// Y, or where the noise is mostly that of rounding and pixels were mixed, `dequantize`d.
+        private func dequantized() throws -> Tensor {
+            guard options.dataStep == .proximal, mixesPixels, measurementNoise > 0 else { return Y }
+            let start = try fullSize(Y, like: frames, options.upsampling)
+            guard let bits = try NoiseLevel.bits(of: Y, known: A.separated(for: start.shape)?.mask) else { return Y }
+            // Noise of half a step, which together with the rounding's is twice that, leaves no bands.
+            let rounding = NoiseLevel.rounding(toBits: bits)
+            guard (0.9 * rounding..<2 * rounding).contains(measurementNoise) else { return Y }
+            return try dequantize(A, measurement: Y, bits: bits, noise: measurementNoise, start: start)
         }
 
         private func solve(from Xhat: Tensor, steps: Int) throws -> (Tensor, RestorationProgress.Residual) {
@@ -216,6 +231,7 @@ extension Solver.Run {
         schedule = prior.schedule
         timesteps = solver.timesteps
         Y = try requireMeasurement(measurement, on: prior.device)
+        dequantizedY = Y
         self.A = A
         let shape = try A.inputShape(for: Y.shape)
         mixesPixels = try A.separated(for: shape)?.mixesPixels ?? true
