@@ -11,7 +11,7 @@ import TensorKit
 ///     Y':  Y - rho e,  rho = <Y - A X, e> / <e, e> over the neighbourhood, between 0 and 1
 ///
 /// so that rho, which takes e for a control variate, is 1 where the errors agree and 0 where they have nothing to do with each other.
-/// Neighbourhoods have Gaussian weights of 8 pixels' standard deviation; frames and colours each go alone.
+/// Neighbourhoods have Gaussian weights of 16 pixels' standard deviation; frames and colours each go alone.
 ///
 /// Cost of an iteration: a proximal point (in closed form, or 20 steps without one), an `apply` and two blurs; memory of two videos
 /// and two measurements beside the arguments.
@@ -32,7 +32,7 @@ public func dequantize(
         guard value > 0, value.isFinite else { throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).") }
     }
     guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).") }
-    let neighbourhood = try GaussianBlur.lowPass(sigma: 8)
+    let neighbourhood = try GaussianBlur.lowPass(sigma: 16)
     let mask = try problem.separated(for: start.shape)?.mask?.to(Y.dtype).to(Y.device)
     let roundingNoise = NoiseLevel.rounding(toBits: bits)
     let ratio = (error / (2 * noise)) * (error / (2 * noise))

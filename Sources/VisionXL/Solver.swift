@@ -33,7 +33,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         return kept.isEmpty ? Array(all.suffix(1)) : kept
     }
 
-    /// Restores X from Y = A(X). The last residual is the final consistency step's, if there was one.
+    /// Restores X from Y = A(X). The last residual is the final consistency step's, if there was one. Where A mixes pixels, Y lies on a grid of 8
+    /// to 16 bits and the noise is little more than that rounding's, a proximal data step has Y `dequantize`d first.
     ///
     /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
     /// ten times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
