@@ -26,6 +26,12 @@ public struct SeparatedForm: Sendable {
     /// Whether a pixel of A(X) depends on more than the same pixel of X's frames. A mask commutes with what mixes frames alone.
     public var mixesPixels: Bool { rows != .identity || columns != .identity }
 
+    /// Whether pixels are at most averaged in blocks, so that nothing in a frame is weakened more than anything else that is seen of it.
+    public var keepsPixelsInBlocks: Bool {
+        for case .matrix in [rows, columns] { return false }
+        return true
+    }
+
     /// `next` after this, nil where this one's mask would come to lie inside.
     /// - Parameter shape: of the video.
     func followed(by next: SeparatedForm, shape: [Int], products: AxisProducts) throws -> SeparatedForm? {
@@ -357,12 +363,6 @@ extension SeparatedForm {
     /// sqrt(sqrt(k)) for means over k x k pixels, 1 without pooling: how much larger a prior's error is along the pooling's right singular
     /// vectors than at pixels. The errors of neighbouring pixels are alike (alike in all of a block they would give k, independent ones 1).
     var errorGrowth: Double { area.squareRoot().squareRoot().squareRoot() }
-
-    /// Whether frames are mixed and pixels at most pooled.
-    private var keepsPixelsInBlocks: Bool {
-        for case .matrix in [rows, columns] { return false }
-        return true
-    }
 
     /// V' x of the pooling.
     private func pooled(_ x: Tensor) throws -> Tensor {

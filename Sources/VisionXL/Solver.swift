@@ -33,8 +33,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         return kept.isEmpty ? Array(all.suffix(1)) : kept
     }
 
-    /// Restores X from Y = A(X). The last residual is the final consistency step's, if there was one. Where A mixes pixels, Y lies on a grid of 8
-    /// to 16 bits and the noise is little more than that rounding's, a proximal data step has Y `dequantize`d first.
+    /// Restores X from Y = A(X). The last residual is the final consistency step's, if there was one. Where A blurs, Y lies
+    /// on a grid of 8 to 16 bits and the noise is little more than that rounding's, a proximal data step has Y `dequantize`d first.
     ///
     /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
     /// ten times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
@@ -165,11 +165,13 @@ extension Solver {
             )
         }
 
-        /// Y, or where the noise is mostly that of rounding and pixels were mixed, `dequantize`d.
+        /// Y, or where the noise is mostly that of rounding and A blurs, `dequantize`d.
         private func dequantized() throws -> Tensor {
-            guard options.dataStep == .proximal, mixesPixels, measurementNoise > 0 else { return Y }
+            guard options.dataStep == .proximal, measurementNoise > 0 else { return Y }
+            let form = try A.separated(for: [frames.count, Y.size(1), frames.height, frames.width])
+            // What is not weakened is not amplified: means of blocks gain nothing.
+            guard form?.keepsPixelsInBlocks != true, let bits = try NoiseLevel.bits(of: Y, known: form?.mask) else { return Y }
             let start = try fullSize(Y, like: frames, options.upsampling)
-            guard let bits = try NoiseLevel.bits(of: Y, known: A.separated(for: start.shape)?.mask) else { return Y }
             // Noise of half a step, which together with the rounding's is twice that, leaves no bands.
             let rounding = NoiseLevel.rounding(toBits: bits)
             guard (0.9 * rounding..<2 * rounding).contains(measurementNoise) else { return Y }
