@@ -73,6 +73,25 @@ public enum NoiseLevel {
         return mean * (Double.pi / 2).squareRoot() / (valid == nil ? luckiest : luckiestOfFew)
     }
 
+    /// The fewest bits, of 8 to 16, whose levels are all of a measurement's values; nil where it was not rounded.
+    ///
+    /// Cost: a pass over the measurement, and up to nine over its first frame.
+    /// - Parameters:
+    ///   - measurement: (N, C, h, w) in [-1, 1].
+    ///   - known: (h, w) of 0 and 1; nil where every pixel is measured.
+    public static func bits(of measurement: Tensor, known: Tensor? = nil) throws -> Int? {
+        let known = try known?.to(measurement.dtype).to(measurement.device)
+        func isRounded(_ frame: Tensor, _ bits: Int) throws -> Bool {
+            var distance = try frame - frame.rounded(toBits: bits)
+            if let known { try distance.multiply(by: known) }
+            // Films of fewer bits may come as 16, half a step of which is 1 / 65535; and float32 rounds too.
+            return try distance.absolute().maximum().item() < (bits < 16 ? 1.1 : 0.03) / 65535
+        }
+        return try (8...16).first { bits in
+            try (0..<measurement.size(0)).allSatisfy { try isRounded(measurement.rows($0..<$0 + 1), bits) }
+        }
+    }
+
     /// What the least tenth of the blocks' means is of their mean, for white noise: of 256 responses of the Laplacian, and of the 32 or so that
     /// half of the pixels leave. Simulated.
     private static let luckiest = 0.855

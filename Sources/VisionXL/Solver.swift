@@ -171,10 +171,10 @@ extension Solver {
             let form = try A.separated(for: [frames.count, Y.size(1), frames.height, frames.width])
             // What is not weakened is not amplified: means of blocks gain nothing.
             guard form?.keepsPixelsInBlocks != true, let bits = try NoiseLevel.bits(of: Y, known: form?.mask) else { return Y }
-            let start = try fullSize(Y, like: frames, options.upsampling)
             // Noise of half a step, which together with the rounding's is twice that, leaves no bands.
             let rounding = NoiseLevel.rounding(toBits: bits)
             guard (0.9 * rounding..<2 * rounding).contains(measurementNoise) else { return Y }
+            let start = try fullSize(Y, like: frames, options.upsampling)
             return try dequantize(A, measurement: Y, bits: bits, noise: measurementNoise, start: start)
         }
 
