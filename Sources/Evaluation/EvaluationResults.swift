@@ -39,7 +39,7 @@ public struct EvaluationResults: Sendable {
         case missing
     }
 
-    /// A metric over the clips: the mean of their means. Every clip must have it.
+    /// A metric over the clips: the mean of their means. Clips that let no method be measured so do not count; every other one must have it.
     func entry(_ metric: Metric, _ task: String, _ storage: MeasurementStorage, _ method: String) -> Entry {
         let cells = cells(task, storage, method)
         if cells.contains(where: { $0.failure != nil }) { return .failed }
@@ -47,9 +47,19 @@ public struct EvaluationResults: Sendable {
             let found = videoDistances.first { $0.task == task && $0.storage == storage && $0.method == method }
             return found.map { .number($0.value) } ?? .missing
         }
-        let means = cells.compactMap { $0.scores[metric]?.mean }
-        guard !cells.isEmpty, means.count == cells.count else { return .missing }
+        let unmeasurable = Set(clips(without: metric))
+        let counted = cells.filter { !unmeasurable.contains($0.settings.clip) }
+        let means = counted.compactMap { $0.scores[metric]?.mean }
+        guard !counted.isEmpty, means.count == counted.count else { return .missing }
         return .number(means.reduce(0, +) / Double(means.count))
+    }
+
+    /// Clips that no result could be measured on, as they are: nothing in them stands still, say, or they have one frame.
+    func clips(without metric: Metric) -> [String] {
+        let measured = Set(cells.lazy.filter { $0.failure == nil && $0.missing[metric] == nil }.map(\.settings.clip))
+        return truths.map(\.clip).filter { clip in
+            !measured.contains(clip) && cells.contains { $0.settings.clip == clip && $0.missing[metric] != nil }
+        }
     }
 
     mutating func compareFeatures(isAvailable: Bool) throws {

@@ -119,8 +119,14 @@ struct Tables {
         if plan.metrics.contains(.fvd), let missingDistance = results.missingDistance { notes.append("No FVD: \(missingDistance).") }
         for metric in plan.metrics {
             if let reason = results.cells.lazy.compactMap({ $0.unavailable[metric] }).first { notes.append("No \(metric.rawValue): \(reason)") }
+            let unmeasurable = results.clips(without: metric)
             if let cell = results.cells.first(where: { $0.missing[metric] != nil }), let reason = cell.missing[metric] {
-                notes.append("No \(metric.rawValue) of \(cell.settings.clip): \(reason)")
+                let clips = unmeasurable.isEmpty ? [cell.settings.clip] : unmeasurable
+                // FVD wants every clip.
+                let isMeanOfOthers = metric != .fvd && (1..<results.truths.count).contains(unmeasurable.count)
+                notes.append(
+                    "No \(metric.rawValue) of \(clips.joined(separator: ", ")): \(reason)"
+                        + (isMeanOfOthers ? " The tables' mean is over the other clips." : ""))
             }
         }
         for cell in results.cells {

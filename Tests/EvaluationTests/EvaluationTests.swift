@@ -161,5 +161,11 @@ import VisionXL
         // One frame has no change in time; everything else is there, and the table says why not that.
         #expect(results.cells[1].scores[.psnr] != nil)
         #expect(results.cells[1].missing[.temporalError]?.contains("1 frame") == true)
+        // Nor does it take the column from the clips that have one.
+        let whole = try #require(results.cells[0].scores[.temporalError]?.mean)
+        let markdown = results.markdown
+        #expect(markdown.contains("| inpaint temporal error ↓ |"))
+        #expect(markdown.contains("| a | \(String(format: "%.4f", whole).dropFirst()) |"))
+        #expect(markdown.contains("No temporal-error of short: ") && markdown.contains("The tables' mean is over the other clips."))
     }
 }
