@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains a prior like Models/builtin, from photographs in Debian packages and from folders of your own: prior-out/model.
-# ARGS: what Training/train_prior.py is to be told, such as "--minutes 240 --widths 96 128 192"; PICTURES: further folders, separated by colons;
+# ARGS: what Training/train_prior.py is to be told, such as "--minutes 240 --widths 96 128 192"; PICTURES: further folders of photographs and
+# videos, separated by colons; CROPS: a file by Training/cut_crops.py in place of all pictures, for a machine that cannot fetch any;
 # PYTHON: an interpreter that has what Training/requirements.txt asks for (else a virtual environment is made).
 # Where a run was interrupted, the same command goes on from its last checkpoint.
 set -euo pipefail
@@ -30,7 +31,9 @@ fi
 # --- Pictures ---
 
 wanted() { grep -v '^#' "$list"; }
-if [ "$(wanted | wc -l)" != "$(find "$pictures" -type f 2>/dev/null | wc -l)" ]; then
+
+fetch_pictures() {
+    [ "$(wanted | wc -l)" = "$(find "$pictures" -type f 2>/dev/null | wc -l)" ] && return
     command -v dpkg-deb >/dev/null && command -v apt-get >/dev/null \
         || fail "Debian's packages cannot be fetched without apt-get; put the pictures that $list names into $pictures and run this again."
     say "Fetching pictures from Debian packages (160 MB)."
@@ -49,12 +52,22 @@ if [ "$(wanted | wc -l)" != "$(find "$pictures" -type f 2>/dev/null | wc -l)" ];
     mkdir -p "$(dirname "$pictures")"
     rm -rf "$pictures"
     mv "$partial/pictures" "$pictures"
-fi
-folders=("$pictures")
-if [ -n "${PICTURES:-}" ]; then
-    IFS=: read -r -a more <<<"$PICTURES"
-    for folder in "${more[@]}"; do [ -d "$folder" ] || fail "There is no folder $folder, which PICTURES names."; done
-    folders+=("${more[@]}")
+}
+
+if [ -n "${CROPS:-}" ]; then
+    [ -f "$CROPS" ] || fail "There is no file $CROPS, which CROPS names; Training/cut_crops.py makes one."
+    data=(--cache "$CROPS")
+else
+    fetch_pictures
+    folders=("$pictures")
+    if [ -n "${PICTURES:-}" ]; then
+        IFS=: read -r -a more <<<"$PICTURES"
+        for folder in "${more[@]}"; do [ -d "$folder" ] || fail "There is no folder $folder, which PICTURES names."; done
+        folders+=("${more[@]}")
+    fi
+    # The pictures, reduced once for all runs with the same files.
+    cache=".deps/pictures/reduced-$(find "${folders[@]}" -type f -exec ls -l {} + | sort | cksum | cut -d' ' -f1).npz"
+    data=(--data "${folders[@]}" --cache "$cache")
 fi
 
 # --- Training ---
@@ -65,15 +78,13 @@ if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then
 else
     options=(--device cpu --minutes 90 --batch 8 --warmup 100)
 fi
-# The pictures, reduced once for all runs with the same files.
-cache=".deps/pictures/reduced-$(find "${folders[@]}" -type f -exec ls -l {} + | sort | cksum | cut -d' ' -f1).npz"
 resume=()
 if [ -f "$out/checkpoint.pt" ]; then
     say "Going on from $out/checkpoint.pt; move $out away to begin anew."
     resume=(--resume)
 fi
 # shellcheck disable=SC2086 # several options in one variable
-"$python" Training/train_prior.py --data "${folders[@]}" --cache "$cache" --seed 0 "${options[@]}" ${ARGS:-} \
+"$python" Training/train_prior.py "${data[@]}" --seed 0 "${options[@]}" ${ARGS:-} \
     ${resume[@]+"${resume[@]}"} --out "$out/model" --checkpoint "$out/checkpoint.pt" --log "$out/log.jsonl"
 "$python" Training/make_reference.py --model "$out/model"
 touch "$out/finished"

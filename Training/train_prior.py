@@ -12,6 +12,7 @@ from a model folder instead, for training on where no checkpoint is left, with o
 import argparse
 import json
 import math
+import os
 import pathlib
 import time
 
@@ -29,6 +30,7 @@ from noise_schedule import SOLVER_TIMESTEPS, TRAIN_STEPS, abar_table
 #: Most training happens where the solver works (timesteps 1...281), the rest keeps the network a whole diffusion model.
 WORKING_RANGE, WORKING_SHARE = 400, 0.9
 CHANNELS = 32  # of the latents, where nothing else is said
+HELD_OUT_SIDE = 192  # of the crops that the figures in the log are of, pixels
 BINS = 50  # of the running loss, each 20 timesteps wide
 
 
@@ -42,9 +44,17 @@ def draw_timesteps(count: int, rng) -> np.ndarray:
 
 def noisy(latents, timesteps, abar, generator):
     """(x_t, eps) of clean latents."""
-    eps = torch.randn(latents.shape, generator=generator).to(latents.device)
+    eps = torch.randn(latents.shape, generator=generator, device=generator.device).to(latents.device)
     level = abar[timesteps].to(latents)[:, None, None, None]
     return level.sqrt() * latents + (1 - level).sqrt() * eps, eps
+
+
+def follow(running, bins, errors, share=0.02):
+    """The running mean error of each bin after one more batch, of which every crop counts `share`."""
+    count = torch.zeros_like(running).index_add_(0, bins, torch.ones_like(errors))
+    mean = torch.zeros_like(running).index_add_(0, bins, errors) / count.clamp(min=1)
+    kept = torch.where(running == 0, 0, (1 - share) ** count)
+    return torch.where(count == 0, running, kept * running + (1 - kept) * mean)
 
 
 class Average:
@@ -80,8 +90,8 @@ def held_out_figures(network, codec, crops, abar, device) -> dict:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", required=True, help="folders of training pictures")
-    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing")
+    parser.add_argument("--data", nargs="+", help="folders of training pictures and videos")
+    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing; or of crops (cut_crops.py), which want no --data")
     parser.add_argument("--out", required=True, help="model folder to write, diffusers layout")
     parser.add_argument("--checkpoint", default="prior-training.pt", help="state to resume from; keep it out of git")
     parser.add_argument("--log", default="prior-training.jsonl", help="one JSON object a line: loss, held-out PSNR")
@@ -90,6 +100,7 @@ def arguments():
     parser.add_argument("--begin-with", metavar="MODEL", help="a model folder whose codec and weights to start from")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="of the CPU")
+    parser.add_argument("--workers", type=int, help="processes that cut crops ahead: none on a CPU, 8 or as many as there are cores for a GPU")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="length of the schedule by the clock")
     parser.add_argument("--steps", type=int, help="length of the schedule in updates")
@@ -108,6 +119,8 @@ def arguments():
     parser.add_argument("--evaluate-every", type=int, default=1000, help="updates")
     parser.add_argument("--save-every", type=int, default=1000, help="updates")
     options = parser.parse_args()
+    if not options.data and not options.cache:
+        parser.error("name folders of pictures: --data")
     if not options.minutes and not options.steps:
         parser.error("say how long to train: --minutes or --steps")
     if options.begin_with and (options.resume or options.restart):
@@ -131,7 +144,8 @@ def main():
 
     train, held = pictures.load(options.data, options.cache)
     sampler = pictures.CropSampler(train, options.crop, options.seed)
-    crops = pictures.CropSampler(held, 192, 1).batch(12, 0) if held else None
+    large = [picture for picture in held if min(picture.shape[:2]) >= HELD_OUT_SIDE]
+    unseen = pictures.CropSampler(large, HELD_OUT_SIDE, 1).batch(12, 0) if large else None
     abar = abar_table().float()
 
     saved = torch.load(options.checkpoint, weights_only=True) if options.resume or options.restart else None
@@ -165,11 +179,11 @@ def main():
     made = optimizers.for_network(network, options.lr, not options.no_muon)
     average = Average(network, options.average)
     step, elapsed, total = 0, 0.0, 0  # of this schedule; and updates since the very beginning
-    running = torch.zeros(BINS)
+    running = torch.zeros(BINS, device=device)
     if saved:
         network.load_state_dict(saved["network" if options.resume else "average"])
         average.weights = {k: saved["average"][k].to(v) for k, v in average.weights.items()}
-        running, total = saved["running"], saved["total"]
+        running, total = saved["running"].to(device), saved["total"]
         for optimizer, state in zip(made, saved["optimizers"]):
             optimizer.load_state_dict(state)
         if options.resume:
@@ -178,7 +192,7 @@ def main():
     def checkpoint():
         state = dict(
             network=network.state_dict(), average=average.weights, averaged=average.updates,
-            optimizers=[o.state_dict() for o in made], running=running, step=step, elapsed=elapsed, total=total,
+            optimizers=[o.state_dict() for o in made], running=running.cpu(), step=step, elapsed=elapsed, total=total,
             codec=codec.weight.cpu(), scaling_factor=codec.scaling_factor,
             widths=list(options.widths), layers=options.layers,
         )
@@ -195,6 +209,9 @@ def main():
         pictures=len(train), held_out=len(held), teraflops_per_megapixel=round(networks.teraflops(network, codec.patch), 4),
         parameters=sum(p.numel() for p in network.parameters()))
     forward = torch.compile(network) if options.compile else network
+    workers = options.workers if options.workers is not None else min(8, os.cpu_count() or 1) if cuda else 0
+    batches = pictures.feed(pictures.Batches(sampler, options.batch, draw_timesteps), total, workers, pinned=cuda)
+    levels = abar.to(device)
     losses = []
     began = time.monotonic() - elapsed
     while True:
@@ -207,21 +224,18 @@ def main():
             for group in optimizer.param_groups:
                 group["lr"] = lr
 
-        pixels = torch.from_numpy(sampler.batch(options.batch, total)).to(device, non_blocking=True).float() / 127.5 - 1
-        rng = np.random.default_rng([options.seed, total, 1])
-        times = torch.from_numpy(draw_timesteps(options.batch, rng))
-        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + total)
-        x, eps = noisy(codec.encode(pixels), times, abar, generator)
+        # Nothing here waits for the device: the next update is on its way while this one is computed.
+        crops, times = (part.to(device, non_blocking=True) for part in next(batches))
+        generator = torch.Generator(device).manual_seed(options.seed * 1_000_003 + total)
+        x, eps = noisy(codec.encode(crops.float() / 127.5 - 1), times, levels, generator)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=cuda):
-            guess = networks.predict(forward, x.contiguous(memory_format=layout), times.to(device))
+            guess = networks.predict(forward, x.contiguous(memory_format=layout), times)
         # The error in eps falls tenfold from t = 1 to t = 300; dividing by its running mean gives every noise level
         # the same say: the gradient of the logarithm, which is what PSNR measures.
         each = (guess.float() - eps).square().mean((1, 2, 3))
         bins = ((times - 1) * BINS // TRAIN_STEPS).clamp(max=BINS - 1)
-        now = each.detach().cpu()
-        for b, value in zip(bins.tolist(), now.tolist()):
-            running[b] = value if running[b] == 0 else running[b] + 0.02 * (value - running[b])
-        loss = (each / running[bins].clamp(min=1e-4).to(device)).mean()
+        running = follow(running, bins, each.detach())
+        loss = (each / running[bins].clamp(min=1e-4)).mean()
         for optimizer in made:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -230,13 +244,13 @@ def main():
             optimizer.step()
         average.update(network)
         step, total = step + 1, total + 1
-        losses.append(now.mean().item())
+        losses.append(each.detach().mean())
 
         if step % 100 == 0:
-            log(step=step, total=total, seconds=round(time.monotonic() - began, 1), lr=round(lr, 7), eps_mse=round(float(np.mean(losses)), 5))
+            log(step=step, total=total, seconds=round(time.monotonic() - began, 1), lr=round(lr, 7), eps_mse=round(torch.stack(losses).mean().item(), 5))
             losses.clear()
-        if crops is not None and step % options.evaluate_every == 0:
-            log(step=step, held_out_psnr=held_out_figures(averaged(), codec, crops, abar, device))
+        if unseen is not None and step % options.evaluate_every == 0:
+            log(step=step, held_out_psnr=held_out_figures(averaged(), codec, unseen, abar, device))
         if step % options.save_every == 0:
             elapsed = time.monotonic() - began
             checkpoint()
@@ -244,8 +258,8 @@ def main():
 
     checkpoint()
     final = averaged()
-    if crops is not None:
-        log(step=step, total=total, seconds=round(elapsed, 1), held_out_psnr=held_out_figures(final, codec, crops, abar, device))
+    if unseen is not None:
+        log(step=step, total=total, seconds=round(elapsed, 1), held_out_psnr=held_out_figures(final, codec, unseen, abar, device))
     export.write(final, codec, options.out)
     log(event="end", step=step, total=total, seconds=round(elapsed, 1))
 
