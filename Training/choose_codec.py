@@ -20,8 +20,7 @@ CANDIDATES = {2: (4, 6, 8, 12), 4: (4, 8, 12, 16, 24, 32, 48), 8: (16, 32, 48, 9
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", help="folders of training pictures and videos")
-    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing; or of crops (cut_crops.py), which want no --data")
+    pictures.add_arguments(parser)
     parser.add_argument("--pictures", nargs="+", required=True, help="folders of test pictures")
     parser.add_argument("--widths", type=int, nargs="+", default=(64, 96, 128), help="of the U-Net whose cost is given")
     parser.add_argument("--layers", type=int, default=1)

@@ -47,8 +47,7 @@ def packed(all_pictures, size: int, budget: int, rng) -> list[np.ndarray]:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", help="folders of training pictures and videos")
-    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing")
+    pictures.add_arguments(parser)
     parser.add_argument("--out", required=True, help=".npz file to write")
     parser.add_argument("--megabytes", type=float, default=60)
     parser.add_argument("--size", type=int, default=256, help="of a crop, pixels")

@@ -109,8 +109,7 @@ def extended(codec: PatchCodec, images, channels: int, count: int = 400_000, see
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", help="folders of training pictures and videos")
-    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing; or of crops (cut_crops.py), which want no --data")
+    pictures.add_arguments(parser)
     parser.add_argument("--out", required=True, help="model folder; the codec goes into its vae/")
     parser.add_argument("--patch", type=int, default=4)
     parser.add_argument("--channels", type=int, default=24)

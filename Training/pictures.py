@@ -26,6 +26,12 @@ LONG_SIDES = (1600, 1100, 720)
 SMALLEST_REDUCTION = 2.0
 
 
+def add_arguments(parser):
+    """--data and --cache, as `load` takes them."""
+    parser.add_argument("--data", nargs="+", help="folders of training pictures and videos")
+    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing; or of crops (cut_crops.py), which want no --data")
+
+
 def find(folders) -> list[pathlib.Path]:
     """All pictures and videos below the folders, in an order that does not depend on the file system."""
     paths = [p for f in folders for p in pathlib.Path(f).rglob("*") if p.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES]

@@ -90,8 +90,7 @@ def held_out_figures(network, codec, crops, abar, device) -> dict:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", help="folders of training pictures and videos")
-    parser.add_argument("--cache", help=".npz file of the reduced pictures, written if missing; or of crops (cut_crops.py), which want no --data")
+    pictures.add_arguments(parser)
     parser.add_argument("--out", required=True, help="model folder to write, diffusers layout")
     parser.add_argument("--checkpoint", default="prior-training.pt", help="state to resume from; keep it out of git")
     parser.add_argument("--log", default="prior-training.jsonl", help="one JSON object a line: loss, held-out PSNR")
@@ -119,8 +118,6 @@ def arguments():
     parser.add_argument("--evaluate-every", type=int, default=1000, help="updates")
     parser.add_argument("--save-every", type=int, default=1000, help="updates")
     options = parser.parse_args()
-    if not options.data and not options.cache:
-        parser.error("name folders of pictures: --data")
     if not options.minutes and not options.steps:
         parser.error("say how long to train: --minutes or --steps")
     if options.begin_with and (options.resume or options.restart):
@@ -136,13 +133,13 @@ def main():
     cuda = device.type == "cuda"
     torch.manual_seed(options.seed)
     layout = torch.channels_last
+    train, held = pictures.load(options.data, options.cache)
     log_file = open(options.log, "a")
 
     def log(**entry):
         print(json.dumps(entry), file=log_file, flush=True)
         print(entry, flush=True)
 
-    train, held = pictures.load(options.data, options.cache)
     sampler = pictures.CropSampler(train, options.crop, options.seed)
     large = [picture for picture in held if min(picture.shape[:2]) >= HELD_OUT_SIDE]
     unseen = pictures.CropSampler(large, HELD_OUT_SIDE, 1).batch(12, 0) if large else None
