@@ -1,11 +1,12 @@
+import Diffusion
+import InverseProblems
+
 /// Where a restoration is.
 public struct RestorationProgress: Sendable, Equatable {
     /// Is told where the work is, and stops it by throwing.
     public typealias Handler = (RestorationProgress) throws -> Void
 
     public enum Phase: String, Sendable, Codable {
-        /// Frames from the measurement alone, to start from.
-        case estimating
         /// Encoding and inverting the measurement.
         case inverting
         /// Predicting noise.
@@ -36,16 +37,6 @@ public struct RestorationProgress: Sendable, Equatable {
     /// |Y - A(X)| / |Y| before and after this step's conjugate gradients, once they are done.
     public var residual: Residual?
 
-    public struct Residual: Sendable, Equatable, Codable {
-        public var before: Double
-        public var after: Double
-
-        public init(before: Double, after: Double) {
-            self.before = before
-            self.after = after
-        }
-    }
-
     public init(
         phase: Phase, step: Int, stepCount: Int, timestep: Int = 0, frame: Int, frameCount: Int, fraction: Double, residual: Residual? = nil
     ) {
@@ -65,8 +56,7 @@ struct WorkMeter {
     let total: Double
     private(set) var done = 0.0
 
-    /// - Parameter estimations: frames times iterations of the estimate that the start begins with.
-    init(cost: PriorCost, frames: Int, timesteps: Int, start: RestorationOptions.Start, estimations: Int) {
+    init(cost: PriorCost, frames: Int, timesteps: Int, start: Start) {
         let n = Double(frames)
         let steps = Double(timesteps)
         let starting: Double =
@@ -78,7 +68,7 @@ struct WorkMeter {
             case .independentNoise: n * cost.encoding
             case .pureNoise, .independentPureNoise: 0
             }
-        total = Double(estimations) * cost.estimation + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+        total = starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
     }
 
     mutating func add(_ work: Double) { done += work }

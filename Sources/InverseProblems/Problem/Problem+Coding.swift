@@ -1,0 +1,88 @@
+import Foundation
+
+extension Problem: Codable {
+    /// A key of any name.
+    private struct Key: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// Numbers may be left out where a stage has an ordinary one. A name that does not exist is refused, since a misspelt one would silently
+    /// change the problem. What earlier versions wrote (`{"scale": 4}`) is read, too.
+    /// - Throws: `ProblemError.invalidParameter` for unknown names, `DecodingError` for what is no problem at all.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        let stagesKey = Key(stringValue: "stages")
+        guard container.contains(stagesKey) else {
+            self = try Self(flat: decoder, names: container.allKeys.map(\.stringValue))
+            return
+        }
+        if let other = container.allKeys.first(where: { $0.stringValue != "stages" }) {
+            throw ProblemError.invalidParameter("A problem has no '\(other.stringValue)'; it has stages.")
+        }
+        stages = []
+        var list = try container.nestedUnkeyedContainer(forKey: stagesKey)
+        while !list.isAtEnd {
+            let entry = try list.nestedContainer(keyedBy: Key.self)
+            guard entry.allKeys.count == 1, let name = entry.allKeys.first else {
+                throw ProblemError.invalidParameter("Each stage of a problem has one name with its numbers behind it; there is one with \(entry.allKeys.count).")
+            }
+            guard let kind = Self.kinds.first(where: { $0.kind == name.stringValue }) else {
+                let known = Self.kinds.map { $0.kind }.joined(separator: ", ")
+                throw ProblemError.invalidParameter("There is no stage '\(name.stringValue)'; the stages are \(known).")
+            }
+            stages.append(try Self.decode(kind, entry, name))
+        }
+    }
+
+    private static func decode<S: Stage>(_ kind: S.Type, _ entry: KeyedDecodingContainer<Key>, _ name: Key) throws -> S {
+        let stage = try entry.decode(S.self, forKey: name)
+        let known = try Set((JSONSerialization.jsonObject(with: JSONEncoder().encode(stage)) as? [String: Any] ?? [:]).keys)
+        if let other = try entry.nestedContainer(keyedBy: Key.self, forKey: name).allKeys.first(where: { !known.contains($0.stringValue) }) {
+            throw ProblemError.invalidParameter(
+                "The stage '\(S.kind)' has no '\(other.stringValue)'; its parts are \(known.sorted().joined(separator: ", ")).")
+        }
+        return stage
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        var list = container.nestedUnkeyedContainer(forKey: Key(stringValue: "stages"))
+        func encode(_ stage: some Stage) throws {
+            var entry = list.nestedContainer(keyedBy: Key.self)
+            try entry.encode(stage, forKey: Key(stringValue: type(of: stage).kind))
+        }
+        for stage in stages { try encode(stage) }
+    }
+}
+
+extension Problem {
+    /// As versions before stages had it: a few numbers, in a fixed order.
+    private enum FlatKeys: String, CodingKey, CaseIterable {
+        case scale, blurSigma, blurSize, blurBoundary, maskRatio, maskSeed, maskFile, averageWindow, averageBoundary
+    }
+
+    private init(flat decoder: any Decoder, names: [String]) throws {
+        let known = FlatKeys.allCases.map(\.rawValue)
+        if let name = names.first(where: { !known.contains($0) }) {
+            throw ProblemError.invalidParameter("A problem has no '\(name)'; it has stages, or as earlier versions wrote it \(known.joined(separator: ", ")).")
+        }
+        let values = try decoder.container(keyedBy: FlatKeys.self)
+        func value<Value: Decodable>(_ key: FlatKeys) throws -> Value? { try values.decodeIfPresent(Value.self, forKey: key) }
+        stages = []
+        if let frames: Int = try value(.averageWindow) {
+            stages.append(Average(frames: frames, boundary: try value(.averageBoundary) ?? .circular))
+        }
+        if let sigma: Double = try value(.blurSigma) {
+            stages.append(Blur(sigma: sigma, size: try value(.blurSize) ?? Blur.ordinarySize, boundary: try value(.blurBoundary) ?? .reflect))
+        }
+        if let factor: Int = try value(.scale) { stages.append(Shrink(factor: factor)) }
+        if let file: String = try value(.maskFile) {
+            stages.append(Holes(file: file))
+        } else if let ratio: Double = try value(.maskRatio) {
+            stages.append(Holes(ratio: ratio, seed: try value(.maskSeed) ?? 0))
+        }
+    }
+}

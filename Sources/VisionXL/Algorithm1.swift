@@ -1,0 +1,99 @@
+import Diffusion
+import InverseProblems
+import TensorKit
+
+/// Algorithm 1 of VISION-XL (Kwon & Ye, ICCV 2025); the numbers of its steps are those of Docs/Algorithm.md. `Settings` have its numbers:
+/// those of the paper make it the paper's listing, others put a step of the same kind in its place.
+struct Algorithm1 {
+    let settings: Settings
+    let schedule: DDIMSchedule
+    /// Y and A.
+    var measurement: Measurement
+    /// E, D and eps, a few frames at a time.
+    var networks: NetworkPasses
+    /// New noise for the renoising after a timestep, counted from 0.
+    let noise: (Int) throws -> Tensor
+    private(set) var residuals: [Residual] = []
+
+    init(
+        _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: Measurement, _ networks: NetworkPasses,
+        noise: @escaping (Int) throws -> Tensor
+    ) {
+        (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (settings, schedule, measurement, networks, noise)
+    }
+
+    mutating func restore() throws -> Tensor {
+        measurement = try settings.dataStep.prepared(measurement) { [measurement, settings] in
+            try measurement.enlarged(settings.upsampling)
+        }
+        let timesteps = settings.timesteps
+        // What the last data step let through of the measurement's noise.
+        var passed = 0.0
+        // 1. Batch-consistent inversion: one latent, inverted up to tau, for all frames.
+        var Z = try start()
+        var X = measurement.frames
+        for (index, t) in timesteps.enumerated() {
+            networks.step = index + 1
+            // 2. Tweedie's formula for every frame on its own, and its decode.
+            let noisePrediction = try networks.predictNoise(Z, t)
+            let Zhat = try tweedie(Z, noisePrediction, t)
+            X = try inRange(steadied(networks.decode(Zhat), passed, t))
+            // 6. The result is the decode of the last timestep.
+            if index == timesteps.count - 1 { break }
+            // 3. Data consistency, over the whole batch at once.
+            let Xbar = try dataConsistency(settings.dataStep, X, t, .consistency)
+            passed = Xbar.passedNoise ?? passed
+            // 4. The scheduled low-pass filter, and the encoder.
+            let Zbar = try networks.encode(lowPass(inRange(Xbar.frames), t))
+            // 5. Renoising with one noise for all frames.
+            Z = try renoise(Zbar, noisePrediction, to: timesteps[index + 1], with: noise(index))
+        }
+        // 7. None in the paper: once more the data, so that the autoencoder's error is not in what was measured.
+        for step in settings.finalSteps {
+            X = try dataConsistency(step, X, timesteps[timesteps.count - 1], .finishing).frames
+            if settings.steadiesResult { X = try inRange(settings.steadying.applyToResult(X, passedNoise: passed)) }
+        }
+        guard try X.isFinite().all() else { throw RestorationError.notFinite(step: networks.step) }
+        return X
+    }
+
+    /// Zhat = (Z - sqrt(1 - abar) eps) / sqrt(abar).
+    func tweedie(_ Z: Tensor, _ noisePrediction: Tensor, _ t: Int) throws -> Tensor {
+        let abar = schedule.alphaBar(t)
+        return try Z.adding(noisePrediction, times: -(1 - abar).squareRoot()) / abar.squareRoot()
+    }
+
+    /// Xbar from Xhat, by a data step.
+    mutating func dataConsistency(
+        _ step: any DataStep, _ Xhat: Tensor, _ t: Int, _ phase: RestorationProgress.Phase
+    ) throws -> DataStepResult {
+        let result = try step.apply(Xhat, measurement, noiseToSignal: schedule.noiseToSignal(t))
+        guard result.residual.after.isFinite else { throw RestorationError.notFinite(step: networks.step) }
+        residuals.append(result.residual)
+        try networks.tell(phase, frame: Xhat.size(0), residual: result.residual)
+        return result
+    }
+
+    /// Xbar * h_sigma with sigma = lambda sqrt(1 - abar), frame by frame.
+    func lowPass(_ X: Tensor, _ t: Int) throws -> Tensor {
+        let sigma = settings.lambda * (1 - schedule.alphaBar(t)).squareRoot()
+        guard sigma > 0 else { return X }
+        return try GaussianBlur.lowPass(sigma: sigma, taps: settings.lowPassTaps.count).apply(X)
+    }
+
+    /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames or one for each.
+    func renoise(_ Zbar: Tensor, _ noisePrediction: Tensor, to next: Int, with noise: Tensor) throws -> Tensor {
+        let (abar, eta) = (schedule.alphaBar(next), settings.eta)
+        let mixed = try (noisePrediction * (1 - eta * eta).squareRoot()).adding(noise, times: eta)
+        return try (Zbar * abar.squareRoot()).adding(mixed, times: (1 - abar).squareRoot())
+    }
+
+    /// Frames with less flicker where nothing moves; as they are for the paper's steadying of 0.
+    private func steadied(_ X: Tensor, _ passed: Double, _ t: Int) throws -> Tensor {
+        try settings.steadying.apply(
+            X, measurementNoise: measurement.noise.sigma, passedNoise: passed, noiseToSignal: schedule.noiseToSignal(t))
+    }
+
+    /// Frames in the data step's range; as they are for the paper's, which has none.
+    private func inRange(_ X: Tensor) throws -> Tensor { try settings.dataStep.range.map { try X.clamped(to: $0) } ?? X }
+}

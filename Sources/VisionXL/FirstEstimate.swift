@@ -1,0 +1,72 @@
+import InverseProblems
+import TensorKit
+
+/// What the start encodes.
+public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
+    /// The measurement, enlarged where it is smaller (the paper's).
+    case measurement
+    /// The frames of least variation that the measurement allows, found without a network; where frames shrank, their mean with the
+    /// enlargement that fits (Docs/DataStep.md).
+    case smooth
+
+    /// Some frames of it.
+    func frames(_ wanted: Range<Int>, of measurement: Measurement, _ upsampling: Upsampling) throws -> Tensor {
+        let full = try measurement.enlarged(upsampling)
+        switch self {
+        case .measurement: return try full.rows(wanted)
+        case .smooth:
+            // A frame that is measured on its own can be estimated on its own.
+            guard measurement.operator.mixesFrames else {
+                return try Self.smooth(measurement.rows(wanted), from: full.rows(wanted))
+            }
+            return try Self.smooth(measurement, from: full).rows(wanted)
+        }
+    }
+
+    /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
+    /// frames with holes keeps them; else the proximal point alone.
+    private static func smooth(_ measurement: Measurement, from start: Tensor) throws -> Tensor {
+        // The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
+        let error = 0.1
+        let noise = measurement.noise.atLeastRounding
+        let ratio = error * error / (noise * noise)
+        func proximal(_ X: Tensor) throws -> Tensor {
+            try measurement.operator.solveProximal(measurement.best, around: X, ratio: ratio, iterations: 20).solution
+        }
+        let X = try proximal(start)
+        // What smoothing takes away and the measurement does not bring back is not measured.
+        let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
+        if try (smooth - X).norm() <= 0.005 * X.norm() { return smooth }
+        let least = try minimizeFrameVariation(measurement, start: smooth)
+        // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
+        return measurement.shrinks ? try (X + least) * 0.5 : least
+    }
+}
+
+/// How small frames are enlarged.
+public enum Upsampling: String, Sendable, Codable, CaseIterable {
+    /// Every pixel repeated, as in the paper. An inversion keeps the blocks.
+    case nearest
+    /// Bicubic interpolation.
+    case bicubic
+}
+
+extension Measurement {
+    /// A measurement at the size of the video: enlarged where the operator shrinks frames, channels repeated where it leaves one of them,
+    /// and frames repeated at the ends where it has fewer.
+    package func enlarged(_ upsampling: Upsampling) throws -> Tensor {
+        var y = best
+        let (count, channels, height, width) = (videoShape[0], videoShape[1], videoShape[2], videoShape[3])
+        if y.size(2) != height || y.size(3) != width {
+            switch upsampling {
+            case .nearest: y = try y.upsampledNearest(height: height, width: width)
+            case .bicubic: y = try y.resizedBicubic(height: height, width: width)
+            }
+        }
+        if y.size(1) == 1, channels > 1 { y = try y.expanded([-1, channels, -1, -1]).contiguous() }
+        let missing = count - y.size(0)
+        guard missing > 0 else { return y }
+        let last = y.size(0) - 1
+        return try y.gathered((0..<count).map { Swift.min(Swift.max($0 - missing / 2, 0), last) }, along: 0)
+    }
+}

@@ -1,0 +1,67 @@
+import Diffusion
+import InverseProblems
+
+/// Defaults: what is chosen where nothing was asked, and why. The only place where a default depends on anything (what depends on a file or a
+/// device is in the same hands one room up). Docs/DataStep.md and Docs/Algorithm.md have the measurements behind the rules.
+public enum Policy {
+    /// Every number of a run.
+    /// - Throws: `RestorationError.invalidOption` for numbers out of range, `PendingFact` where a rule needs what is not known yet.
+    public static func settle(_ asked: RestorationOptions, _ facts: some Facts) throws -> Settings {
+        try asked.validate()
+        return try Rules(asked: asked, facts: facts).settings()
+    }
+
+    /// The same as a table, in which a value that needs what is not known yet says so.
+    /// - Throws: `RestorationError.invalidOption` for numbers out of range.
+    public static func table(_ asked: RestorationOptions, _ facts: some Facts) throws -> [Row] {
+        try asked.validate()
+        return try Rules(asked: asked, facts: facts).rows()
+    }
+
+    /// tau / T of the paper.
+    static let tau = 0.3
+
+    /// A line of the table.
+    public struct Row: Sendable, Equatable, Encodable {
+        /// "eta".
+        public var name: String
+        /// How it is said: "--eta".
+        public var option: String
+        /// In words; nil while it is pending.
+        public var value: String?
+        /// A sentence.
+        public var reason: String
+
+        public init(_ name: String, _ option: String, _ value: String?, _ reason: String) {
+            (self.name, self.option, self.value, self.reason) = (name, option, value, reason)
+        }
+    }
+
+    /// A value with its reason.
+    public struct Choice<Value> {
+        public var value: Value
+        public var reason: String
+
+        public init(_ value: Value, _ reason: String) { (self.value, self.reason) = (value, reason) }
+
+        /// What was said, or a default that depends on nothing.
+        public init(_ said: Value?, else value: Value, _ reason: String) {
+            (self.value, self.reason) = said.map { ($0, "As said.") } ?? (value, reason)
+        }
+
+        /// What was said, or what a rule chooses.
+        public init(_ said: Value?, rule: () throws -> Choice) rethrows {
+            self = try said.map { Choice($0, "As said.") } ?? rule()
+        }
+
+        /// A line of the table; a pending one where a rule wants what is not known.
+        public static func row(_ name: String, _ option: String, _ text: (Value) -> String, _ choose: () throws -> Choice) throws -> Row {
+            do {
+                let choice = try choose()
+                return Row(name, option, text(choice.value), choice.reason)
+            } catch let pending as PendingFact {
+                return Row(name, option, nil, "After the first frame: it depends on \(pending.fact).")
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+import Diffusion
+import Foundation
+import InverseProblems
+
+/// A rule for each number of Algorithm 1. A rule may ask another one; none has a side effect.
+struct Rules<F: Facts> {
+    typealias Choice = Policy.Choice
+    let asked: RestorationOptions
+    let facts: F
+
+    // MARK: How much of the schedule
+
+    func steps() -> Choice<Int> { Choice(asked.steps, else: 25, "The paper's T.") }
+
+    func tau() -> Choice<Double> { Choice(asked.tau, else: Policy.tau, "The paper's 0.3 T.") }
+
+    func timesteps() throws -> Choice<[Int]> {
+        let schedule = try facts.schedule()
+        let (steps, tau) = (steps().value, tau().value)
+        let all = schedule.timesteps(steps)
+        let kept = all.filter { Double($0) <= tau * Double(schedule.trainingSteps) }
+        return Choice(kept.isEmpty ? Array(all.suffix(1)) : kept, "Those of \(steps) steps up to \(tau) of the schedule.")
+    }
+
+    // MARK: The data step
+
+    func dataStepKind() -> Choice<DataStepKind> {
+        Choice(
+            asked.dataStep, else: .proximal,
+            "It weighs the measurement by its noise: 3.3 dB over conjugate gradients on average, and it cannot diverge.")
+    }
+
+    private var isProximal: Bool { dataStepKind().value == .proximal }
+
+    func priorError() -> Choice<ClosedRange<Double>> {
+        Choice(asked.priorError, else: 0.4...2, "Bounds within which the measurement shows the prior's error.")
+    }
+
+    func iterations() -> Choice<Int> { Choice(asked.conjugateGradientSteps, else: 10, "The paper's l.") }
+
+    func finalIterations() -> Choice<Int> {
+        Choice(asked.finalConsistencySteps, else: 10, "The autoencoder's error shall not be in what was measured.")
+    }
+
+    /// Bits whose bands are told and taken away first; nil for none.
+    func roundedBits() throws -> Choice<Int?> {
+        guard isProximal else { return Choice(nil, "Conjugate gradients know nothing of rounding.") }
+        guard try !facts.keepsPixelsInBlocks() else {
+            return Choice(nil, "What is not weakened is not amplified: rounding stays noise where nothing was blurred.")
+        }
+        let noise = try facts.noise()
+        // Noise of half a step, which together with the rounding's is twice that, leaves no bands.
+        func isAbout(_ bits: Int) -> Bool {
+            let rounding = NoiseLevel.rounding(toBits: bits)
+            return (0.9 * rounding..<2 * rounding).contains(noise)
+        }
+        guard (8...16).contains(where: isAbout), let bits = try facts.roundedBits(), isAbout(bits) else {
+            return Choice(nil, "The noise is more than rounding, or less: there are no bands to tell.")
+        }
+        return Choice(bits, "The noise is that of rounding to \(bits) bits, whose bands a blur's inverse would make waves of.")
+    }
+
+    func solvesFramesAlone() -> Choice<Bool> {
+        Choice(asked.solvesFramesAlone, else: false, "Inner products run over all frames, as in the paper.")
+    }
+
+    private func dataStep(iterations: Int, roundedBits: Int?) -> any DataStep {
+        isProximal
+            ? ProximalStep(error: priorError().value, roundedBits: roundedBits)
+            : ConjugateGradientStep(iterations: iterations, solvesFramesAlone: solvesFramesAlone().value)
+    }
+
+    // MARK: The sampling
+
+    /// The noise at the first sampled timestep as it looks in pixels of [-1, 1]; infinite where only the decoder knows.
+    private func pixelNoise() throws -> Double {
+        guard let gain = try facts.decoderGain() else { return .infinity }
+        return try gain * facts.schedule().noiseToSignal(timesteps().value[0])
+    }
+
+    /// Whether all noise may be new: where the prior never sees more than a tenth of the pixels' range, what it has found out lies in the
+    /// frames, not in its prediction of the noise. With more, as with FFDNet on SDXL's schedule, new noise costs detail.
+    private func noiseIsLight() throws -> Bool { try isProximal && pixelNoise() <= 0.2 }
+
+    func eta() throws -> Choice<Double> {
+        try Choice(asked.eta) {
+            guard try noiseIsLight() else {
+                return Choice(0.2, "The paper's: what the prior has found out lies in its prediction of the noise.")
+            }
+            guard try facts.shrinks(), try facts.noise() < 0.01 else {
+                return Choice(1, "The prior's noise is light, and what it has found out lies in the frames.")
+            }
+            return Choice(0.2, "The paper's: what small exact frames do not tell is better kept as it was.")
+        }
+    }
+
+    func lambda() throws -> Choice<Double> {
+        try Choice(asked.lowPass) {
+            if try noiseIsLight(), try eta().value == 1 {
+                return Choice(0.7, "New noise keeps the prior's mistakes from coming back, so that half of the paper's sqrt 2 is enough.")
+            }
+            // The paper's sqrt 2 keeps the prior's mistakes from coming back. So does a measurement that leaves pixels apart.
+            guard try !facts.mixesPixels() else { return Choice(2.0.squareRoot(), "The paper's sqrt 2.") }
+            let noise = try Swift.min(facts.noise() / 0.01, 1)
+            return Choice(
+                (1 + noise * noise).squareRoot(), "Pixels were measured one by one, which lets sqrt(1 + (noise / 0.01)^2) do, sqrt 2 at most.")
+        }
+    }
+
+    func taps() -> Choice<Settings.LowPassTaps> {
+        Choice(asked.lowPassTaps.map { .exactly($0) }, else: .enough, "As many as matter.")
+    }
+
+    func steadiness() -> Choice<Double> {
+        Choice(asked.steadiness, else: 1, "What flickers where nothing moves is the measurement's noise and the prior's whim.")
+    }
+
+    func steadiesResult() throws -> Choice<Bool> {
+        guard try facts.mixesPixels() else { return Choice(false, "Pixels that were measured one by one stay exact.") }
+        return Choice(true, "Undoing a blur of one frame differs a little from undoing that of the next.")
+    }
+
+    func renoising() -> Choice<Renoising> { Choice(asked.renoising, else: .shared, "One noise for all frames, as in the paper.") }
+
+    func seed() -> Choice<UInt64> { Choice(asked.seed, else: 0, "The same frames every time.") }
+
+    // MARK: The start
+
+    func start() -> Choice<Start> {
+        Choice(asked.start, else: .sharedInversion, "One noise for all frames as in the paper, with what has moved where it belongs.")
+    }
+
+    func firstEstimate() -> Choice<FirstEstimate> {
+        Choice(asked.firstEstimate, else: .smooth, "An inversion keeps what it is given, holes and blocks included.")
+    }
+
+    func upsampling() -> Choice<Upsampling> { Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.") }
+
+    func samplesEncoder() -> Choice<Bool> { Choice(asked.samplesEncoder, else: false, "The encoder's mean, without its noise.") }
+
+    func exactCodecSteps() throws -> Choice<Int> {
+        let count = try timesteps().value.count
+        return Choice(asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
+    }
+
+    // MARK: All together
+
+    func settings() throws -> Settings {
+        let final = finalIterations().value
+        var followed = asked
+        followed.steps = steps().value
+        followed.tau = tau().value
+        followed.dataStep = dataStepKind().value
+        followed.priorError = priorError().value
+        followed.conjugateGradientSteps = iterations().value
+        followed.finalConsistencySteps = final
+        followed.lowPass = try lambda().value
+        followed.steadiness = steadiness().value
+        followed.eta = try eta().value
+        followed.renoising = renoising().value
+        followed.solvesFramesAlone = solvesFramesAlone().value
+        followed.seed = seed().value
+        followed.samplesEncoder = samplesEncoder().value
+        followed.start = start().value
+        followed.firstEstimate = firstEstimate().value
+        followed.upsampling = upsampling().value
+        return Settings(
+            timesteps: try timesteps().value,
+            dataStep: dataStep(iterations: iterations().value, roundedBits: try roundedBits().value),
+            // Bands are taken away once, before the first step.
+            finalSteps: final > 0 ? [dataStep(iterations: final, roundedBits: nil)] : [],
+            lambda: try lambda().value, lowPassTaps: taps().value, eta: try eta().value, renoising: renoising().value,
+            steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value, start: start().value,
+            firstEstimate: firstEstimate().value, upsampling: upsampling().value, samplesEncoder: samplesEncoder().value,
+            exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())
+    }
+
+    func rows() throws -> [Policy.Row] {
+        func number(_ value: Double) -> String { String(format: "%g", value) }
+        func yes(_ value: Bool) -> String { value ? "yes" : "no" }
+        var rows = [
+            try Choice.row("timesteps", "--steps, --tau", { $0.map(String.init).joined(separator: " ") }, timesteps),
+            try Choice.row("data step", "--data-step", \.rawValue, dataStepKind),
+        ]
+        if isProximal {
+            rows += [
+                try Choice.row("c", "--prior-error", { "\(number($0.lowerBound)):\(number($0.upperBound))" }, priorError),
+                try Choice.row("rounding's bands", "", { $0.map { "of \($0) bits" } ?? "none" }, roundedBits),
+            ]
+        } else {
+            rows += [
+                try Choice.row("l", "--cg-steps", { "\($0)" }, iterations),
+                try Choice.row("frames alone", "", yes, solvesFramesAlone),
+            ]
+        }
+        rows += [
+            try Choice.row("final data step", "--final-cg-steps", { isProximal ? ($0 > 0 ? "once" : "none") : "\($0) steps" }, finalIterations),
+            try Choice.row("eta", "--eta", number, eta),
+            try Choice.row("lambda", "--lambda", number, lambda),
+            try Choice.row("taps", "--low-pass-taps", { $0.count.map { "\($0)" } ?? "enough" }, taps),
+            try Choice.row("steadiness", "--steadiness", number, steadiness),
+            try Choice.row("steadies the result", "", yes, steadiesResult),
+            try Choice.row("start", "--start", \.rawValue, start),
+            try Choice.row("first estimate", "--first-estimate", \.rawValue, firstEstimate),
+            try Choice.row("enlargement", "--upsampling", \.rawValue, upsampling),
+            try Choice.row("renoising", "", \.rawValue, renoising),
+            try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
+            try Choice.row("full autoencoder", "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
+            try Choice.row("seed", "--seed", { "\($0)" }, seed),
+        ]
+        return rows
+    }
+}

@@ -1,0 +1,49 @@
+import InverseProblems
+
+/// What a run of Algorithm 1 follows: every number of it, chosen. `Policy.settle` makes them of what was asked.
+public struct Settings: Sendable {
+    /// What is sampled, from noise to data; never empty.
+    public var timesteps: [Int]
+    /// Step 3.
+    public var dataStep: any DataStep
+    /// Data steps after the last decode; none in the paper.
+    public var finalSteps: [any DataStep]
+    /// lambda of step 4, in pixels.
+    public var lambda: Double
+    public var lowPassTaps: LowPassTaps
+    /// eta of step 5.
+    public var eta: Double
+    public var renoising: Renoising
+    /// What averages over time before each data step.
+    public var steadying: Steadying
+    /// Whether the result is steadied, too.
+    public var steadiesResult: Bool
+    /// Step 1.
+    public var start: Start
+    public var firstEstimate: FirstEstimate
+    public var upsampling: Upsampling
+    public var samplesEncoder: Bool
+    /// The last timesteps that have the full autoencoder; all of them without a draft.
+    public var exactCodecSteps: Int
+    public var seed: UInt64
+
+    /// Taps of the low-pass filter.
+    public enum LowPassTaps: Sendable, Equatable {
+        /// As many as matter.
+        case enough
+        /// Odd.
+        case exactly(Int)
+
+        var count: Int? {
+            switch self {
+            case .enough: nil
+            case .exactly(let count): count
+            }
+        }
+    }
+
+    /// What was asked, with what was left open filled in: for logs.
+    public let options: RestorationOptions
+    /// Each value with its reason.
+    public let choices: [Policy.Row]
+}

@@ -1,0 +1,57 @@
+import InverseProblems
+import TensorKit
+
+// Step 1 of Algorithm 1: the latents at tau.
+extension Algorithm1 {
+    /// Z_tau, (N, C, h, w).
+    mutating func start() throws -> Tensor {
+        let count = networks.frames.count
+        switch settings.start {
+        case .firstFrameInversion:
+            return try repeated(invert(networks.encode(firstEstimate(0..<1), phase: .inverting)))
+        case .sharedInversion:
+            let latents = try networks.encode(firstEstimate(0..<count), phase: .inverting)
+            let first = try latents.rows(0..<1)
+            return try ((latents - first) * schedule.alphaBar(settings.timesteps[0]).squareRoot()).adding(invert(first))
+        case .everyFrameInversion:
+            return try invert(networks.encode(firstEstimate(0..<count), phase: .inverting))
+        case .sharedNoise:
+            return try repeated(noised(networks.encode(firstEstimate(0..<1), phase: .inverting)))
+        case .independentNoise:
+            return try noised(networks.encode(firstEstimate(0..<count), phase: .inverting))
+        case .pureNoise:
+            return try repeated(networks.startingNoise(frames: 1))
+        case .independentPureNoise:
+            return try networks.startingNoise(frames: count)
+        }
+    }
+
+    private func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
+        try settings.firstEstimate.frames(frames, of: measurement, settings.upsampling)
+    }
+
+    /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.
+    private mutating func invert(_ latents: Tensor) throws -> Tensor {
+        var z = latents
+        var previous = 1.0
+        for t in settings.timesteps.reversed() {
+            let abar = schedule.alphaBar(t)
+            let noisePrediction = try networks.predictNoise(z, t, phase: .inverting)
+            let clean = try z.adding(noisePrediction, times: -(1 - previous).squareRoot()) / previous.squareRoot()
+            z = try (clean * abar.squareRoot()).adding(noisePrediction, times: (1 - abar).squareRoot())
+            previous = abar
+        }
+        return z
+    }
+
+    /// sqrt(abar) z + sqrt(1 - abar) noise at tau.
+    private func noised(_ latents: Tensor) throws -> Tensor {
+        let abar = schedule.alphaBar(settings.timesteps[0])
+        return try (latents * abar.squareRoot())
+            .adding(networks.startingNoise(frames: latents.size(0)), times: (1 - abar).squareRoot())
+    }
+
+    private func repeated(_ latent: Tensor) throws -> Tensor {
+        try latent.expanded([networks.frames.count, -1, -1, -1]).contiguous()
+    }
+}
