@@ -8,10 +8,11 @@ let package = Package(
     products: [
         .executable(name: "visionxl", targets: ["VisionXLCommand"]),
         .executable(name: "visionxl-bench", targets: ["VisionXLBenchmarks"]),
-        .library(name: "VisionXL", targets: ["VisionXL"]),
-        .library(name: "InverseProblems", targets: ["InverseProblems"]),
+        .library(name: "VisionXL", targets: ["VisionXL", "Diffusion", "InverseProblems", "TensorKit"]),
+        .library(name: "Workflow", targets: ["Workflow"]),
+        .library(name: "Baselines", targets: ["Baselines"]),
         .library(name: "LatentDiffusion", targets: ["LatentDiffusion"]),
-        .library(name: "TensorKit", targets: ["TensorKit", "Weights"]),
+        .library(name: "PixelPriors", targets: ["PixelPriors"]),
         .library(name: "ModelHub", targets: ["ModelHub"]),
         .library(name: "VideoIO", targets: ["VideoIO"]),
         .library(name: "Metrics", targets: ["Metrics"]),
@@ -34,8 +35,13 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
-        .target(name: "LatentDiffusion", dependencies: ["TensorKit", "Weights"]),
+        .target(name: "Diffusion", dependencies: ["TensorKit"]),
+        .target(name: "Networks", dependencies: ["TensorKit", "Weights"]),
+        .target(name: "LatentDiffusion", dependencies: ["TensorKit", "Weights", "Diffusion", "Networks"]),
+        .target(name: "PixelPriors", dependencies: ["TensorKit", "Weights", "Diffusion", "Networks"]),
         .target(name: "InverseProblems", dependencies: ["TensorKit"]),
+        .target(name: "VisionXL", dependencies: ["TensorKit", "Diffusion", "InverseProblems"]),
+        .target(name: "Baselines", dependencies: ["TensorKit", "InverseProblems", "VisionXL"]),
         .target(
             name: "VideoIO",
             dependencies: [
@@ -45,13 +51,22 @@ let package = Package(
             ]),
         .target(name: "Metrics", dependencies: ["TensorKit", "Weights"]),
         .target(
-            name: "VisionXL",
-            dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
-        .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics", "Weights"]),
+            name: "Workflow",
+            dependencies: [
+                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion", "InverseProblems",
+                "VisionXL",
+            ]),
+        .target(
+            name: "Evaluation",
+            dependencies: [
+                "TensorKit", "Weights", "VideoIO", "Metrics", "Diffusion", "LatentDiffusion", "PixelPriors", "InverseProblems",
+                "VisionXL", "Baselines", "Workflow",
+            ]),
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [
-                "VisionXL", "VideoIO", "Metrics", "Evaluation", "ModelHub",
+                "TensorKit", "Weights", "ModelHub", "VideoIO", "Metrics", "LatentDiffusion", "InverseProblems", "VisionXL",
+                "Workflow", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -59,7 +74,8 @@ let package = Package(
         .executableTarget(
             name: "VisionXLBenchmarks",
             dependencies: [
-                "VisionXL", "VideoIO", "Metrics",
+                "TensorKit", "Weights", "VideoIO", "Metrics", "Diffusion", "LatentDiffusion", "InverseProblems", "VisionXL",
+                "Baselines", "Workflow",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Sources"),

@@ -15,7 +15,7 @@ public struct ADMMTotalVariation: Restorer {
     }
 
     /// X from Y = A(X). `objectives` has the objective of X = 0 and after each outer iteration, `residuals` one entry for each iteration.
-    public func restore(_ measurement: Measurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: device)
         let (A, Y, count) = (measurement.operator, measurement.frames, measurement.videoShape[0])
         let steps = options.innerSteps

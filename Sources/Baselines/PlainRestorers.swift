@@ -16,7 +16,7 @@ public struct UpsamplingRestorer: Restorer {
         self.device = device
     }
 
-    public func restore(_ measurement: Measurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         let X = try measurement.forRestoring(on: device).enlarged(upsampling)
         try progress(.only(frames: X.size(0)))
         return Restoration(frames: X)
@@ -38,7 +38,7 @@ public struct AdjointRestorer: Restorer {
         self.device = device
     }
 
-    public func restore(_ measurement: Measurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         let (A, Y) = (measurement.operator, try measurement.forRestoring(on: device).frames)
         var X = try A.adjoint(Y)
         if normalized {
@@ -65,7 +65,7 @@ public struct DataStepRestorer: Restorer {
         self.device = device
     }
 
-    public func restore(_ measurement: Measurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: device)
         let result = try step.apply(measurement.enlarged(upsampling), measurement, noiseToSignal: 1)
         try progress(.only(frames: result.frames.size(0), residual: result.residual))

@@ -14,7 +14,7 @@ public struct SymmetricStep: DataStep {
 
     public init(iterations: Int = 10) { self.iterations = iterations }
 
-    public func apply(_ estimate: Tensor, _ measurement: Measurement, noiseToSignal: Double) throws -> DataStepResult {
+    public func apply(_ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double) throws -> DataStepResult {
         let (solution, report) = try symmetricConjugateGradients(
             measurement.operator, measurement: measurement.frames, start: estimate, iterations: iterations)
         return DataStepResult(frames: solution, residual: Residual(before: report.residualBefore, after: report.residualAfter))

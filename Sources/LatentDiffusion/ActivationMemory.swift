@@ -1,3 +1,4 @@
+import Networks
 import TensorKit
 
 // What a pass of each network holds in memory at its peak, beside its weights. The networks are walked layer by layer as they compute, and

@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 import TensorKit
 import Weights
 
@@ -16,6 +17,11 @@ public struct AutoencoderLinear: Sendable {
         public var patchSize: Int
         public var latentChannels: Int
         public var scalingFactor: Double
+
+        // Orthonormal components: a patch receives c of its 3 f^2 dimensions.
+        var decoderGain: Double {
+            (Double(latentChannels) / Double(inChannels * patchSize * patchSize)).squareRoot() / scalingFactor
+        }
     }
 
     init(_ w: WeightScope, _ c: Configuration) throws {
@@ -24,11 +30,7 @@ public struct AutoencoderLinear: Sendable {
     }
 
     /// The standard deviation, in decoded pixels, of white noise of standard deviation 1 in the scaled latents.
-    public var decoderGain: Double {
-        let c = configuration
-        // Orthonormal components: a patch receives c of its 3 f^2 dimensions.
-        return (Double(c.latentChannels) / Double(c.inChannels * c.patchSize * c.patchSize)).squareRoot() / c.scalingFactor
-    }
+    public var decoderGain: Double { configuration.decoderGain }
 
     /// Unscaled latents (N, c, H/f, W/f) of frames (N, 3, H, W) in [-1, 1].
     public func encodeUnscaled(_ frames: Tensor) throws -> Tensor {

@@ -1,4 +1,6 @@
+import Diffusion
 import Foundation
+import Networks
 import Synchronization
 import TensorKit
 import Weights
@@ -68,6 +70,20 @@ public struct LatentDiffusionModel: Sendable {
                 "\(url.path): the U-Net takes \(c.inChannels) and gives \(c.outChannels) channels, the autoencoder's latents have "
                     + "\(autoencoder.latentChannels); only models with the same number everywhere can be used.")
         }
+    }
+
+    /// The schedule of the model at `url` and its `Autoencoder.decoderGain`, read from configurations alone.
+    /// - Parameters: as for `init`.
+    public static func outline(
+        at url: URL, variant: String? = nil, autoencoder autoencoderURL: URL? = nil
+    ) throws -> (schedule: DDIMSchedule, decoderGain: Double?) {
+        let source = try ModelSource(at: url)
+        let codec = try autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant)
+        let isLinear = try codec.configuration.string("_class_name") == "AutoencoderLinear"
+        return (
+            try DDIMSchedule(source.schedule),
+            isLinear ? try AutoencoderLinear.Configuration(codec.configuration).decoderGain : nil
+        )
     }
 
     /// The conditioning of a text, the prompt's when nil, for frames of a size in pixels: original size 1024 x 1024, no crop.

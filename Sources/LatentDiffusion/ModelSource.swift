@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 import Weights
 
 /// A network's configuration, and its weights under diffusers' names.

@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 import Weights
 
 /// Stable Diffusion XL's architecture (Podell et al. 2023), as far as checkpoints of its structure can differ, and the configurations

@@ -1,3 +1,4 @@
+import Networks
 import TensorKit
 
 // Convolutional networks a tile at a time, with the result of the whole.

@@ -52,7 +52,7 @@ package final class ConfigurationReader {
         case list([Value])
         case object([String: Value])
 
-        init(from decoder: any Decoder) throws {
+        package init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
             if container.decodeNil() {
                 self = .null

@@ -8,6 +8,10 @@ package struct Sinusoids: Sendable {
     package let cosineFirst: Bool
     package let frequencyShift: Double
 
+    package init(channels: Int, cosineFirst: Bool, frequencyShift: Double) {
+        (self.channels, self.cosineFirst, self.frequencyShift) = (channels, cosineFirst, frequencyShift)
+    }
+
     /// (values.count, channels), float32. The angles are rounded to float32 as in training, where a timestep of 1000 is off by up to
     /// 6e-5: exact ones would be another input.
     package func callAsFunction(_ values: [Double]) throws -> Tensor {

@@ -18,7 +18,9 @@ public struct FrameSequence: AsyncSequence, Sendable {
         /// The next frame, or nil after the last one.
         public mutating func next() async throws -> VideoFrame? {
             if decoder == nil { decoder = Decoder(sequence) }
-            return try await decoder?.frames.next()
+            let frame = try await decoder?.frames.next()
+            if frame != nil { FrameCounts.countDecoded() }
+            return frame
         }
     }
 }

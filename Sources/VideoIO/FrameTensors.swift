@@ -7,6 +7,7 @@ extension VideoFrame {
     /// The frame as float32 of shape (3, height, width) in [-1, 1].
     public var tensor: Tensor {
         get throws {
+            FrameCounts.countConverted()
             let shape = [height, width, 3]
             let raw: Tensor
             switch pixels {

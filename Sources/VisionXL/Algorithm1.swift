@@ -8,7 +8,7 @@ struct Algorithm1 {
     let settings: Settings
     let schedule: DDIMSchedule
     /// Y and A.
-    var measurement: Measurement
+    var measurement: VideoMeasurement
     /// E, D and eps, a few frames at a time.
     var networks: NetworkPasses
     /// New noise for the renoising after a timestep, counted from 0.
@@ -16,7 +16,7 @@ struct Algorithm1 {
     private(set) var residuals: [Residual] = []
 
     init(
-        _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: Measurement, _ networks: NetworkPasses,
+        _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
         noise: @escaping (Int) throws -> Tensor
     ) {
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (settings, schedule, measurement, networks, noise)

@@ -32,13 +32,13 @@ public struct PendingFact: Error, Sendable, CustomStringConvertible {
 
 /// All there is to know once a measurement and a prior are there.
 public final class MeasurementFacts: Facts {
-    let measurement: Measurement
+    let measurement: VideoMeasurement
     let prior: any DiffusionPrior
     private let form: SeparatedForm?
     // Told once: every rule that asks would read the measurement again.
     private lazy var bits = Result { try NoiseLevel.bits(of: measurement.frames, known: measurement.known) }
 
-    public init(_ measurement: Measurement, _ prior: any DiffusionPrior) throws {
+    public init(_ measurement: VideoMeasurement, _ prior: any DiffusionPrior) throws {
         self.measurement = measurement
         self.prior = prior
         form = try measurement.operator.separated(for: measurement.videoShape)

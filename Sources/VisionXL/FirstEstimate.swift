@@ -10,7 +10,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
     case smooth
 
     /// Some frames of it.
-    func frames(_ wanted: Range<Int>, of measurement: Measurement, _ upsampling: Upsampling) throws -> Tensor {
+    func frames(_ wanted: Range<Int>, of measurement: VideoMeasurement, _ upsampling: Upsampling) throws -> Tensor {
         let full = try measurement.enlarged(upsampling)
         switch self {
         case .measurement: return try full.rows(wanted)
@@ -25,7 +25,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
 
     /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
     /// frames with holes keeps them; else the proximal point alone.
-    private static func smooth(_ measurement: Measurement, from start: Tensor) throws -> Tensor {
+    private static func smooth(_ measurement: VideoMeasurement, from start: Tensor) throws -> Tensor {
         // The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
         let error = 0.1
         let noise = measurement.noise.atLeastRounding
@@ -51,7 +51,7 @@ public enum Upsampling: String, Sendable, Codable, CaseIterable {
     case bicubic
 }
 
-extension Measurement {
+extension VideoMeasurement {
     /// A measurement at the size of the video: enlarged where the operator shrinks frames, channels repeated where it leaves one of them,
     /// and frames repeated at the ends where it has fewer.
     package func enlarged(_ upsampling: Upsampling) throws -> Tensor {

@@ -11,12 +11,12 @@ public protocol Restorer: Sendable {
     ///   - measurement: Y, A and the noise, of which some methods take no notice.
     ///   - progress: called after each piece of work.
     /// - Throws: `RestorationError`, `ProblemError`, `TensorError`, and what `progress` throws.
-    func restore(_ measurement: Measurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration
+    func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration
 }
 
 extension Restorer {
     /// X from Y = A(X) + noise, in silence.
-    public func restore(_ measurement: Measurement) throws -> Restoration { try restore(measurement) { _ in } }
+    public func restore(_ measurement: VideoMeasurement) throws -> Restoration { try restore(measurement) { _ in } }
 }
 
 /// A restored video and how it was reached.

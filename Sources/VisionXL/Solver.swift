@@ -7,7 +7,7 @@ import TensorKit
 ///
 ///     let solver = Solver(prior: LatentDiffusionPrior(model))
 ///     let A = try AveragePooling(factor: 4)
-///     let result = try solver.restore(Measurement(frames, operator: A, noise: .rounding(toBits: 8)))
+///     let result = try solver.restore(VideoMeasurement(frames, operator: A, noise: .rounding(toBits: 8)))
 public struct Solver<Prior: DiffusionPrior>: Restorer {
     public let prior: Prior
     /// What is asked; `Policy` chooses the rest.
@@ -31,7 +31,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
 
     /// What a restoration would follow. Cost: at most a few passes over the measurement.
     /// - Throws: `RestorationError.invalidOption`.
-    public func settle(_ measurement: Measurement) throws -> Settings {
+    public func settle(_ measurement: VideoMeasurement) throws -> Settings {
         var settings = try Policy.settle(options, MeasurementFacts(measurement, prior))
         if let dataStep {
             settings.dataStep = dataStep
@@ -46,9 +46,16 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// ten times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
     /// frames, then in tiles, then in smaller ones; the restoration says in its `passes` what fitted.
     /// - Throws: also `RestorationError.outOfMemory` where the smallest pass does not fit.
-    public func restore(_ measurement: Measurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: prior.device)
-        let settings = try settle(measurement)
+        return try restore(measurement, following: settle(measurement), progress: progress)
+    }
+
+    /// The same, following what was settled before: what keeps the windows of a video alike.
+    public func restore(
+        _ measurement: VideoMeasurement, following settings: Settings, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
+        let measurement = try measurement.forRestoring(on: prior.device)
         var algorithm = algorithm(settings, measurement, progress)
         let frames = try algorithm.restore()
         return Restoration(frames: frames, residuals: algorithm.residuals, passes: algorithm.networks.sizes, settings: settings)
@@ -56,7 +63,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
 
     /// Algorithm 1, ready to run.
     func algorithm(
-        _ settings: Settings, _ measurement: Measurement, _ progress: @escaping RestorationProgress.Handler
+        _ settings: Settings, _ measurement: VideoMeasurement, _ progress: @escaping RestorationProgress.Handler
     ) -> Algorithm1 {
         let frames = Padding(measurement.videoShape, multiple: prior.frameMultiple)
         let sizes =
@@ -68,10 +75,10 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     }
 }
 
-extension Measurement {
+extension VideoMeasurement {
     /// In float32 on a device.
     /// - Throws: `RestorationError.invalidMeasurement` where its videos have other than three channels.
-    package func forRestoring(on device: Device) throws -> Measurement {
+    package func forRestoring(on device: Device) throws -> VideoMeasurement {
         guard videoShape[1] == 3 else {
             throw RestorationError.invalidMeasurement(
                 "A measurement must be of a video (frames, 3, height, width), and is of one of the shape \(videoShape).")

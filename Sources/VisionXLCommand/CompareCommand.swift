@@ -3,6 +3,7 @@ import Foundation
 import Metrics
 import TensorKit
 import VideoIO
+import Workflow
 
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -60,15 +61,15 @@ struct CompareCommand: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
-        if let sideBySide { try Media.check(output: sideBySide, inputs: [reference, other], force: force) }
-        if let json { try Media.check(json: json, others: [reference, other] + (sideBySide.map { [$0] } ?? []), force: force) }
+        if let sideBySide { try OutputCheck.output(sideBySide, inputs: [reference, other], overwrites: force) }
+        if let json { try OutputCheck.json(json, others: [reference, other] + (sideBySide.map { [$0] } ?? []), overwrites: force) }
         let isCounted = isPicture || frames?.isOpen ?? false
         let readers = (
             try await VideoReader(reference, countFrames: isCounted), try await VideoReader(other, countFrames: isCounted)
         )
         let (info, second) = (readers.0.info, readers.1.info)
         guard info.width == second.width, info.height == second.height else {
-            throw CommandError.message(
+            throw WorkflowError.message(
                 "\(reference) is \(info.width)x\(info.height) and \(other) \(second.width)x\(second.height); only videos of one size can be "
                     + "compared.")
         }
@@ -88,7 +89,7 @@ struct CompareCommand: AsyncParsableCommand {
                 let (a, b) = (try await left.next()?.first, try await right.next()?.first)
                 guard let a, let b else {
                     guard a == nil && b == nil else {
-                        throw CommandError.message(
+                        throw WorkflowError.message(
                             "\(a == nil ? reference : other) ends after \(comparison.count) frames and the other goes on; choose the same "
                                 + "frames of both with --frames a:b.")
                     }
@@ -107,11 +108,11 @@ struct CompareCommand: AsyncParsableCommand {
         }
         if let sideBySide, isPicture {
             guard let picture else {
-                throw CommandError.message("There is no frame \(pictured): \(comparison.count) frames were compared.")
+                throw WorkflowError.message("There is no frame \(pictured): \(comparison.count) frames were compared.")
             }
             try await picture.writePNG(to: sideBySide, overwrite: force)
         }
-        guard comparison.count > 0 else { throw CommandError.message("\(reference) has no frames to compare.") }
+        guard comparison.count > 0 else { throw WorkflowError.message("\(reference) has no frames to compare.") }
         if let json { try JSONFile.write(comparison.report, to: json) }
         Console.print("mean\t\(comparison.summary)")
         for gap in comparison.gaps { Console.note(gap) }

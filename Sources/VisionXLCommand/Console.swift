@@ -9,6 +9,9 @@ enum Console {
     /// A result. A closed pipe is not an error: nobody reads any more.
     static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 
+    /// "1 frame", "25 frames".
+    static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
     /// What is wrong, on one line whatever lines it comes in.
@@ -40,6 +43,11 @@ enum Usage {
     static var peakMemory: Int { PeakMemory.bytes ?? 0 }
 
     static func describe(bytes: Int) -> String { sizeText(bytes) }
+
+    /// "peak memory 2.1 GB", and on a GPU ", of the GPU 11.9 GB".
+    static func peaks(memory: Int, deviceMemory: Int?) -> String {
+        "peak memory " + describe(bytes: memory) + (deviceMemory.map { ", of the GPU " + describe(bytes: $0) } ?? "")
+    }
 
     /// 75 s, 12:05, 1:02:03.
     static func describe(seconds: Double) -> String {

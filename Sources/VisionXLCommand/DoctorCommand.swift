@@ -4,6 +4,7 @@ import LatentDiffusion
 import TensorKit
 import VideoIO
 import Weights
+import Workflow
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -6,6 +6,7 @@ import LatentDiffusion
 import Synchronization
 import TensorKit
 import VisionXL
+import Workflow
 
 /// The methods that `evaluate` knows by name.
 enum MethodName: String, CaseIterable {

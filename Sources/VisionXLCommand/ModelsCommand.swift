@@ -3,6 +3,7 @@ import Foundation
 import LatentDiffusion
 import TensorKit
 import Weights
+import Workflow
 
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -54,7 +55,7 @@ struct ModelsCommand: AsyncParsableCommand {
             let url = try ModelLibrary.url(named: model)
             let report = try List.report(on: url, variant: variant, checkingValues: true)
             Console.print("\(report)")
-            guard report.isSound else { throw CommandError.message("\(url.path) has problems, listed above; fetch or convert it anew.") }
+            guard report.isSound else { throw WorkflowError.message("\(url.path) has problems, listed above; fetch or convert it anew.") }
             // Every key and every configuration value is looked at when the networks are built.
             // In a type no wider than the weights': they need only fit, and SDXL in float32 takes twice the memory.
             let weights = report.components.first { $0.name == "unet" }

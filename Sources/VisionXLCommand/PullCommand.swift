@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ModelHub
+import Workflow
 
 /// Fetches a model.
 struct PullCommand: AsyncParsableCommand, Resumable {

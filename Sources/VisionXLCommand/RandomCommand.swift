@@ -3,6 +3,7 @@ import Foundation
 import LatentDiffusion
 import ModelHub
 import TensorKit
+import Workflow
 
 /// Makes a model with random weights.
 struct RandomCommand: AsyncParsableCommand {
@@ -51,7 +52,7 @@ struct RandomCommand: AsyncParsableCommand {
         // A megabyte for the configurations and the files' headers.
         let needed = model.byteCount + 1_000_000
         if let free = ModelPuller.freeSpace(in: target.deletingLastPathComponent()), free < needed {
-            throw CommandError.message("\(folder): the model takes \(sizeText(needed)) and \(sizeText(free)) are free there; make room or name another place.")
+            throw WorkflowError.message("\(folder): the model takes \(sizeText(needed)) and \(sizeText(free)) are free there; make room or name another place.")
         }
         let display = PullDisplay(isQuiet: quiet, verb: "writing")
         display.show(.planned(files: model.componentNames.count, bytes: model.byteCount, present: 0))

@@ -1,13 +1,15 @@
 import ArgumentParser
 import Foundation
 import InverseProblems
+import Workflow
 
 extension BlurBoundary: ExpressibleByArgument {}
 extension TemporalBoundary: ExpressibleByArgument {}
+extension Grey.Matrix: ExpressibleByArgument {}
 
 /// What went wrong with the video: a preset and the numbers that differ from it.
 struct TaskOptions: ParsableArguments {
-    @Option(help: "What went wrong, a preset of the paper: \(Degradation.tasks.joined(separator: ", ")). '+' averages 7 frames first.")
+    @Option(help: "What went wrong, a preset of the paper: \(Problem.tasks.joined(separator: ", ")). '+' averages 7 frames first.")
     var task: String?
 
     @Option(help: "The frames were shrunk by this factor (means of blocks).")
@@ -21,6 +23,9 @@ struct TaskOptions: ParsableArguments {
 
     @Option(help: "What the blur saw beyond the border. (default: reflect)")
     var blurBoundary: BlurBoundary?
+
+    @Option(help: "The colours are gone: what grey was made by. A file in colours is reduced to grey when it is read.")
+    var grey: Grey.Matrix?
 
     @Option(help: "A random part of the pixels is missing: which part, 0 to 1.")
     var maskRatio: Double?
@@ -38,72 +43,54 @@ struct TaskOptions: ParsableArguments {
     var averageBoundary: TemporalBoundary?
 
     /// Whether anything was said.
-    var isEmpty: Bool {
-        task == nil && scale == nil && blurSigma == nil && blurSize == nil && blurBoundary == nil && maskRatio == nil
-            && maskSeed == nil && mask == nil && average == nil && averageBoundary == nil
+    var isEmpty: Bool { task == nil && parts.allSatisfy { !$0.isSaid } }
+
+    /// Each stage's part: whether it was said, and how it changes a problem.
+    private var parts: [(isSaid: Bool, change: (inout Problem) throws -> Void)] {
+        [
+            (average != nil || averageBoundary != nil, changeAverage), (blurSigma != nil || blurSize != nil || blurBoundary != nil, changeBlur),
+            (scale != nil, { $0.set(scale == 1 ? nil : scale.map(Shrink.init(factor:))) }), (grey != nil, { $0.set(grey.map(Grey.init)) }),
+            (maskRatio != nil || maskSeed != nil || mask != nil, changeHoles),
+        ]
     }
 
     mutating func validate() throws {
-        if let task, !Degradation.tasks.contains(task) {
-            throw ValidationError("\(ProblemError.unknownTask(task, known: Degradation.tasks))")
+        if let task, !Problem.tasks.contains(task) {
+            throw ValidationError("\(ProblemError.unknownTask(task, known: Problem.tasks))")
         }
         if mask != nil && maskRatio != nil { throw ValidationError("--mask and --mask-ratio are two masks; leave one of them out.") }
     }
 
     /// The preset, or what `base` says where there is none, with the numbers changed.
-    func degradation(over base: Degradation? = nil) throws -> Degradation {
-        var result = try task.map { try Degradation(task: $0) } ?? base ?? Degradation()
-        if let scale { result.scale = scale == 1 ? nil : scale }
-        if let blurSigma { result.blurSigma = blurSigma == 0 ? nil : blurSigma }
-        if let blurSize { result.blurSize = blurSize }
-        if let blurBoundary { result.blurBoundary = blurBoundary }
-        if let maskRatio {
-            result.maskRatio = maskRatio == 0 ? nil : maskRatio
-            result.maskFile = nil
-        }
-        if let maskSeed { result.maskSeed = maskSeed }
-        if let mask {
-            result.maskFile = mask
-            result.maskRatio = nil
-        }
-        if let average { result.averageWindow = average == 1 ? nil : average }
-        if let averageBoundary { result.averageBoundary = averageBoundary }
-        return result
-    }
-}
-
-/// A range of frames, `a:b`: from a to before b, counted from 0; either may be left out.
-struct FrameRange: ExpressibleByArgument, Equatable {
-    var lower: Int
-    var upper: Int?
-
-    /// Whether it goes on to the video's end, wherever that is.
-    var isOpen: Bool { upper == nil }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let lower = parts[0].isEmpty ? 0 : Int(parts[0]), lower >= 0 else { return nil }
-        self.lower = lower
-        if !parts[1].isEmpty {
-            guard let upper = Int(parts[1]), upper > lower else { return nil }
-            self.upper = upper
-        }
-    }
-}
-
-/// Bounds of the prior's error: "0.4:2", or "0.4" for the same value twice.
-struct PriorErrorArgument: ExpressibleByArgument, Equatable {
-    var bounds: ClosedRange<Double>
-
-    init(bounds: ClosedRange<Double>) { self.bounds = bounds }
-
-    init?(argument: String) {
-        let values = argument.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) }
-        guard 1...2 ~= values.count, let lower = values[0], let upper = values[values.count - 1], lower <= upper else { return nil }
-        bounds = lower...upper
+    /// - Throws: `WorkflowError` for a number of a stage that is not there.
+    func problem(over base: Problem? = nil) throws -> Problem {
+        var problem = try task.map { try Problem(task: $0) } ?? base ?? Problem()
+        for part in parts where part.isSaid { try part.change(&problem) }
+        return problem
     }
 
-    var defaultValueDescription: String {
-        bounds.lowerBound == bounds.upperBound ? "\(bounds.lowerBound)" : "\(bounds.lowerBound):\(bounds.upperBound)"
+    private func changeBlur(_ problem: inout Problem) throws {
+        guard var blur = blurSigma.map({ Blur(sigma: $0) }) ?? problem.stage() else { throw Self.nothing("blur", "--blur-sigma") }
+        if blurSigma != nil, let old: Blur = problem.stage() { (blur.size, blur.boundary) = (old.size, old.boundary) }
+        if let blurSize { blur.size = blurSize }
+        if let blurBoundary { blur.boundary = blurBoundary }
+        problem.set(blur.sigma == 0 ? nil : blur)
+    }
+
+    private func changeAverage(_ problem: inout Problem) throws {
+        guard var stage = average.map({ Average(frames: $0) }) ?? problem.stage() else { throw Self.nothing("average", "--average") }
+        if average != nil, let old: Average = problem.stage() { stage.boundary = old.boundary }
+        if let averageBoundary { stage.boundary = averageBoundary }
+        problem.set(stage.frames == 1 ? nil : stage)
+    }
+
+    private func changeHoles(_ problem: inout Problem) throws {
+        if let mask { return problem.set(Holes(file: mask)) }
+        guard let ratio = maskRatio ?? problem.stage(Holes.self)?.ratio else { throw Self.nothing("random mask", "--mask-ratio") }
+        problem.set(ratio == 0 ? nil : Holes(ratio: ratio, seed: maskSeed ?? problem.stage(Holes.self)?.seed ?? 0))
+    }
+
+    private static func nothing(_ stage: String, _ option: String) -> WorkflowError {
+        .message("There is no \(stage) to change; say it with \(option), or leave its other numbers out.")
     }
 }

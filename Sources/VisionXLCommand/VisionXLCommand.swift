@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Workflow
 
 /// The program `visionxl`.
 @main
@@ -13,7 +14,7 @@ struct VisionXLCommand: AsyncParsableCommand {
               visionxl restore small.mp4 -o large.mkv --task sr4
             """,
         version: "visionxl 0.1.0",
-        subcommands: [RestoreCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self, DoctorCommand.self, ModelsCommand.self])
+        subcommands: [RestoreCommand.self, ExplainCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self, DoctorCommand.self, ModelsCommand.self])
 
     static func main() async {
         var interrupted = "interrupted; nothing was left under the output's name"
@@ -30,13 +31,13 @@ struct VisionXLCommand: AsyncParsableCommand {
             if case .failure(let error) = outcome { throw error }
         } catch is CancellationError {
             Console.error(interrupted)
-            Foundation.exit(130)
+            Foundation.exit(ExitStatus.interrupted.rawValue)
         } catch let error where exitCode(for: error) == .validationFailure {
             Console.error("\(sentence(message(for: error))) `\(helpCommand)` shows what can be said.")
-            Foundation.exit(exitCode(for: error).rawValue)
+            Foundation.exit(ExitStatus.usage.rawValue)
         } catch let error where exitCode(for: error) == .failure && !(error is ExitCode) {
             Console.error(describe(error))
-            Foundation.exit(1)
+            Foundation.exit(ExitStatus.failed.rawValue)
         } catch {
             exit(withError: error)
         }
@@ -61,15 +62,4 @@ struct VisionXLCommand: AsyncParsableCommand {
 protocol Resumable {
     /// What to say then.
     static var interrupted: String { get }
-}
-
-/// What is wrong with a command's arguments beyond their form. Each description is a sentence for the user.
-enum CommandError: Error, CustomStringConvertible, Equatable {
-    case message(String)
-
-    var description: String {
-        switch self {
-        case .message(let text): text
-        }
-    }
 }

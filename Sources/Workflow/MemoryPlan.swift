@@ -1,5 +1,6 @@
 import LatentDiffusion
 import TensorKit
+import VisionXL
 
 /// What a restoration takes of a device's memory, and how much of the video goes through each network at once so that it fits.
 ///
@@ -14,7 +15,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     public var weights: Int
     /// Of the video while it is worked on, about ten times its size in float32.
     public var video: Int
-    /// Of the largest pass of a network, or of `enforceSelfSimilarity` where that takes more.
+    /// Of the largest pass of a network.
     public var pass: Int
     public var passes: PassSizes
 
@@ -33,10 +34,9 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     ///   - frames: that are restored together.
     ///   - hasGuidance: whether the noise is predicted twice.
     ///   - framesPerPass: a number of frames to keep to, whatever the budget.
-    ///   - isSelfSimilar: whether the start may be what `enforceSelfSimilarity` makes of the measurement.
     public init(
         model: ModelMemory, device: Device, budget: Int?, program: Int? = nil, frames: Int, height: Int, width: Int, hasGuidance: Bool = false,
-        framesPerPass: Int? = nil, isSelfSimilar: Bool = false
+        framesPerPass: Int? = nil
     ) {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
@@ -64,15 +64,11 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         (passes.encoding, passes.encodingTile) = (encoding.frames, encoding.tile)
         (passes.decoding, passes.decodingTile) = (decoding.frames, decoding.tile)
         pass = max(prediction.bytes, encoding.bytes, decoding.bytes)
-        if isSelfSimilar { pass = max(pass, (device == .cpu ? Self.groups : Self.groupsOfGPU) + Self.smallBlocks) }
     }
 
     private static let videoCopies = 10
     /// What a pass takes beside the tensors that are counted: work space and blocks too small to be given back.
     private static let smallBlocks = 60_000_000
-    /// What patches and their distances take beside the videos, reckoned: on a CPU (seven frames of 640x352) the peak was no higher than without
-    /// them; on a GPU, where up to 64 times as many are taken at once, it was not measured.
-    private static let (groups, groupsOfGPU) = (40_000_000, 700_000_000)
     /// What was seen to be kept of freed blocks, at the most.
     private static let heapSpare = 400_000_000
 }

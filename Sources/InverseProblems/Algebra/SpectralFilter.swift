@@ -74,8 +74,8 @@ struct SpectralFilter {
         part.frames = range
         return part
     }
-    /// Those frames.
-    private var frames: Range<Int>?
+    /// Those frames; nil where all have the same mask.
+    var frames: Range<Int>?
 
     /// The weights for the components x, (n, C, h, w), of singular values s that go with (h, w) or (C, h, w).
     func callAsFunction(_ s: Tensor, of x: Tensor) throws(TensorError) -> Tensor {

@@ -18,7 +18,7 @@ import TensorKit
 ///   - step: t, above 0, in units of [-1, 1] times `weight`: it changes the way, not the least value of the objective.
 /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
 public func minimizeFrameVariation(
-    _ measurement: Measurement, start: Tensor, weight: Double = 10, iterations: Int = 50, step: Double = 0.2
+    _ measurement: VideoMeasurement, start: Tensor, weight: Double = 10, iterations: Int = 50, step: Double = 0.2
 ) throws -> Tensor {
     let (problem, Y, noise) = (measurement.operator, measurement.best, measurement.noise.atLeastRounding)
     for (what, value) in [("weight of the variation", weight), ("step", step)] {

@@ -16,14 +16,14 @@ public struct ProximalStep: DataStep {
 
     public var range: ClosedRange<Double>? { -1...1 }
 
-    public func prepared(_ measurement: Measurement, start: () throws -> Tensor) throws -> Measurement {
+    public func prepared(_ measurement: VideoMeasurement, start: () throws -> Tensor) throws -> VideoMeasurement {
         guard let roundedBits else { return measurement }
         var prepared = measurement
         prepared.dequantized = try dequantize(measurement, bits: roundedBits, start: start())
         return prepared
     }
 
-    public func apply(_ estimate: Tensor, _ measurement: Measurement, noiseToSignal unit: Double) throws -> DataStepResult {
+    public func apply(_ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal unit: Double) throws -> DataStepResult {
         let (solution, passed) = try measurement.operator.solveProximal(
             measurement.best, around: estimate, noise: measurement.noise.atLeastRounding,
             error: error.lowerBound * unit...error.upperBound * unit)

@@ -24,7 +24,7 @@ import TensorKit
 /// - Returns: Y', nowhere further from Y than half a step.
 /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
 public func dequantize(
-    _ measurement: Measurement, bits: Int, start: Tensor, error: Double = 0.1, iterations: Int = 2
+    _ measurement: VideoMeasurement, bits: Int, start: Tensor, error: Double = 0.1, iterations: Int = 2
 ) throws -> Tensor {
     let (problem, Y, noise) = (measurement.operator, measurement.frames, measurement.noise.sigma)
     guard (1...16).contains(bits) else { throw ProblemError.invalidParameter("A measurement has 1 to 16 bits, not \(bits).") }

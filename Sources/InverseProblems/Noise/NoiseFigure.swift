@@ -31,7 +31,7 @@ public struct NoiseFigure: Sendable, Equatable, Encodable {
         }
     }
 
-    /// - Parameter sigma: 0 or more, in units of [-1, 1]; `Measurement` refuses others.
+    /// - Parameter sigma: 0 or more, in units of [-1, 1]; `VideoMeasurement` refuses others.
     public init(_ sigma: Double, source: Source = .said) {
         self.sigma = sigma
         self.source = source

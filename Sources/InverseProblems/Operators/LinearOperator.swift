@@ -64,6 +64,6 @@ extension LinearOperator {
 }
 
 /// Checks for (N, C, H, W) without empty dimensions.
-func requireVideo(_ shape: [Int]) throws(ProblemError) {
+package func requireVideo(_ shape: [Int]) throws(ProblemError) {
     guard shape.count == 4, shape.allSatisfy({ $0 > 0 }) else { throw .notAVideo(shape: shape) }
 }

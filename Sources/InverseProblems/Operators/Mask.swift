@@ -77,6 +77,12 @@ public struct Holes: Stage {
 
     public init(file: String) { self.file = file }
 
+    public func located(_ place: (String) -> String) -> Holes {
+        var copy = self
+        copy.file = file.map(place)
+        return copy
+    }
+
     public static let kind = "holes"
     public var words: String { ratio.map { "\(Int(($0 * 100).rounded())) % of the pixels missing" } ?? "holes (\(file ?? ""))" }
 

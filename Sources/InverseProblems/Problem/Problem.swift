@@ -97,8 +97,9 @@ public struct Problem: Sendable {
 }
 
 extension Problem: Hashable {
-    public static func == (a: Problem, b: Problem) -> Bool { a.stages.map(AnyHashable.init) == b.stages.map(AnyHashable.init) }
+    public static func == (a: Problem, b: Problem) -> Bool { a.stages.map(hashable) == b.stages.map(hashable) }
     public func hash(into hasher: inout Hasher) { for stage in stages { stage.hash(into: &hasher) } }
+    private static func hashable(_ stage: any Stage) -> AnyHashable { AnyHashable(stage) }
 }
 
 extension Problem: CustomStringConvertible {

@@ -15,6 +15,8 @@ public protocol Stage: Sendable, Hashable, Codable {
     func inputShape(for output: [Int]) throws(ProblemError) -> [Int]
     /// A file that has to be read before there can be an operator; nil for none.
     var file: String? { get }
+    /// The same with its file in another place.
+    func located(_ place: (String) -> String) -> Self
     /// Channels of what comes out, where it is not as many as go in.
     var channels: Int? { get }
     /// What was measured, from frames of three channels as files have them.
@@ -29,6 +31,7 @@ extension Stage {
         return output
     }
     public var file: String? { nil }
+    public func located(_ place: (String) -> String) -> Self { self }
     public var channels: Int? { nil }
     public func reduced(_ frames: Tensor) throws -> Tensor { frames }
     public func stored(_ measurement: Tensor) throws -> Tensor { measurement }

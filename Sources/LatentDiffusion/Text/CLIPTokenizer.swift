@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 
 /// CLIP's byte-pair tokenizer (Radford et al. 2021, section 2.4; byte pairs: Sennrich et al. 2016), from the `vocab.json` and
 /// `merges.txt` of a tokenizer's folder.

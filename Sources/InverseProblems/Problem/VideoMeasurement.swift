@@ -2,11 +2,11 @@ import TensorKit
 
 /// What was measured of a video, and all that is known of how: Y = A(X) + noise.
 ///
-/// A value that every method takes, so that none can forget the noise:
+/// A value that every method takes, so that none can forget the noise. (Foundation has a `Measurement`, of lengths and weights.)
 ///
 ///     let A = try Problem(task: "deblur").operator(height: 768, width: 1280)
-///     let measurement = try Measurement(frames, operator: A, noise: .rounding(toBits: 8))
-public struct Measurement: Sendable {
+///     let measurement = try VideoMeasurement(frames, operator: A, noise: .rounding(toBits: 8))
+public struct VideoMeasurement: Sendable {
     /// Y, (N, C, h, w) in [-1, 1], float32 or float64. 0 in holes, whatever stood there.
     public private(set) var frames: Tensor
     /// A.
@@ -42,7 +42,7 @@ public struct Measurement: Sendable {
     }
 
     /// The same in a type, float32 or float64.
-    public func to(_ dtype: DType) throws -> Measurement {
+    public func to(_ dtype: DType) throws -> VideoMeasurement {
         var copy = self
         copy.frames = try frames.to(dtype)
         copy.known = try known?.to(dtype)
@@ -51,7 +51,7 @@ public struct Measurement: Sendable {
     }
 
     /// The same on a device.
-    public func to(_ device: Device) throws -> Measurement {
+    public func to(_ device: Device) throws -> VideoMeasurement {
         var copy = self
         copy.frames = try frames.to(device)
         copy.known = try known?.to(device)
@@ -60,7 +60,7 @@ public struct Measurement: Sendable {
     }
 
     /// Some of the frames on their own, where A does not mix frames.
-    package func rows(_ range: Range<Int>) throws -> Measurement {
+    package func rows(_ range: Range<Int>) throws -> VideoMeasurement {
         precondition(!`operator`.mixesFrames, "frames that were mixed cannot be taken apart")
         var part = self
         part.frames = try frames.rows(range)

@@ -1,0 +1,31 @@
+import Diffusion
+import InverseProblems
+import LatentDiffusion
+import VisionXL
+
+/// What is known of a file and a model before a frame is decoded or a weight is read.
+struct FileFacts: Facts {
+    private let form: SeparatedForm?
+    private let isSmaller: Bool
+    private let known: NoiseFigure?
+    private let model: (schedule: DDIMSchedule, decoderGain: Double?)
+
+    /// - Parameter noise: nil where only the frames tell.
+    init(_ video: MeasuredVideo, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)) throws {
+        let shape = try video.operator.inputShape(for: [video.window, video.problem.channels, video.info.height, video.info.width])
+        form = try video.operator.separated(for: shape)
+        isSmaller = video.info.height * video.info.width < video.height * video.width
+        (known, self.model) = (noise, model)
+    }
+
+    func noise() throws -> Double {
+        guard let known else { throw PendingFact("the noise") }
+        return known.sigma
+    }
+    func mixesPixels() -> Bool { form?.mixesPixels ?? true }
+    func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
+    func shrinks() -> Bool { isSmaller }
+    func roundedBits() throws -> Int? { throw PendingFact("the values in the frames") }
+    func schedule() -> DDIMSchedule { model.schedule }
+    func decoderGain() -> Double? { model.decoderGain }
+}

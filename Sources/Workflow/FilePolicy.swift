@@ -1,0 +1,91 @@
+import Foundation
+import InverseProblems
+import TensorKit
+import VideoIO
+import VisionXL
+
+// Defaults that depend on a file or on the machine.
+extension Policy {
+    /// Where it runs.
+    static func device(_ asked: Device?) -> Choice<Device> {
+        Choice(asked) {
+            let best = Engine.bestDevice
+            return Choice(best, best == .cpu ? "There is no GPU that the engine can use." : "The first GPU.")
+        }
+    }
+
+    /// What networks compute in.
+    static func type(_ asked: DType?, on device: Device) -> Choice<DType> {
+        Choice(asked, else: device.runningType, "What \(device == .cpu ? "this processor" : "\(device)") is quick in.")
+    }
+
+    /// Frames that are restored together.
+    static func window(_ asked: Int?, recorded: Int?) -> Choice<Int> {
+        Choice(asked) {
+            recorded.map { Choice($0, "The measurement's .json says so.") } ?? Choice(25, "As many as the paper restores together.")
+        }
+    }
+
+    /// Bits of each component in lossless files.
+    static func bits(_ asked: Int?) -> Choice<Int> { Choice(asked, else: 8, "What players show.") }
+
+    /// The last timesteps that have the full autoencoder, beside a draft.
+    static func exactCodecSteps(_ asked: Int?, hasDraft: Bool) -> Int? { asked ?? (hasDraft ? 2 : nil) }
+
+    // MARK: Noise
+
+    /// The noise of a stored measurement.
+    /// - Parameters:
+    ///   - recorded: what is known of how it was made.
+    ///   - info: of the file; nil for one that is in no file.
+    ///   - quantizerStep: of a lossy coding, as `VideoReader.quantizerStep` reads it.
+    ///   - estimate: what the frames show.
+    static func noise(
+        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, file info: VideoInfo?, quantizerStep: Double?,
+        estimate: () throws -> Double?
+    ) rethrows -> NoiseFigure {
+        if case .sigma(let sigma) = asked { return NoiseFigure(sigma, source: .said) }
+        var figure: NoiseFigure
+        if let recorded {
+            figure = NoiseFigure(NoiseLevel.combined(recorded.added, recorded.rounding), source: .record)
+        } else {
+            let rounding =
+                info.map { $0.isRGB ? NoiseLevel.rounding(toBits: $0.bitDepth) : NoiseLevel.roundingOfLumaAndChroma(toBits: $0.bitDepth) } ?? 0
+            let estimate = try estimate() ?? 0
+            figure = NoiseFigure(max(estimate, rounding), source: estimate > rounding ? .frames : .bits)
+        }
+        guard let info, !info.isLossless else { return figure }
+        let guess = lightCodecs.contains(info.codec) ? lightCoding : ordinaryCoding
+        return figure.with(
+            .init(
+                codec: info.codec, sigma: quantizerStep.map(NoiseLevel.coding(quantizerStep:)) ?? guess,
+                isMeasured: quantizerStep != nil))
+    }
+
+    /// Where the quantizer cannot be read: what a film has at x264's usual quality (crf 23).
+    private static let ordinaryCoding = 0.035
+    /// The same for codings that are made for editing.
+    private static let lightCoding = 0.018
+    private static let lightCodecs: Set = ["prores", "dnxhd", "cfhd", "jpeg2000", "jpegxl"]
+}
+
+extension NoiseFigure {
+    /// How noisy a measurement in a file is.
+    /// - Parameters:
+    ///   - frames: the first window of it, (N, C, h, w).
+    ///   - known: 0 in holes; nil where every pixel was measured.
+    public static func found(
+        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, frames: Tensor, known: Tensor?
+    ) async throws -> NoiseFigure {
+        var step: Double?
+        if case .sigma = asked {} else if let reader, !reader.info.isLossless {
+            step = try await reader.quantizerStep(firstFrames: frames.size(0))
+        }
+        let quantizerStep = step
+        return try await onThread { _ in
+            try Policy.noise(asked, recorded: recorded, file: reader?.info, quantizerStep: quantizerStep) {
+                try NoiseLevel.estimated(in: frames, known: known)
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import InverseProblems
+import TensorKit
+import VideoIO
+import VisionXL
+
+/// A measured file that is about to be restored: what is known of it before its first frame is decoded, and the operator, made once.
+public struct MeasuredVideo: Sendable {
+    public let reader: VideoReader
+    /// What `degrade` wrote beside it.
+    public let record: MeasurementRecord?
+    public let problem: Problem
+    public let window: Int
+    /// Of the restored frames.
+    public let height: Int
+    public let width: Int
+    /// A; it keeps its decompositions from window to window.
+    let `operator`: any LinearOperator
+    private let recipe: Recipe
+
+    public var info: VideoInfo { reader.info }
+
+    /// Opens the input of a recipe.
+    /// - Throws: `WorkflowError` where nobody says what went wrong, `VideoError`, `ProblemError` for frames that do not fit.
+    public init(_ recipe: Recipe) async throws {
+        self.recipe = recipe
+        // Counted, for the time that is left.
+        reader = try await VideoReader(recipe.input, countFrames: true)
+        // What is said says everything; only without it must the record be sound.
+        record =
+            recipe.problem == nil
+            ? try MeasurementRecord.read(beside: recipe.input) : try? MeasurementRecord.read(beside: recipe.input)
+        guard let problem = recipe.problem ?? record?.problem else {
+            throw WorkflowError.message(
+                "What went wrong with \(recipe.input) is not known: say it with --task (\(Problem.tasks.joined(separator: ", "))) or the options "
+                    + "for its parts (there is no \(MeasurementRecord.path(beside: recipe.input)) that says it).")
+        }
+        self.problem = problem
+        window = Policy.window(recipe.window, recorded: record?.window).value
+        let info = reader.info
+        let files = try await Masks.read(problem.files, height: info.height, width: info.width)
+        // Of a video that is long enough for an average over time without a border.
+        let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
+        (height, width) = (full[2], full[3])
+        // All of LibTorch on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators take
+        // twice as long.
+        `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
+        _ = try `operator`.outputShape(for: full)
+    }
+
+    /// Its frames, window by window.
+    func windows() throws -> FrameWindows { try FrameWindows(reader, frames: recipe.frames, size: window) }
+
+    /// Y of a window's frames: decoded and converted once.
+    func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
+
+    /// 0 in holes; nil where every pixel was measured.
+    func known(_ shape: [Int]) throws -> Tensor? {
+        try `operator`.separated(for: `operator`.inputShape(for: shape))?.mask
+    }
+
+    /// The noise, from the first window.
+    func noise(of first: Tensor) async throws -> NoiseFigure {
+        let mask = try await onThread { [self] _ in try known(first.shape) }
+        return try await .found(recipe.noise, recorded: record?.noise, in: reader, frames: first, known: mask)
+    }
+}
+
+/// Pictures of holes.
+enum Masks {
+    /// Masks of 0 and 1, (H, W), from pictures: known where it is brighter than middle grey.
+    static func read(_ paths: [String], height: Int, width: Int) async throws -> [String: Tensor] {
+        var masks: [String: Tensor] = [:]
+        for path in paths { masks[path] = try await read(path, height: height, width: width) }
+        return masks
+    }
+
+    private static func read(_ path: String, height: Int, width: Int) async throws -> Tensor {
+        let reader = try await VideoReader(path)
+        guard reader.info.height == height, reader.info.width == width else {
+            throw WorkflowError.message(
+                "The mask \(path) has \(reader.info.width)x\(reader.info.height) pixels and the measurement \(width)x\(height); "
+                    + "it must have the measurement's size.")
+        }
+        var iterator = reader.frames().makeAsyncIterator()
+        guard let frame = try await iterator.next() else { throw WorkflowError.message("The mask \(path) holds no picture.") }
+        return try await onThread { _ in try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32) }
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import LatentDiffusion
+import ModelHub
+import Networks
+import TensorKit
+import VisionXL
+
+/// A model on a device, with what it may take of the device's memory: what every restoration of a run shares, whoever asks for it.
+public struct ModelSession: Sendable {
+    public let choice: ModelChoice
+    public let text: TextRequest
+    public let execution: Execution
+    public let url: URL
+    public let device: Device
+    public let dtype: DType
+    /// What there was to plan with before the model was opened: bytes, and what the process had taken.
+    private let budget: Int?
+    private let program: Int?
+    private let memory: ModelMemory
+
+    /// Finds the engine and the model, and reads the model's headers; no weight is read.
+    /// - Throws: `TensorError` without an engine or a device, `WorkflowError` and `ModelError` for a model that cannot be used as asked.
+    public init(_ choice: ModelChoice, text: TextRequest = TextRequest(), _ execution: Execution) throws {
+        let url = try choice.url()
+        try Self.check(text, of: choice, at: url)
+        device = try Self.prepareEngine(execution)
+        (self.choice, self.text, self.execution, self.url) = (choice, text, execution, url)
+        dtype = Policy.type(choice.dtype, on: device).value
+        // What the system says is left comes on top of what this process has taken.
+        let taken = device == .cpu ? Device.residentMemory : nil
+        budget = execution.memory ?? device.availableMemory().map { $0 + (taken ?? 0) }
+        program = taken.map { $0 + Self.code }
+        memory = try ModelMemory(
+            at: url, dtype: dtype, device: device, variant: choice.variant, autoencoder: choice.autoencoderURL(of: url))
+    }
+
+    /// What was seen to be mapped of the program's and the engine's files while it computes. Counted now it would be less or more: with large
+    /// pages in its cache Linux maps more at once.
+    private static let code = 160_000_000
+
+    /// Opens the engine with as many threads as are asked for, and finds the device.
+    public static func prepareEngine(_ execution: Execution) throws -> Device {
+        if let threads = execution.threads {
+            // Read by the engine's run time when it is opened.
+            setenv("OMP_NUM_THREADS", "\(threads)", 1)
+            setenv("MKL_NUM_THREADS", "\(threads)", 1)
+        }
+        _ = try Engine.load()
+        let device = Policy.device(execution.device).value
+        try Engine.require(device)
+        return device
+    }
+
+    /// Refuses words that the model could not be given, without opening its weights.
+    static func check(_ text: TextRequest, of choice: ModelChoice, at folder: URL) throws {
+        guard text.hasWords else { return }
+        let unet = try UNet2DCondition.configuration(ofModel: folder)
+        guard unet.takesText else { throw ModelError.noTextConditioning(model: folder.path) }
+        let lacking = PromptEncoder.lacking(in: folder, for: unet)
+        guard !lacking.isEmpty else { return }
+        // A name that was fetched is fetched again by it.
+        guard let name = choice.name, (try? ModelName(name)) != nil, !FileManager.default.fileExists(atPath: name) else {
+            throw ModelError.noTextEncoders(model: folder.path, lacking: lacking)
+        }
+        throw WorkflowError.message(
+            "\(folder.path) has no text encoders, which a prompt needs (it lacks \(lacking.joined(separator: ", ")), or their safetensors "
+                + "files); run `visionxl models pull \(name) --text`.")
+    }
+
+    /// What a restoration takes of the memory, and how much goes through each network at once so that it fits.
+    public func plan(frames: Int, height: Int, width: Int) -> MemoryPlan {
+        MemoryPlan(
+            model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width,
+            hasGuidance: text.guidance != 1, framesPerPass: execution.framesPerPass)
+    }
+
+    /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
+    /// - Parameter window: frames that are restored together.
+    public func settledPlan(frames window: Int, height: Int, width: Int) throws -> MemoryPlan {
+        let plan = plan(frames: window, height: height, width: width)
+        if execution.memory != nil, !plan.fits, let budget = plan.budget {
+            throw WorkflowError.message(
+                "--memory \(sizeText(budget)) does not suffice even for the smallest passes: about \(sizeText(plan.total)) are needed "
+                    + "(\(plan)); take more memory, \(Self.advice(window)).")
+        }
+        // Where there is no room for what the C library keeps of freed memory.
+        if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+        return plan
+    }
+
+    /// What people should know of a plan before it is followed.
+    func notes(on plan: MemoryPlan, frames window: Int) -> [String] {
+        guard !plan.fits, let budget = plan.budget else { return ["\(plan)"] }
+        return [
+            "\(plan)",
+            "Only \(sizeText(budget)) are free on \(device), so this may fail; better take \(Self.advice(window)).",
+        ]
+    }
+
+    private static func advice(_ window: Int) -> String {
+        "fewer frames together (--window, now \(window)), smaller frames, or another --device"
+    }
+
+    /// Opens the networks. Cost: the weights are mapped, and read once if they are converted.
+    public func load() throws -> LatentDiffusionModel {
+        try LatentDiffusionModel(
+            at: url, dtype: dtype, device: device, variant: choice.variant, autoencoder: choice.autoencoderURL(of: url),
+            draft: choice.draftURL(of: url), text: text, cache: .standard)
+    }
+
+    /// The solver as this program runs it: its passes follow from the memory.
+    public func solver(_ model: LatentDiffusionModel, options: RestorationOptions) -> Solver<LatentDiffusionPrior> {
+        var solver = Solver(prior: LatentDiffusionPrior(model), options: options)
+        solver.plan = { [self] frames, height, width in
+            let plan = plan(frames: frames, height: height, width: width)
+            if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+            return plan.passes
+        }
+        return solver
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import VideoIO
+import VisionXL
+
+/// What was done, and what it took: what a recipe's `log` names.
+public struct RestorationLog: Encodable, Sendable {
+    public var input: String
+    public var output: String
+    public var problem: Problem
+    /// As they were followed.
+    public var options: RestorationOptions
+    /// Each number that was followed, with its reason.
+    public var settings: [Policy.Row] = []
+    public var window: Int
+    public var height: Int
+    public var width: Int
+    /// Of the measurement.
+    public var noise: NoiseFigure?
+    public var model = ""
+    public var text = TextRequest()
+    /// Where the prompt's embedding came from.
+    public var textSource = TextConditioning.Source.none
+    public var dtype = ""
+    public var device = ""
+    public var engine = ""
+    public var frameCount = 0
+    /// For each window, |Y - A(X)| / |Y| before and after each data step.
+    public var residuals: [[Residual]] = []
+    public var seconds = 0.0
+    /// Of these, from a window's measurement to its frames: without reading, writing and loading the model.
+    public var restoringSeconds = 0.0
+    /// What was expected to be needed.
+    public var memory: MemoryPlan
+    /// What went through the networks at once in the end.
+    public var passes: PassSizes
+    public var peakMemoryBytes = 0
+    /// Of these, what the program's and the engine's files take, at the end. The system takes it back when it wants memory.
+    public var mappedCodeBytes: Int?
+    /// Of a GPU's own memory, what other programs held included; absent on a CPU.
+    public var peakDeviceMemoryBytes: Int?
+    /// Frames that this process decoded, and brought from whole numbers to tensors.
+    public var framesDecoded = 0
+    public var framesConverted = 0
+
+    init(_ recipe: Recipe, _ video: MeasuredVideo, options: RestorationOptions, memory: MemoryPlan) {
+        (input, output, problem, self.options) = (recipe.input, recipe.output, video.problem, options)
+        (window, height, width) = (video.window, video.height, video.width)
+        self.memory = memory
+        passes = memory.passes
+    }
+
+    mutating func describe(_ network: LatentDiffusionModel, _ request: TextRequest) {
+        model = network.url.path
+        text = request
+        textSource = network.text.source
+        dtype = network.dtype.rawValue
+        device = "\(network.device)"
+        engine = (try? Engine.load().version) ?? ""
+    }
+
+    mutating func add(_ result: Restoration, seconds: Double) {
+        restoringSeconds += seconds
+        frameCount += result.frames.size(0)
+        residuals.append(result.residuals)
+        if let passes = result.passes { self.passes = passes }
+        if let settings = result.settings { (options, self.settings) = (settings.options, settings.choices) }
+    }
+
+    mutating func finish(began: Date) {
+        seconds = Date().timeIntervalSince(began)
+        (peakMemoryBytes, mappedCodeBytes) = (PeakMemory.bytes ?? 0, Device.mappedCode)
+        (framesDecoded, framesConverted) = (FrameCounts.decoded, FrameCounts.converted)
+    }
+}

@@ -1,0 +1,139 @@
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import VideoIO
+import VisionXL
+
+/// From a file to a file.
+public enum Workflow {
+    /// Restores a video as a recipe says.
+    ///
+    /// Everything that can be refused is refused before the model's weights are read. Nothing stands under the output's name before the result
+    /// is whole; a cancelled task leaves nothing.
+    /// - Parameter tell: called from whatever thread the work is on.
+    /// - Returns: what was done, which is in the recipe's `log`, too, if it names one.
+    /// - Throws: `WorkflowError`, `VideoError`, `RestorationError`, `ProblemError`, `ModelError`, `TensorError`, `CancellationError`.
+    @discardableResult
+    public static func restore(
+        _ recipe: Recipe, _ execution: Execution = Execution(), tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
+    ) async throws -> RestorationLog {
+        let restoring = try await FileRestoration(recipe, execution)
+        return try await restoring.run(tell)
+    }
+}
+
+/// What a restoration tells of itself.
+public enum RestorationEvent: Sendable {
+    /// A sentence for people.
+    case note(String)
+    /// - Parameters:
+    ///   - window: its number, from 0.
+    ///   - windows: how many there are; nil where nobody knows.
+    ///   - deviceMemory: the most of a GPU's own memory that was seen in use, by whatever program; nil on a CPU.
+    case progress(RestorationProgress, window: Int, windows: Int?, deviceMemory: Int?)
+}
+
+/// One file's restoration: prepared, then run once.
+struct FileRestoration {
+    private let began = Date()
+    private let recipe: Recipe
+    private let session: ModelSession
+    private let video: MeasuredVideo
+    private let options: RestorationOptions
+    private let plan: MemoryPlan
+    private let windows: FrameWindows
+    private let encoding: VideoEncoding
+    private let execution: Execution
+    private var together: Int { windows.plan.longest }
+
+    /// Refuses all that can be refused early.
+    init(_ recipe: Recipe, _ execution: Execution) async throws {
+        try recipe.validate()
+        try OutputCheck.output(
+            recipe.output, inputs: [recipe.input] + (recipe.problem?.files ?? []), overwrites: execution.overwrites)
+        if let log = recipe.log {
+            let others = [recipe.input, recipe.output, MeasurementRecord.path(beside: recipe.input)]
+            try OutputCheck.json(log, others: others, overwrites: execution.overwrites)
+        }
+        (self.recipe, self.execution) = (recipe, execution)
+        encoding = try VideoEncoding(forPath: recipe.output)
+        session = try ModelSession(recipe.model, text: recipe.text, execution)
+        video = try await MeasuredVideo(recipe)
+        windows = try video.windows()
+        var options = recipe.options
+        options.exactCodecSteps = Policy.exactCodecSteps(options.exactCodecSteps, hasDraft: recipe.model.draft != nil)
+        self.options = options
+        plan = try session.settledPlan(frames: windows.plan.longest, height: video.height, width: video.width)
+    }
+
+    func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {
+        let info = video.info
+        let isWhole = recipe.frames == nil && (info.hasAudio || info.hasSubtitles)
+        let writer = try await VideoWriter(
+            to: recipe.output, width: video.width, height: video.height, bitDepth: Policy.bits(recipe.bits).value,
+            frameRate: info.frameRate, encoding: encoding, tags: info.colour,
+            copyStreams: isWhole && encoding != .png ? recipe.input : nil, overwrite: execution.overwrites)
+        var log = RestorationLog(recipe, video, options: options, memory: plan)
+        do {
+            try await restore(into: writer, &log, tell)
+            try await writer.finish()
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+        log.finish(began: began)
+        if let path = recipe.log { try JSONFile.write(log, to: path) }
+        return log
+    }
+
+    private func restore(
+        into writer: VideoWriter, _ log: inout RestorationLog, _ tell: @escaping @Sendable (RestorationEvent) -> Void
+    ) async throws {
+        let (session, video) = (session, video)
+        let network = try await onThread { _ in try session.load() }
+        log.describe(network, recipe.text)
+        for note in notes(network, log) { tell(.note(note)) }
+        var solver = session.solver(network, options: options)
+        solver.passes = plan.passes
+        solver.onSmallerPasses = { tell(.note($0)) }
+        var windows = windows
+        var (index, noise, settings) = (0, NoiseFigure?.none, Settings?.none)
+        let (count, depth) = (windows.plan.count, writer.bitDepth)
+        let gauge = MemoryGauge(session.device)
+        while let frames = try await windows.next() {
+            let Y = try await onThread { _ in try video.measured(frames) }
+            // One level for all windows, or seams would show.
+            let sigma: NoiseFigure
+            if let noise { sigma = noise } else { sigma = try await video.noise(of: Y) }
+            if index == 0, options.dataStep != .conjugateGradients || options.steadiness != 0 {
+                tell(.note("measurement noise \(sigma)"))
+            }
+            let (number, current, known) = (index, solver, settings)
+            let started = Date()
+            let (result, restored) = try await onThread { checkCancellation in
+                let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
+                let result = try current.restore(measurement, following: known ?? current.settle(measurement)) { progress in
+                    try checkCancellation()
+                    gauge.read()
+                    tell(.progress(progress, window: number, windows: count, deviceMemory: gauge.peak))
+                }
+                return (result, try VideoFrame.frames(of: result.frames, bitDepth: depth))
+            }
+            log.add(result, seconds: Date().timeIntervalSince(started))
+            // What did not fit once will not the next time.
+            if let passes = result.passes, passes != solver.passes { (solver.passes, solver.onSmallerPasses) = (passes, nil) }
+            (noise, settings, log.noise) = (sigma, result.settings, sigma)
+            for frame in restored { try await writer.append(frame) }
+            index += 1
+        }
+        log.peakDeviceMemoryBytes = gauge.peak
+    }
+
+    private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) -> [String] {
+        network.text.removed.map { "CLIP's text encoders take 77 tokens; left out of the prompt: \($0)" } + [
+            "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
+                + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)"
+        ] + session.notes(on: plan, frames: together)
+    }
+}

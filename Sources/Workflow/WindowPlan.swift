@@ -1,0 +1,24 @@
+/// Which frames of a video are restored together: windows one after the other, the last as long as what is left. Pure: the same on every
+/// machine.
+public struct WindowPlan: Sendable, Equatable {
+    /// The video's frames; nil where nobody knows how many there are.
+    public let frameCount: Int?
+    /// Frames of a window, 1 or more.
+    public let size: Int
+
+    public init(frameCount: Int?, size: Int) {
+        (self.frameCount, self.size) = (frameCount, Swift.max(size, 1))
+    }
+
+    /// How many windows there are, one at least; nil where nobody knows.
+    public var count: Int? { frameCount.map { Swift.max(1, ($0 + size - 1) / size) } }
+
+    /// Frames of the longest window.
+    public var longest: Int { frameCount.map { Swift.max(1, Swift.min($0, size)) } ?? size }
+
+    /// The frames of a window, counted from 0.
+    public subscript(index: Int) -> Range<Int> {
+        let first = index * size
+        return first..<Swift.min(first + size, Swift.max(frameCount ?? .max, first))
+    }
+}
