@@ -49,7 +49,7 @@ let package = Package(
         .target(
             name: "VisionXL",
             dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
-        .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics", "Weights"]),
+        .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics"]),
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [

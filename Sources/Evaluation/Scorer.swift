@@ -1,7 +1,6 @@
 import Metrics
 import Synchronization
 import TensorKit
-import Weights
 
 /// Computes an evaluation's metrics; loads their networks when the first cell wants them.
 final class Scorer: Sendable {
@@ -23,13 +22,7 @@ final class Scorer: Sendable {
 
     /// Why a metric cannot be computed on this machine; nil where it can.
     func unavailable(_ metric: Metric) -> String? {
-        guard let network = metric.network else { return nil }
-        do throws(WeightsError) {
-            _ = try NetworkLibrary.url(of: network)
-            return nil
-        } catch {
-            return "\(error)"
-        }
+        metric.missingNetwork.map { "\($0)" }
     }
 
     /// What is wanted and could be computed now, but is not in a cell.

@@ -20,9 +20,6 @@ public struct LPIPS: Sendable {
         /// Its file in `NetworkLibrary`.
         public var weights: NetworkLibrary.Network { self == .alexnet ? .lpipsAlexNet : .lpipsVGG16 }
 
-        /// Whether set-up has fetched its weights.
-        public var isAvailable: Bool { NetworkLibrary.isAvailable(weights) }
-
         fileprivate var steps: [Step] {
             switch self {
             case .alexnet:

@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import Foundation
 import InverseProblems
+import Metrics
 import Synchronization
 import TensorKit
 import VisionXL
