@@ -12,7 +12,7 @@ public enum Metric: String, Sendable, Codable, CaseIterable, CodingKeyRepresenta
     case lpipsVGG = "lpips-vgg"
     /// Fréchet video distance (Unterthiner et al. 2018): one number for two sets of clips.
     case fvd
-    /// Mean change from frame to frame where the reference stands still, beside the reference's own, in units of [-1, 1].
+    /// Mean change from frame to frame where the reference stands still, beside its own, in units of [-1, 1].
     case flicker
     /// Mean |d/dt X - d/dt reference|, in units of [-1, 1].
     case temporalError = "temporal-error"
