@@ -19,7 +19,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
@@ -32,7 +31,6 @@ let package = Package(
             name: "ModelHub",
             dependencies: [
                 "Weights",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -75,9 +73,7 @@ let package = Package(
             path: "Tests/TestSupport", exclude: ["Hub"]),
         .testTarget(name: "TensorKitTests", dependencies: ["TensorKit", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"]),
-        .testTarget(
-            name: "ModelHubTests",
-            dependencies: ["ModelHub", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
+        .testTarget(name: "ModelHubTests", dependencies: ["ModelHub", "TestSupport"]),
         .testTarget(
             name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),

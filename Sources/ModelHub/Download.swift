@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import SystemPackage
 
@@ -16,7 +15,7 @@ struct Download: Sendable {
         try makeFolder(landing.complete.deletingLastPathComponent())
         let lock = try await FileLock(landing.lock) { report(.waitingForAnother(file: wanted.destination)) }
         defer { lock.release() }
-        if let there = try wanted.storage.existing(wanted) {
+        if let there = try await wanted.storage.existing(wanted) {
             // Another program has fetched it meanwhile.
             if let size = sizeOfFile(there) { report(.received(bytes: size - bytesThere(landing))) }
             unlink(landing.incomplete.path)
@@ -43,15 +42,15 @@ struct Download: Sendable {
 
     private func fetch(to landing: Landing) async throws {
         do {
-            var growing = try GrowingFile(landing.incomplete, checksum: file.checksum, count: file.size, keeping: bytesThere(landing))
+            var growing = try GrowingFile(landing.incomplete, keeping: bytesThere(landing))
             defer { growing.close() }
             var isPatched = growing.count > 0
             while true {
                 try await client.repeating(wanted.destination) { try await attempt(&growing, isResumable: landing.isResumable) }
                 do {
-                    try growing.finish(file, as: wanted.destination)
+                    try await growing.finish(file, as: wanted.destination)
                     return
-                } catch let error as HubError {
+                } catch let error as HubError where error.isOfBytes {
                     // Bytes of an earlier run may be to blame: once more from the start, and never twice.
                     guard isPatched else {
                         unlink(landing.incomplete.path)
@@ -162,27 +161,20 @@ struct Download: Sendable {
     }
 }
 
-/// A file that bytes are added to, with the hash of all it holds.
+/// A file that bytes are added to.
 struct GrowingFile {
     private let descriptor: FileDescriptor
     private let url: URL
-    private let checksum: Checksum?
-    private let wholeCount: Int?
-    private var hash: (any HashFunction)?
-    private(set) var count = 0
+    private(set) var count: Int
 
-    /// Opens or makes the file and keeps its first `keeping` bytes. Cost: they are read once.
-    init(_ url: URL, checksum: Checksum?, count: Int?, keeping: Int) throws {
+    /// Opens or makes the file and keeps its first `keeping` bytes.
+    init(_ url: URL, keeping: Int) throws {
         self.url = url
-        self.checksum = checksum
-        wholeCount = count
+        count = keeping
         descriptor = try FileDescriptor.open(
-            FilePath(url.path), .readWrite, options: [.create, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            FilePath(url.path), .writeOnly, options: [.create, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
         do {
             try descriptor.resize(to: Int64(keeping))
-            hash = checksum?.stream(count: count ?? 0)
-            try hash?.update(contentsOf: url)
-            self.count = keeping
             try descriptor.seek(offset: Int64(keeping), from: .start)
         } catch {
             try? descriptor.close()
@@ -192,41 +184,26 @@ struct GrowingFile {
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) throws {
         try descriptor.writeAll(bytes)
-        hash?.update(bufferPointer: bytes)
         count += bytes.count
     }
 
     mutating func clear() throws {
         try descriptor.resize(to: 0)
         try descriptor.seek(offset: 0, from: .start)
-        hash = checksum?.stream(count: wholeCount ?? 0)
         count = 0
     }
 
-    /// Checks size and hash and brings the bytes to the disk.
-    func finish(_ file: RemoteFile, as name: String) throws {
+    /// Checks size and hash and brings the bytes to the disk. Cost: they are read once.
+    func finish(_ file: RemoteFile, as name: String) async throws {
         if let size = file.size, size != count { throw HubError.wrongSize(file: name, expected: size, found: count) }
-        if let checksum, let hash, hash.hexadecimal != checksum.hexadecimal {
-            throw HubError.wrongBytes(file: name, expected: checksum.hexadecimal, found: hash.hexadecimal)
+        if let checksum = file.checksum {
+            let found = try await checksum.found(in: url)
+            if found != checksum.hexadecimal { throw HubError.wrongBytes(file: name, expected: checksum.hexadecimal, found: found) }
         }
         guard fsync(descriptor.rawValue) == 0 else { throw Errno(rawValue: errno) }
     }
 
     func close() { try? descriptor.close() }
-}
-
-extension HashFunction {
-    /// Takes a whole file.
-    mutating func update(contentsOf url: URL) throws {
-        let descriptor = try FileDescriptor.open(FilePath(url.path), .readOnly, options: .closeOnExec)
-        defer { try? descriptor.close() }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-        defer { buffer.deallocate() }
-        while case let count = try descriptor.read(into: buffer), count > 0 {
-            try Task.checkCancellation()
-            update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        }
-    }
 }
 
 /// An advisory lock as Python's filelock takes it: `flock` on a file that stays.

@@ -6,6 +6,7 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
     case badName(String)
     case badEndpoint(String)
     case curlMissing
+    case checksumToolMissing(String)
 
     // What the server says.
     case noSuchModel(model: String, host: String)
@@ -36,6 +37,14 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
     case inUse(folder: String)
     case file(path: String, reason: String)
 
+    /// Whether a file came whole and is not what was announced.
+    var isOfBytes: Bool {
+        switch self {
+        case .wrongSize, .wrongBytes: true
+        default: false
+        }
+    }
+
     public var errorDescription: String? { description }
 
     public var description: String {
@@ -44,6 +53,8 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
             "\"\(printable(name))\" is not the name of a model; say sdxl, owner/name, owner/name@revision, or an address that begins with https://."
         case .badEndpoint(let text): "HF_ENDPOINT is \"\(printable(text))\", which is not a web address; correct it or unset it."
         case .curlMissing: "curl was not found, which fetches models; install it (apt-get install curl) and run the same command again."
+        case .checksumToolMissing(let name):
+            "\(name) was not found, which checks what is fetched; install it (apt-get install coreutils) and run the same command again."
         case .noSuchModel(let model, let host):
             "\(host) has no model \(model) that it shows; check the name, or set HF_TOKEN if it is a private one."
         case .noSuchRevision(let model, let revision): "\(model) has no revision \"\(printable(revision))\"; name a branch, a tag or a commit of it."

@@ -77,7 +77,7 @@ public struct ModelPuller: Sendable {
         }
         // Which shards there are stands in the indexes.
         for (part, index) in indexes {
-            var url = try index.storage.existing(index)
+            var url = try await index.storage.existing(index)
             if url == nil { url = try await Download(wanted: index, client: client, report: report).run() }
             guard let url else { continue }
             for shard in try WeightFiles.shards(ofIndexAt: url) {
@@ -161,7 +161,7 @@ public struct ModelPuller: Sendable {
     /// Fetches what is not there, four files at a time; where each file is, in order.
     private func fetch(_ wanted: [WantedFile], to folder: URL) async throws -> [URL] {
         var there: [URL?] = []
-        for file in wanted { there.append(try file.storage.existing(file)) }
+        for file in wanted { there.append(try await file.storage.existing(file)) }
         let missing = zip(wanted, there).filter { $1 == nil }.map { Download(wanted: $0.0, client: client, report: report) }
         let total = wanted.reduce(0) { $0 + ($1.file.size ?? 0) }
         let needed = missing.reduce(0) { $0 + max(($1.wanted.file.size ?? 0) - $1.bytesThere(), 0) }

@@ -13,7 +13,7 @@ struct WantedFile: Sendable {
 /// Where the files of one source are kept.
 protocol Storage: Sendable {
     /// The whole file if it is there already.
-    func existing(_ wanted: WantedFile) throws -> URL?
+    func existing(_ wanted: WantedFile) async throws -> URL?
     func landing(_ wanted: WantedFile) -> Landing
     /// Makes a file that is whole reachable; where it can be opened.
     func settle(_ wanted: WantedFile) throws -> URL
@@ -57,15 +57,13 @@ struct FolderStorage: Storage {
 
     private func url(_ wanted: WantedFile) -> URL { folder.appendingPathComponent(wanted.destination) }
 
-    func existing(_ wanted: WantedFile) throws -> URL? {
+    func existing(_ wanted: WantedFile) async throws -> URL? {
         let url = url(wanted)
         var status = stat()
         guard lstat(url.path, &status) == 0 else { return nil }
         guard let size = sizeOfFile(url), wanted.file.size == nil || wanted.file.size == size else { throw HubError.differs(path: url.path) }
-        if let checksum = wanted.file.checksum {
-            var hash = checksum.stream(count: size)
-            try hash.update(contentsOf: url)
-            guard hash.hexadecimal == checksum.hexadecimal else { throw HubError.differs(path: url.path) }
+        if let checksum = wanted.file.checksum, try await checksum.found(in: url) != checksum.hexadecimal {
+            throw HubError.differs(path: url.path)
         }
         return url
     }

@@ -23,7 +23,7 @@ import Testing
 
     @Test func fromAnEarlierRun() async throws {
         try await Stage.run { stage in
-            try Stage.put(try stage.hub.content("acme/prior/" + Stage.unet).prefix(123_456), at: stage.incomplete())
+            try Stage.put(try stage.hub.content("acme/prior/" + Stage.unet).prefix(123_456), at: stage.incomplete)
             let model = try await stage.pull()
             try stage.expectTheHubsBytes(in: stage.folder)
             #expect(try stage.ranges() == ["bytes=123456-"])
@@ -35,7 +35,7 @@ import Testing
     /// All is there, and only the name was missing.
     @Test func aWholeFileWithoutItsName() async throws {
         try await Stage.run { stage in
-            try Stage.put(try stage.hub.content("acme/prior/" + Stage.unet), at: stage.incomplete())
+            try Stage.put(try stage.hub.content("acme/prior/" + Stage.unet), at: stage.incomplete)
             try await stage.pull()
             #expect(try stage.ranges().isEmpty)
             try stage.expectTheHubsBytes(in: stage.folder)
@@ -45,7 +45,7 @@ import Testing
     /// What an earlier run left is not the file's: it is found out at the end and fetched anew once.
     @Test(arguments: [1000, 400_000]) func fromADamagedStart(count: Int) async throws {
         try await Stage.run { stage in
-            try Stage.put(Data(count: count), at: stage.incomplete())
+            try Stage.put(Data(count: count), at: stage.incomplete)
             try await stage.pull()
             try stage.expectTheHubsBytes(in: stage.folder)
             #expect(try stage.ranges() == (count < Stage.largeCount ? ["bytes=1000-", nil] : [nil]))
@@ -107,7 +107,7 @@ import Testing
             #expect(error == .refused(host: "127.0.0.1:\(stage.hub.port)", status: 503, reason: "")
                 || error == .refused(host: "localhost:\(stage.hub.otherPort)", status: 503, reason: ""))
             // What has come stays for the next time.
-            #expect(sizeOfFile(try stage.incomplete()) == 1000)
+            #expect(sizeOfFile(stage.incomplete) == 1000)
             #expect(!FileManager.default.fileExists(atPath: stage.folder.path))
         }
     }
@@ -123,12 +123,11 @@ import Testing
 
     @Test func anotherProgramIsAtIt() async throws {
         try await Stage.run { stage in
-            let hash = try stage.hash(of: "acme/prior/" + Stage.unet)
-            let lock = try await FileLock(stage.cache.appendingPathComponent(".locks/models--acme--prior/\(hash).lock")) {}
+            let lock = try await FileLock(stage.cache.appendingPathComponent(".locks/models--acme--prior/\(Stage.unetHash).lock")) {}
             async let model = stage.pull()
             #expect(try await eventually { stage.events.all.contains(.waitingForAnother(file: Stage.unet)) })
             // The other one is done.
-            let blob = stage.repository.appendingPathComponent("blobs/\(hash)")
+            let blob = stage.repository.appendingPathComponent("blobs/\(Stage.unetHash)")
             try Stage.put(stage.hub.content("acme/prior/" + Stage.unet), at: blob)
             lock.release()
             _ = try await model
@@ -141,13 +140,12 @@ import Testing
 
     @Test func wrongBytesAreThrownAway() async throws {
         try await Stage.run { stage in
-            let hash = try stage.hash(of: "acme/prior/" + Stage.unet)
             try stage.hub.behave([stage.store: [#"{"flip": 200000}"#]])
             let error = try await stage.failure()
-            guard case .wrongBytes(Stage.unet, expected: hash, found: let found) = error else { return unexpected("\(error)") }
-            #expect(found != hash)
+            guard case .wrongBytes(Stage.unet, expected: Stage.unetHash, found: let found) = error else { return unexpected("\(error)") }
+            #expect(found != Stage.unetHash)
             let blobs = try FileManager.default.contentsOfDirectory(atPath: stage.repository.appendingPathComponent("blobs").path)
-            #expect(!blobs.contains { $0.hasPrefix(hash) })
+            #expect(!blobs.contains { $0.hasPrefix(Stage.unetHash) })
             #expect(!FileManager.default.fileExists(atPath: stage.folder.path))
         }
     }
@@ -166,7 +164,7 @@ import Testing
             try stage.hub.behave([stage.store: [step]])
             let error = try await stage.failure()
             guard case .wrongSize(Stage.unet, expected: Stage.largeCount, _) = error else { return unexpected("\(error)") }
-            #expect(sizeOfFile(try stage.incomplete()) ?? 0 == 0)
+            #expect(sizeOfFile(stage.incomplete) ?? 0 == 0)
         }
     }
 
@@ -220,7 +218,7 @@ import Testing
             #expect(try await stage.failure(freeSpace: needed - 1) == full)
             #expect(try stage.hub.requests().allSatisfy { $0.path.hasPrefix("/api/") })
             // What is there need not come.
-            try Stage.put(try stage.hub.content("acme/prior/" + Stage.unet).prefix(1), at: stage.incomplete())
+            try Stage.put(try stage.hub.content("acme/prior/" + Stage.unet).prefix(1), at: stage.incomplete)
             try await stage.pull(freeSpace: needed - 1)
         }
     }
@@ -241,10 +239,10 @@ import Testing
         try await Stage.run { stage in
             try stage.hub.behave([stage.store: [#"{"slow": 0.3}"#, "{}"]])
             let task = Task { try await stage.pull() }
-            #expect(try await eventually { (try? sizeOfFile(stage.incomplete())) ?? 0 > 60_000 })
+            #expect(try await eventually { sizeOfFile(stage.incomplete) ?? 0 > 60_000 })
             task.cancel()
             await #expect(throws: CancellationError.self) { try await task.value }
-            let kept = try #require(sizeOfFile(try stage.incomplete()))
+            let kept = try #require(sizeOfFile(stage.incomplete))
             #expect(kept > 60_000 && kept < Stage.largeCount)
             try await stage.pull()
             #expect(try stage.ranges() == [nil, "bytes=\(kept)-"])
