@@ -1,3 +1,4 @@
+import Metrics
 import TensorKit
 
 /// Clips x tasks x measurements x methods x metrics: what is to be measured.

@@ -59,7 +59,7 @@ struct Report {
             return "<figure><figcaption>\(Self.escape(name))</figcaption><p class=\"failed\">\(Self.escape(failure))</p></figure>"
         }
         let numbers = [Metric.psnr, .ssim, .lpips, .flicker, .temporalError].compactMap { metric in
-            cell.scores[metric].map { "\(metric.title.dropLast(2)) \(Tables.format($0.mean, metric))" }
+            cell.scores[metric].map { "\(metric.name) \(Tables.format($0.mean, metric))" }
         }
         let place = Evaluation.path(cell.settings)
         return figure(

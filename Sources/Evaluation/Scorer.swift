@@ -1,36 +1,20 @@
 import Metrics
-import Synchronization
 import TensorKit
-import Weights
 
-/// Computes an evaluation's metrics; loads their networks when the first cell wants them.
-final class Scorer: Sendable {
+/// Computes an evaluation's metrics; their networks are loaded when the first cell wants them.
+struct Scorer: Sendable {
     private let metrics: [Metric]
-    private let device: Device
-    private let networks = Mutex(Networks())
-
-    private struct Networks: Sendable {
-        var distances: [LPIPS.Network: LPIPS] = [:]
-        var video: I3D?
-    }
+    private let networks: MetricNetworks
 
     init(metrics: [Metric], device: Device) {
         self.metrics = metrics
-        self.device = device
+        networks = MetricNetworks(device: device)
     }
 
     func wants(_ metric: Metric) -> Bool { metrics.contains(metric) }
 
     /// Why a metric cannot be computed on this machine; nil where it can.
-    func unavailable(_ metric: Metric) -> String? {
-        guard let network = metric.network else { return nil }
-        do throws(WeightsError) {
-            _ = try NetworkLibrary.url(of: network)
-            return nil
-        } catch {
-            return "\(error)"
-        }
-    }
+    func unavailable(_ metric: Metric) -> String? { metric.missingNetwork.map { "\($0)" } }
 
     /// What is wanted and could be computed now, but is not in a cell.
     func lacking(in cell: Cell) -> [Metric] {
@@ -43,50 +27,32 @@ final class Scorer: Sendable {
     /// Puts metrics of `video` into a cell; those that cannot be had, with the reason.
     /// - Parameter check: throws when the work is to stop.
     func score(_ video: Tensor, _ truth: Tensor, _ metrics: [Metric], into cell: inout Cell, _ check: () throws -> Void) throws {
-        for metric in metrics {
+        for metric in metrics { cell.unavailable[metric] = unavailable(metric) }
+        let available = metrics.filter { cell.unavailable[$0] == nil }
+        var comparison = try VideoComparison(available.filter { $0 != .fvd }, networks: networks)
+        for index in 0..<video.size(0) {
             try check()
-            if let reason = unavailable(metric) {
-                cell.unavailable[metric] = reason
-                continue
-            }
-            cell.unavailable[metric] = nil
-            do {
-                switch metric {
-                case .psnr: cell.scores[metric] = try psnr(video, truth)
-                case .ssim: cell.scores[metric] = try ssim(video, truth)
-                case .lpips: cell.scores[metric] = try perceptualDistance(.alexnet).distance(video, truth)
-                case .lpipsVGG: cell.scores[metric] = try perceptualDistance(.vgg16).distance(video, truth)
-                case .temporalError: cell.scores[metric] = try temporalError(video, truth)
-                case .flicker:
-                    let flicker = try stillFlicker(video, truth)
-                    cell.stillFlicker = flicker
-                    cell.scores[metric] = VideoScore(perFrame: [flicker.excess])
-                case .fvd: cell.features = try features(of: video)
-                }
-            } catch let error as MetricError {
-                // A short clip has no change in time, a restless one nothing that stands still: the other metrics hold.
-                cell.missing[metric] = "\(error)"
-            }
+            try comparison.add(reference: truth.rows(index..<index + 1), other: video.rows(index..<index + 1))
+        }
+        cell.scores.merge(comparison.scores) { $1 }
+        if let flicker = comparison.stillFlicker {
+            cell.stillFlicker = flicker
+            cell.scores[.flicker] = VideoScore(perFrame: [flicker.excess])
+        }
+        // A short clip has no change in time, a restless one nothing that stands still: the other metrics hold.
+        cell.missing.merge(comparison.gaps.mapValues { "\($0)" }) { $1 }
+        guard available.contains(.fvd) else { return }
+        try check()
+        do {
+            cell.features = try features(of: video)
+        } catch let error as MetricError {
+            cell.missing[.fvd] = "\(error)"
         }
     }
 
     /// I3D features of a clip; nil where they are not wanted or cannot be had.
     func features(of video: Tensor) throws -> [Double]? {
         guard wants(.fvd), unavailable(.fvd) == nil else { return nil }
-        guard video.size(0) >= I3D.leastFrames else { throw MetricError.tooFewFrames(video.size(0), least: I3D.leastFrames) }
-        let network = try networks.withLock { networks in
-            let network = try networks.video ?? I3D(device: device)
-            networks.video = network
-            return network
-        }
-        return try network.features(of: video).to(.float64).to(.cpu).array(of: Double.self)
-    }
-
-    private func perceptualDistance(_ network: LPIPS.Network) throws -> LPIPS {
-        try networks.withLock { networks in
-            let distance = try networks.distances[network] ?? LPIPS(network, device: device)
-            networks.distances[network] = distance
-            return distance
-        }
+        return try networks.i3d().features(of: video).to(.float64).to(.cpu).array(of: Double.self)
     }
 }

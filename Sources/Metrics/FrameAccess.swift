@@ -24,12 +24,17 @@ func requirePositive(range: Double) throws {
     guard range.isFinite, range > 0 else { throw MetricError.invalidRange(range) }
 }
 
-/// Frame `index` as (1, C, H, W) in float64, on `device` where that has float64 and else on the CPU (MPS has none).
+/// Frame `index` as (1, C, H, W) in float64, on `device` where that has float64 and else on the CPU.
 func frame(_ video: Tensor, _ index: Int, on device: Device) throws -> Tensor {
-    try video.rows(index..<index + 1).to(device == .mps ? .cpu : device).to(.float64)
+    try video.rows(index..<index + 1).to(device.withFloat64).to(.float64)
 }
 
-/// The mean of all elements.
+extension Device {
+    /// This device, or the CPU where it has no float64, as MPS has none.
+    var withFloat64: Device { self == .mps ? .cpu : self }
+}
+
+/// The mean of all elements of a video's frame `frame`.
 /// - Throws: `MetricError.notFinite` where that is NaN or infinite, as it is when an element is.
 func finiteMean(_ values: Tensor, frame: Int) throws -> Double {
     let mean = try values.mean().item()

@@ -28,9 +28,6 @@ public struct I3D: Sendable {
         case pool([Int], stride: [Int])
     }
 
-    /// Whether set-up has fetched the weights.
-    public static var isAvailable: Bool { NetworkLibrary.isAvailable(.i3dKinetics400) }
-
     /// - Parameters:
     ///   - weights: The network's file; nil finds the one that set-up fetched.
     ///   - device: Where the network runs.

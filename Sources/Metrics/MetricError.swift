@@ -26,6 +26,8 @@ public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
     case featuresNotFinite
     /// A video in which every pixel always moves.
     case nothingStatic(threshold: Double)
+    /// The Fréchet video distance of two videos.
+    case comparesSets
     /// A range of values that is not a positive number.
     case invalidRange(Double)
 
@@ -56,6 +58,8 @@ public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
             "The features have values that are not finite (NaN or infinity, or too large to square), so they cannot be compared."
         case .nothingStatic(let threshold):
             "Nowhere does the truth stay as it is from one frame to the next (to within \(String(format: "%.2g", threshold))), so there is no still place to look for flicker."
+        case .comparesSets:
+            "FVD is a distance between two sets of clips, not between two videos; `visionxl evaluate` measures it."
         case .invalidRange(let range):
             "The range of values must be a positive number, and \(range) is not."
         }

@@ -15,8 +15,12 @@ public func psnr(_ a: Tensor, _ b: Tensor, range: Double = 2) throws -> VideoSco
     try requirePositive(range: range)
     return VideoScore(
         perFrame: try (0..<a.size(0)).map { index in
-            let difference = try frame(a, index, on: a.device) - frame(b, index, on: a.device)
-            let error = try finiteMean(difference.squared(), frame: index)
-            return error == 0 ? .infinity : 10 * log10(range * range / error)
+            try psnr(ofFrame: index, frame(a, index, on: a.device), frame(b, index, on: a.device), range: range)
         })
+}
+
+/// The same of one frame of both, (1, C, H, W) in float64.
+func psnr(ofFrame index: Int, _ x: Tensor, _ y: Tensor, range: Double = 2) throws -> Double {
+    let error = try finiteMean((x - y).squared(), frame: index)
+    return error == 0 ? .infinity : 10 * log10(range * range / error)
 }

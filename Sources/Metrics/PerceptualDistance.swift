@@ -20,9 +20,6 @@ public struct LPIPS: Sendable {
         /// Its file in `NetworkLibrary`.
         public var weights: NetworkLibrary.Network { self == .alexnet ? .lpipsAlexNet : .lpipsVGG16 }
 
-        /// Whether set-up has fetched its weights.
-        public var isAvailable: Bool { NetworkLibrary.isAvailable(weights) }
-
         fileprivate var steps: [Step] {
             switch self {
             case .alexnet:
@@ -105,18 +102,23 @@ public struct LPIPS: Sendable {
     /// - Throws: `MetricError` for shapes that differ, small frames and values that are not finite, `TensorError` from the engine.
     public func distance(_ a: Tensor, _ b: Tensor) throws -> VideoScore {
         try requireAlike(a, b)
-        try requireColour(a)
-        let (height, width) = (a.size(2), a.size(3))
+        return VideoScore(
+            perFrame: try (0..<a.size(0)).map { index in
+                try distance(ofFrame: index, a.rows(index..<index + 1), b.rows(index..<index + 1))
+            })
+    }
+
+    /// The distance of frame `index` of both videos, (1, C, H, W).
+    func distance(ofFrame index: Int, _ x: Tensor, _ y: Tensor) throws -> Double {
+        try requireColour(x)
+        let (height, width) = (x.size(2), x.size(3))
         guard min(height, width) >= network.leastSize else {
             throw MetricError.framesTooSmall(height: height, width: width, least: network.leastSize)
         }
-        return VideoScore(
-            perFrame: try (0..<a.size(0)).map { index in
-                let pair = try [a, b].map { try $0.rows(index..<index + 1).to(device).to(.float32) }
-                // A ReLU would hide an infinity.
-                for frame in pair { _ = try finiteMean(frame, frame: index) }
-                return try finiteMean(distance(ofPair: Tensor.concatenate(pair, along: 0)), frame: index)
-            })
+        let pair = try [x, y].map { try $0.to(device).to(.float32) }
+        // A ReLU would hide an infinity.
+        for frame in pair { _ = try finiteMean(frame, frame: index) }
+        return try finiteMean(distance(ofPair: Tensor.concatenate(pair, along: 0)), frame: index)
     }
 
     /// Equation 1 of the paper for the first and the second of two frames.

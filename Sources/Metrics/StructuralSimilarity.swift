@@ -19,42 +19,56 @@ import TensorKit
 public func ssim(_ a: Tensor, _ b: Tensor, black: Double = -1, range: Double = 2) throws -> VideoScore {
     try requireAlike(a, b)
     try requirePositive(range: range)
-    let (count, channels, height, width) = (a.size(0), a.size(1), a.size(2), a.size(3))
-    let radius = 5
-    guard min(height, width) > 2 * radius else {
-        throw MetricError.framesTooSmall(height: height, width: width, least: 2 * radius + 1)
-    }
-    let window = try GaussianWindow(radius: radius, sigma: 1.5, device: a.device == .mps ? .cpu : a.device)
-    let c1 = (0.01 * range) * (0.01 * range)
-    let c2 = (0.03 * range) * (0.03 * range)
+    let similarity = try StructuralSimilarity(black: black, range: range, device: a.device)
     return VideoScore(
-        perFrame: try (0..<count).map { index in
-            let x = try frame(a, index, on: a.device) - black
-            let y = try frame(b, index, on: a.device) - black
-            // In strips, so that what is made on the way stays in the processor's cache.
-            let rows = height - window.size + 1
-            let sums = try stride(from: 0, to: rows, by: GaussianWindow.tile).map { start in
-                let pixels = min(GaussianWindow.tile, rows - start) + window.size - 1
-                return try similarity(
-                    x.narrow(2, from: start, count: pixels), y.narrow(2, from: start, count: pixels), window, c1, c2
-                ).sum()
-            }
-            let mean = try Tensor.stack(sums).sum() / (channels * rows * (width - window.size + 1))
-            return try finiteMean(mean, frame: index)
+        perFrame: try (0..<a.size(0)).map { index in
+            try similarity(ofFrame: index, frame(a, index, on: a.device), frame(b, index, on: a.device))
         })
 }
 
-/// Equation 13 of the paper at every window of two (1, C, H, W).
-private func similarity(_ x: Tensor, _ y: Tensor, _ window: GaussianWindow, _ c1: Double, _ c2: Double) throws -> Tensor {
-    let moments = try window.averages(of: Tensor.concatenate([x, y, x * x, y * y, x * y], along: 0))
-    let (meanX, meanY) = (try moments.rows(0..<1), try moments.rows(1..<2))
-    let (meanXX, meanYY, meanXY) = (try meanX * meanX, try meanY * meanY, try meanX * meanY)
-    let varianceX = try moments.rows(2..<3) - meanXX
-    let varianceY = try moments.rows(3..<4) - meanYY
-    let covariance = try moments.rows(4..<5) - meanXY
-    let numerator = try (meanXY * 2 + c1) * (covariance * 2 + c2)
-    let denominator = try (meanXX + meanYY + c1) * (varianceX + varianceY + c2)
-    return try numerator / denominator
+/// The index of one frame after the other; makes its window once.
+struct StructuralSimilarity {
+    private let window: GaussianWindow
+    private let black: Double
+    private let c1: Double
+    private let c2: Double
+
+    init(black: Double = -1, range: Double = 2, device: Device) throws {
+        window = try GaussianWindow(radius: 5, sigma: 1.5, device: device.withFloat64)
+        self.black = black
+        c1 = (0.01 * range) * (0.01 * range)
+        c2 = (0.03 * range) * (0.03 * range)
+    }
+
+    /// The index of frame `index` of both videos, (1, C, H, W) in float64.
+    func callAsFunction(ofFrame index: Int, _ x: Tensor, _ y: Tensor) throws -> Double {
+        let (channels, height, width) = (x.size(1), x.size(2), x.size(3))
+        guard min(height, width) >= window.size else {
+            throw MetricError.framesTooSmall(height: height, width: width, least: window.size)
+        }
+        let (x, y) = (try x - black, try y - black)
+        // In strips, so that what is made on the way stays in the processor's cache.
+        let rows = height - window.size + 1
+        let sums = try stride(from: 0, to: rows, by: GaussianWindow.tile).map { start in
+            let pixels = min(GaussianWindow.tile, rows - start) + window.size - 1
+            return try values(x.narrow(2, from: start, count: pixels), y.narrow(2, from: start, count: pixels)).sum()
+        }
+        let mean = try Tensor.stack(sums).sum() / (channels * rows * (width - window.size + 1))
+        return try finiteMean(mean, frame: index)
+    }
+
+    /// Equation 13 of the paper at every window of two (1, C, H, W).
+    private func values(_ x: Tensor, _ y: Tensor) throws -> Tensor {
+        let moments = try window.averages(of: Tensor.concatenate([x, y, x * x, y * y, x * y], along: 0))
+        let (meanX, meanY) = (try moments.rows(0..<1), try moments.rows(1..<2))
+        let (meanXX, meanYY, meanXY) = (try meanX * meanX, try meanY * meanY, try meanX * meanY)
+        let varianceX = try moments.rows(2..<3) - meanXX
+        let varianceY = try moments.rows(3..<4) - meanYY
+        let covariance = try moments.rows(4..<5) - meanXY
+        let numerator = try (meanXY * 2 + c1) * (covariance * 2 + c2)
+        let denominator = try (meanXX + meanYY + c1) * (varianceX + varianceY + c2)
+        return try numerator / denominator
+    }
 }
 
 /// A Gaussian window that is separable and sums to 1.

@@ -8,7 +8,15 @@ import TensorKit
 /// - Throws: `MetricError` for a single frame and values that are not finite, `TensorError` from the engine.
 public func flicker(_ video: Tensor) throws -> VideoScore {
     try requireVideo(video)
-    return try changes(of: [video]) { $0[0] }
+    try requireChange(video)
+    var before = try frame(video, 0, on: video.device)
+    _ = try finiteMean(before, frame: 0)
+    return VideoScore(
+        perFrame: try (1..<video.size(0)).map { index in
+            let now = try frame(video, index, on: video.device)
+            defer { before = now }
+            return try finiteMean((now - before).absolute(), frame: index)
+        })
 }
 
 /// The mean absolute difference between the change of `video` from one frame to the next and that of `truth`: N - 1 numbers.
@@ -21,7 +29,7 @@ public func flicker(_ video: Tensor) throws -> VideoScore {
 /// - Throws: `MetricError` for shapes that differ, a single frame and values that are not finite, `TensorError` from the engine.
 public func temporalError(_ video: Tensor, _ truth: Tensor) throws -> VideoScore {
     try requireAlike(video, truth)
-    return try changes(of: [video, truth]) { try $0[0] - $0[1] }
+    return VideoScore(perFrame: try changes(of: video, truth) { $0.error })
 }
 
 /// What flickers where nothing moves, beside the truth's own flicker there. Everything is in the pixels' unit.
@@ -64,36 +72,92 @@ public struct StillFlicker: Hashable, Sendable, Codable {
 public func stillFlicker(_ video: Tensor, _ truth: Tensor, threshold: Double = StillFlicker.threshold) throws -> StillFlicker {
     try requireAlike(video, truth)
     try requirePositive(range: threshold)
-    var sums = (video: 0.0, truth: 0.0, still: 0.0)
-    let pairs = try changes(of: [video, truth]) { change in
-        let moving = try change[1].absolute().isGreater(than: threshold).to(.float64).sum(along: [1], keepingDimensions: true)
-        let margin = StillFlicker.area / 2
-        let still = try moving.padded([margin, margin, margin, margin]).maxPooled(StillFlicker.area, stride: 1).isEqual(to: 0).to(.float64)
-        sums.video += try (change[0].absolute() * still).sum().item()
-        sums.truth += try (change[1].absolute() * still).sum().item()
-        sums.still += try still.sum().item()
-        // What is looked at for NaN and infinity.
-        return try change[0] - change[1]
+    let pairs = try changes(of: video, truth) { try StillSums(of: $0, threshold: threshold) }
+    guard let flicker = pairs.reduce(into: StillSums(), +=).flicker else {
+        throw MetricError.nothingStatic(threshold: threshold)
     }
-    let pixels = Double(pairs.perFrame.count * video.size(2) * video.size(3))
-    guard sums.still >= StillFlicker.leastFraction * pixels else { throw MetricError.nothingStatic(threshold: threshold) }
-    let values = sums.still * Double(video.size(1))
-    return StillFlicker(video: sums.video / values, truth: sums.truth / values, fraction: sums.still / pixels)
+    return flicker
 }
 
-/// For each frame but the first, the mean absolute value of what `combine` makes of the videos' differences to the frame before.
-private func changes(of videos: [Tensor], _ combine: ([Tensor]) throws -> Tensor) throws -> VideoScore {
-    let count = videos[0].size(0)
-    let device = videos[0].device
-    guard count >= 2 else { throw MetricError.tooFewFrames(count, least: 2) }
-    var before = try videos.map { try frame($0, 0, on: device) }
-    // A later frame is found out by its own difference; for the first one it would be the next that is named.
-    for first in before { _ = try finiteMean(first, frame: 0) }
-    return VideoScore(
-        perFrame: try (1..<count).map { index in
-            let now = try videos.map { try frame($0, index, on: device) }
-            let differences = try zip(now, before).map { try $0 - $1 }
-            before = now
-            return try finiteMean(combine(differences).absolute(), frame: index)
-        })
+/// Sums over the pixels in still areas, of which `StillFlicker` is the means. Those of a video are the sum of its pairs'.
+struct StillSums {
+    private var video = 0.0
+    private var truth = 0.0
+    /// The numbers of pixels in still areas, of values there, and of all pixels.
+    private var still = 0.0
+    private var values = 0.0
+    private var pixels = 0.0
+
+    init() {}
+
+    init(of change: PairedChanges.Change, threshold: Double = StillFlicker.threshold) throws {
+        let (channels, height, width) = (change.truth.size(1), change.truth.size(2), change.truth.size(3))
+        let moving = try change.truth.absolute().isGreater(than: threshold).to(.float64)
+            .sum(along: [1], keepingDimensions: true)
+        let margin = StillFlicker.area / 2
+        let mask = try moving.padded([margin, margin, margin, margin]).maxPooled(StillFlicker.area, stride: 1)
+            .isEqual(to: 0).to(.float64)
+        video = try (change.video.absolute() * mask).sum().item()
+        truth = try (change.truth.absolute() * mask).sum().item()
+        still = try mask.sum().item()
+        values = still * Double(channels)
+        pixels = Double(height * width)
+    }
+
+    static func += (sums: inout StillSums, other: StillSums) {
+        sums.video += other.video
+        sums.truth += other.truth
+        sums.still += other.still
+        sums.values += other.values
+        sums.pixels += other.pixels
+    }
+
+    /// Nil where too little stands still.
+    var flicker: StillFlicker? {
+        guard pixels > 0, still >= StillFlicker.leastFraction * pixels else { return nil }
+        return StillFlicker(video: video / values, truth: truth / values, fraction: still / pixels)
+    }
+}
+
+/// How a video and its truth change from each frame to the next, fed one by one. It holds the frame before of both.
+struct PairedChanges {
+    private var before: (video: Tensor, truth: Tensor)?
+
+    struct Change {
+        /// The differences to the frame before, (1, C, H, W) in float64.
+        let video: Tensor
+        let truth: Tensor
+        /// The mean absolute difference between the two.
+        let error: Double
+    }
+
+    /// The change to frame `index` of both videos, (1, C, H, W) in float64; nil for the first.
+    /// - Throws: `MetricError.notFinite`.
+    mutating func next(_ index: Int, _ video: Tensor, _ truth: Tensor) throws -> Change? {
+        defer { before = (video, truth) }
+        guard let before else {
+            // A later frame is found out by its own difference; for the first one it would be the next that is named.
+            for first in [video, truth] { _ = try finiteMean(first, frame: index) }
+            return nil
+        }
+        let (change, expected) = (try video - before.video, try truth - before.truth)
+        let error = try finiteMean((change - expected).absolute(), frame: index)
+        return Change(video: change, truth: expected, error: error)
+    }
+}
+
+/// What `measure` finds in each change of two videos of the same shape: one result fewer than there are frames.
+private func changes<Result>(
+    of video: Tensor, _ truth: Tensor, _ measure: (PairedChanges.Change) throws -> Result
+) throws -> [Result] {
+    try requireChange(video)
+    var changes = PairedChanges()
+    return try (0..<video.size(0)).compactMap { index in
+        let pair = try [video, truth].map { try frame($0, index, on: video.device) }
+        return try changes.next(index, pair[0], pair[1]).map(measure)
+    }
+}
+
+private func requireChange(_ video: Tensor) throws {
+    guard video.size(0) >= 2 else { throw MetricError.tooFewFrames(video.size(0), least: 2) }
 }

@@ -10,16 +10,9 @@ struct CompareCommand: AsyncParsableCommand {
         commandName: "compare",
         abstract: "Measure how far two videos are apart.",
         discussion: """
-            For every frame and on average:
+            Says how far for every frame and on average. Only evaluate has fvd.
 
-              psnr            in dB; more is better
-              ssim            Wang et al. 2004, window of 11 pixels, sigma 1.5; 1 is best
-              lpips           Zhang et al. 2018, v0.1, AlexNet; 0 is best
-              lpips-vgg       the same with VGG16, which takes far longer
-              temporal-error  |change in time - the reference's|; 0 is best
-              flicker         |change in time| where the reference is still
-
-            Pixels count from -1 to 1.
+            \(Metric.overview)
 
               visionxl compare truth.mkv restored.mkv --side-by-side both.png
               visionxl compare truth.mkv restored.mkv --metrics psnr,lpips,flicker
@@ -31,9 +24,8 @@ struct CompareCommand: AsyncParsableCommand {
     @Argument(help: "What is compared with it, of the same size and length.")
     var other: String
 
-    @Option(
-        help: ArgumentHelp("What is measured, of the list above. (default: psnr,ssim)", valueName: "list"), transform: Measure.list)
-    var metrics: [Measure] = Measure.byDefault
+    @Option(help: Metric.help(default: "psnr,ssim"), transform: Metric.named)
+    var metrics: [Metric] = [.psnr, .ssim]
 
     @Option(help: ArgumentHelp("Only the frames from a to before b of both, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
@@ -56,6 +48,7 @@ struct CompareCommand: AsyncParsableCommand {
     private var isPicture: Bool { sideBySide.map { ($0 as NSString).pathExtension.lowercased() == "png" } ?? false }
 
     mutating func validate() throws {
+        if metrics.contains(.fvd) { throw ValidationError("\(MetricError.comparesSets)") }
         if let frame, frame < 0 { throw ValidationError("--frame must be 0 or more.") }
         if frame != nil && !isPicture { throw ValidationError("--frame chooses the frame of a .png given with --side-by-side.") }
     }
@@ -76,7 +69,7 @@ struct CompareCommand: AsyncParsableCommand {
         var left = try FrameWindows(readers.0, frames: frames, size: 1)
         var right = try FrameWindows(readers.1, frames: frames, size: 1)
         _ = try Engine.load()
-        var comparison = try Comparison(metrics)
+        var comparison = try VideoComparison(metrics, networks: MetricNetworks(device: Engine.bestDevice))
         let pictured = frame ?? left.frameCount.map { $0 / 2 } ?? 0
         var writer: VideoWriter?
         if let sideBySide, !isPicture {
@@ -90,16 +83,16 @@ struct CompareCommand: AsyncParsableCommand {
                 guard let a, let b else {
                     guard a == nil && b == nil else {
                         throw WorkflowError.message(
-                            "\(a == nil ? reference : other) ends after \(comparison.count) frames and the other goes on; choose the same "
+                            "\(a == nil ? reference : other) ends after \(comparison.frameCount) frames and the other goes on; choose the same "
                                 + "frames of both with --frames a:b.")
                     }
                     break
                 }
-                let joins = writer != nil || comparison.count == pictured
+                let joins = writer != nil || comparison.frameCount == pictured
                 let (line, joined) = try Self.compare(a, b, in: &comparison, joining: joins)
-                if comparison.count == pictured + 1 { picture = joined }
+                if comparison.frameCount == pictured + 1 { picture = joined }
                 if let writer, let joined { try await writer.append(joined) }
-                if !quiet && !line.isEmpty { Console.print("frame \(comparison.count - 1)\t\(line)") }
+                if !quiet && !line.isEmpty { Console.print("frame \(comparison.frameCount - 1)\t\(line)") }
             }
             try await writer?.finish()
         } catch {
@@ -108,21 +101,22 @@ struct CompareCommand: AsyncParsableCommand {
         }
         if let sideBySide, isPicture {
             guard let picture else {
-                throw WorkflowError.message("There is no frame \(pictured): \(comparison.count) frames were compared.")
+                throw WorkflowError.message("There is no frame \(pictured): \(comparison.frameCount) frames were compared.")
             }
             try await picture.writePNG(to: sideBySide, overwrite: force)
         }
-        guard comparison.count > 0 else { throw WorkflowError.message("\(reference) has no frames to compare.") }
-        if let json { try JSONFile.write(comparison.report, to: json) }
+        guard comparison.frameCount > 0 else { throw WorkflowError.message("\(reference) has no frames to compare.") }
+        guard !comparison.summary.isEmpty else { throw WorkflowError.message(comparison.reasons.joined(separator: " ")) }
+        if let json { try JSONFile.write(ComparisonNumbers(comparison), to: json) }
         Console.print("mean\t\(comparison.summary)")
-        for gap in comparison.gaps { Console.note(gap) }
+        for reason in comparison.reasons { Console.note(reason) }
     }
 
     private static func compare(
-        _ a: VideoFrame, _ b: VideoFrame, in comparison: inout Comparison, joining: Bool
+        _ a: VideoFrame, _ b: VideoFrame, in comparison: inout VideoComparison, joining: Bool
     ) throws -> (line: String, joined: VideoFrame?) {
         let (x, y) = (try Tensor(frames: [a]), try Tensor(frames: [b]))
-        let line = try comparison.add(truth: x, other: y)
+        let line = try comparison.add(reference: x, other: y).map(comparison.line).joined()
         let joined = joining ? try VideoFrame.frames(of: Tensor.concatenate([x, y], along: 3), bitDepth: 8).first : nil
         return (line, joined)
     }

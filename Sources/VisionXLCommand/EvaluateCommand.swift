@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import Foundation
 import InverseProblems
+import Metrics
 import Synchronization
 import TensorKit
 import VisionXL
@@ -24,6 +25,8 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
             visionxl is Algorithm 1 as this program runs it, paper the same and nothing else, pixel the first with a prior in pixel space;
             svi (Kwon & Ye 2024) and dds (Chung et al. 2024, frame by frame) sample in pixel space from noise; admm-tv is total variation, cg
             conjugate gradients without a prior, adjoint A'Y, upsampling the measurement itself, enlarged.
+
+            \(Metric.overview)
             """)
 
     @Argument(help: "Videos, folders of pictures, and folders of those.")
@@ -43,9 +46,7 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         transform: { try list($0, option: "--methods", MethodName.allCases.map(\.rawValue), MethodName.init) })
     var methods = MethodName.byDefault
 
-    @Option(
-        help: ArgumentHelp("Numbers: \(names(Metric.allCases)). (default: all but lpips-vgg)", valueName: "list"),
-        transform: { try list($0, option: "--metrics", Metric.allCases.map(\.rawValue), Metric.init) })
+    @Option(help: Metric.help(default: "all but lpips-vgg"), transform: Metric.named)
     var metrics: [Metric] = [.psnr, .ssim, .lpips, .fvd, .flicker, .temporalError]
 
     @Option(
@@ -116,21 +117,6 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         Console.print(results.markdown)
         Console.note("\(output)/report.html has the pictures, \(output)/results.json every number.")
     }
-}
-
-private func names(_ values: [some RawRepresentable<String>]) -> String { names(values.map(\.rawValue)) }
-private func names(_ values: [String]) -> String { values.joined(separator: ", ") }
-
-/// A list written with commas, `sr4,deblur`: each word once, in its own order.
-private func list<Element: Equatable>(_ text: String, option: String, _ known: [String], _ element: (String) -> Element?) throws -> [Element] {
-    var result: [Element] = []
-    for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.trimmingCharacters(in: .whitespaces) }) {
-        guard let value = element(word) else {
-            throw ValidationError("\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
-        }
-        if !result.contains(value) { result.append(value) }
-    }
-    return result
 }
 
 extension ClipSize: ExpressibleByArgument {

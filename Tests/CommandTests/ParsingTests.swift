@@ -292,6 +292,21 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(full.frames == FrameRange(argument: "1:9"))
     }
 
+    /// Both commands know the same names, put them in one order and refuse others in the same words.
+    @Test func metricsAreOneList() throws {
+        let names = "temporal-error,flicker,lpips-vgg,lpips,ssim,psnr"
+        let compare = try parse(CompareCommand.self, "compare", "a", "b", "--metrics", names)
+        let evaluate = try parse(EvaluateCommand.self, "evaluate", "a", "-o", "b", "--metrics", names)
+        #expect(compare.metrics == [.psnr, .ssim, .lpips, .lpipsVGG, .flicker, .temporalError])
+        #expect(evaluate.metrics == compare.metrics)
+        for list in ["psnr,", "psnr,SSIM", "vmaf"] {
+            let refusals = try [["compare", "a", "b"], ["evaluate", "a", "-o", "b"]].map { command in
+                try refusal(command + ["--metrics", list]).split(separator: "\n")[0]
+            }
+            #expect(refusals[0] == refusals[1] && refusals[0].contains("is none of them"))
+        }
+    }
+
     @Test func doctorAndModels() throws {
         _ = try parse(DoctorCommand.self, "doctor")
         _ = try parse(ModelsCommand.List.self, "models")
@@ -358,14 +373,15 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["degrade", "a", "-o", "b", "--bits", "12"], "--bits"),
         (["compare", "a"], "<other>"),
         (["compare", "a", "b", "--frame", "2"], "--side-by-side"),
-        (["compare", "a", "b", "--metrics", "psnr,vmaf"], "psnr, ssim, lpips, lpips-vgg, temporal-error, flicker; \"vmaf\" is none"),
+        (["compare", "a", "b", "--metrics", "psnr,vmaf"], "psnr, ssim, lpips, lpips-vgg, fvd, flicker, temporal-error; \"vmaf\" is none"),
+        (["compare", "a", "b", "--metrics", "psnr,fvd"], "visionxl evaluate"),
         (["compare", "a", "b", "--metrics", ""], "\"\" is none"),
         (["compare", "a", "b", "--side-by-side", "c.png", "--frame=-2"], "--frame"),
         (["evaluate", "-o", "b"], "<clips>"),
         (["evaluate", "a", "-o", ""], "--output"),
         (["evaluate", "a", "-o", "b", "--tasks", "sr4,blur"], "sr4+, deblur+, inpaint+; \"blur\" is none"),
         (["evaluate", "a", "-o", "b", "--methods", ""], "\"\" is none"),
-        (["evaluate", "a", "-o", "b", "--metrics", "fid"], "fvd"),
+        (["evaluate", "a", "-o", "b", "--metrics", "fid"], "psnr, ssim, lpips, lpips-vgg, fvd, flicker, temporal-error; \"fid\" is none"),
         (["evaluate", "a", "-o", "b", "--measurement", "h264:99"], "h264:0 ... h264:51"),
         (["evaluate", "a", "-o", "b", "--size", "640"], "--size"),
         (["evaluate", "a", "-o", "b", "--size", "0x8"], "--size"),

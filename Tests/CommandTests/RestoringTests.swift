@@ -401,6 +401,20 @@ import Weights
         // A single frame has no change in time; that is said, and the rest is measured.
         let single = try await place.visionxl("compare", "a.mp4", "a.mp4", "--metrics", "psnr,flicker", "--frames", "0:1")
         #expect(single.succeeded && single.output.contains("mean\tPSNR inf dB\n") && single.messages.contains("1 frame has no change"))
+        #expect(single.messages.contains("No flicker: "))
+    }
+
+    /// What can be measured is; where nothing can, that is a failure and not an empty line.
+    @Test func metricsThatCannotBeHad() async throws {
+        try await place.clip("a.mkv", frames: 2, size: "8x8")
+        let some = try await place.visionxl("compare", "a.mkv", "a.mkv", "--json", "n.json")
+        #expect(some.succeeded && some.output.contains("mean\tPSNR inf dB\n"), "\(some)")
+        #expect(some.messages.contains("No ssim: Frames of 8x8 pixels are too small"))
+        let numbers = try #require(JSONSerialization.jsonObject(with: place.data("n.json")) as? [String: Any])
+        #expect(Set(numbers.keys) == ["psnr"])
+        let none = try await place.visionxl("compare", "a.mkv", "a.mkv", "--metrics", "ssim", "--quiet", "--json", "m.json")
+        expectOneSentence(none, containing: ["No ssim: Frames of 8x8 pixels are too small"])
+        #expect(!place.exists("m.json"))
     }
 
     @Test(.enabled(if: NetworkLibrary.isAvailable(.lpipsAlexNet), "LPIPS's network is not here; run `make setup`"))
