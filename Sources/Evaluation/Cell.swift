@@ -13,7 +13,7 @@ public struct Cell: Sendable, Codable {
         public var height: Int
         public var width: Int
         public var task: String
-        public var degradation: Degradation
+        public var problem: Problem
         public var storage: MeasurementStorage
         /// Standard deviation of the Gaussian noise on the measurement, in units of [-1, 1].
         public var noise: Double

@@ -22,17 +22,17 @@ public struct Contender: Sendable {
 /// A degradation under the name that tables have for it.
 public struct EvaluationTask: Equatable, Sendable {
     public var name: String
-    public var degradation: Degradation
+    public var problem: Problem
 
-    public init(name: String, degradation: Degradation) {
+    public init(name: String, problem: Problem) {
         self.name = name
-        self.degradation = degradation
+        self.problem = problem
     }
 
     /// One of the paper's: `sr4`, `deblur`, `inpaint`, `average`, `sr4+`, `deblur+`, `inpaint+`.
     /// - Throws: `ProblemError.unknownTask`.
     public init(preset name: String) throws(ProblemError) {
-        self.init(name: name, degradation: try Degradation(task: name))
+        self.init(name: name, problem: try Problem(task: name))
     }
 
     /// The paper's six.
@@ -41,8 +41,8 @@ public struct EvaluationTask: Equatable, Sendable {
     /// Whether an average over time of `count` frames loses nothing but what rounding takes: a circular average over w frames can be
     /// undone when count and w have no common factor (its discrete Fourier transform has no zero then).
     public func isInvertibleInTime(frames count: Int) -> Bool {
-        guard let window = degradation.averageWindow, degradation.averageBoundary == .circular else { return false }
-        var (a, b) = (count, window)
+        guard let average = problem.stage(Average.self), average.boundary == .circular else { return false }
+        var (a, b) = (count, average.frames)
         while b != 0 { (a, b) = (b, a % b) }
         return a == 1
     }

@@ -5,6 +5,7 @@ import Synchronization
 import TensorKit
 import VideoIO
 import VisionXL
+import Workflow
 
 /// What an evaluation tells of its progress.
 public enum EvaluationEvent: Sendable {
@@ -53,7 +54,7 @@ public struct Evaluation: Sendable {
             results.truths.append(record)
             for task in plan.tasks {
                 for storage in plan.storages {
-                    let problem = try Problem(task, storage, truth, plan)
+                    let trial = try Trial(task, storage, truth, plan)
                     for contender in contenders {
                         number += 1
                         let settings = settings(clip, record, task, storage, contender.contender)
@@ -65,7 +66,7 @@ public struct Evaluation: Sendable {
                         }
                         tell(.started(cell: settings, number: number))
                         let current = number
-                        let cell = try await compute(settings, problem, contender, truth, record, scorer, at: place) {
+                        let cell = try await compute(settings, trial, contender, truth, record, scorer, at: place) {
                             tell(.progress($0, number: current))
                         }
                         results.cells.append(cell)
@@ -84,7 +85,7 @@ public struct Evaluation: Sendable {
             let info = try await VideoReader(clip.path).info
             let (width, height) = plan.size.size(forWidth: info.width, height: info.height)
             for task in plan.tasks {
-                let A = try task.degradation.operator(height: height, width: width)
+                let A = try task.problem.operator(height: height, width: width)
                 _ = try A.outputShape(for: [plan.frameCount, 3, height, width])
             }
         }
@@ -97,7 +98,7 @@ public struct Evaluation: Sendable {
     {
         Cell.Settings(
             clip: clip.name, clipBytes: record.clipBytes, frames: record.frames, height: record.height, width: record.width, task: task.name,
-            degradation: task.degradation, storage: storage, noise: plan.noise, seed: plan.seed, method: contender.name,
+            problem: task.problem, storage: storage, noise: plan.noise, seed: plan.seed, method: contender.name,
             methodSettings: contender.settings)
     }
 
@@ -125,11 +126,11 @@ public struct Evaluation: Sendable {
     }
 
     private func compute(
-        _ settings: Cell.Settings, _ problem: Problem, _ contender: Ready, _ truth: Truth, _ record: TruthRecord, _ scorer: Scorer,
+        _ settings: Cell.Settings, _ trial: Trial, _ contender: Ready, _ truth: Truth, _ record: TruthRecord, _ scorer: Scorer,
         at place: URL, _ tell: @escaping @Sendable (RestorationProgress) -> Void
     ) async throws -> Cell {
         let device = plan.device
-        let (measurement, noise) = try await problem.measurement()
+        let measurement = try await trial.measurement()
         let (cell, restored) = try await onThread { check -> (Cell, Tensor?) in
             var cell = Cell(settings: settings)
             do {
@@ -137,7 +138,7 @@ public struct Evaluation: Sendable {
                 PeakMemory.reset()
                 let gauge = MemoryGauge(device)
                 let began = ContinuousClock.now
-                let result = try restorer.restore(measurement, operator: problem.operator, measurementNoise: noise) { progress in
+                let result = try restorer.restore(measurement) { progress in
                     try check()
                     gauge.read()
                     tell(progress)
@@ -150,7 +151,7 @@ public struct Evaluation: Sendable {
                 guard result.frames.shape == truth.frames.shape else {
                     throw EvaluationError.wrongShape(method: settings.method, result.frames.shape, expected: truth.frames.shape)
                 }
-                cell.residual = try (problem.operator.apply(result.frames) - measurement).norm() / measurement.norm()
+                cell.residual = try measurement.residual(of: result.frames)
                 if cell.residual?.isFinite == false { cell.residual = nil }
                 let shown = try result.frames.clamped(to: -1...1).to(.cpu)
                 try scorer.score(shown, truth.frames, plan.metrics, into: &cell, check)

@@ -1,6 +1,7 @@
 import Foundation
 import Metrics
 import TensorKit
+import Workflow
 
 /// What an evaluation measured: every cell, and what is said of all clips together.
 public struct EvaluationResults: Sendable {

@@ -2,6 +2,7 @@ import Foundation
 import InverseProblems
 import TensorKit
 import VideoIO
+import Workflow
 
 /// How a measurement is kept between the degradation and the restoration: what is lost on the way is noise that the paper's float
 /// measurements do not have.
@@ -15,58 +16,54 @@ public enum MeasurementStorage: Hashable, Sendable {
     /// Through an H.264 file of this CRF (x264, 4:2:0), 0 ... 51.
     case h264(quality: Int)
 
-    /// Standard deviation of the noise of a stored measurement, in units of [-1, 1]: what was added, and what storing it rounds away; for a
-    /// lossy file what its frames show, since nothing says more of it.
-    /// - Parameters:
-    ///   - measurement: what `stored` made.
-    ///   - added: of the noise that was there before.
-    ///   - known: as for `stored`.
-    public func noise(of measurement: Tensor, added: Double, known: Tensor? = nil) throws -> Double {
-        switch self {
-        case .float: added
-        case .eightBit: NoiseLevel.combined(added, NoiseLevel.rounding(toBits: 8))
-        case .h264:
-            max(
-                try NoiseLevel.estimated(in: measurement, known: known) ?? 0, NoiseLevel.combined(added, NoiseLevel.rounding(toBits: 8)))
-        }
-    }
-
-    /// Y as it is after it was stored, in float32 on its own device.
+    /// A measurement as it is after it was stored, on its own device, with the noise that `restore` would find for such a file.
     ///
     /// Cost: nothing for `float`, one pass for `eightBit`; for `h264` a file in the temporary folder, which is removed.
     /// - Parameters:
-    ///   - measurement: (N, 3, h, w) in [-1, 1]. What is beyond is clipped by a file.
-    ///   - known: (h, w) of 0 and 1 where only a part of the pixels is measured: what a file puts into the holes is taken out again.
+    ///   - measurement: pixels in [-1, 1]; what is beyond is clipped by a file. Its noise is what was added.
+    ///   - problem: how its frames look in a file.
     /// - Throws: `VideoError` when ffmpeg is missing or fails.
-    public func stored(_ measurement: Tensor, known: Tensor? = nil) async throws -> Tensor {
-        var result: Tensor
+    public func stored(_ measurement: VideoMeasurement, of problem: Problem) async throws -> VideoMeasurement {
+        let (exact, added) = (measurement.frames, measurement.noise.sigma)
         switch self {
-        case .float: return measurement
-        case .eightBit: result = try measurement.rounded(toBits: 8)
+        case .float: return try await found(in: exact, of: measurement, added: added)
+        case .eightBit: return try await found(in: exact.rounded(toBits: 8), of: measurement, added: added, bits: 8)
         case .h264(let quality):
             let folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-measurement-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(at: folder) }
             let path = folder.appendingPathComponent("measurement.mp4").path
-            let writer = try await VideoWriter(
-                to: path, width: measurement.size(3), height: measurement.size(2), bitDepth: 16, frameRate: .fps25,
-                encoding: .h264(quality: quality))
-            do {
-                // Frame by frame: a frame in integers is as large as half of one in float32.
-                for index in 0..<measurement.size(0) {
-                    try await writer.append(VideoFrame(tensor: measurement.select(0, index), bitDepth: 16))
-                }
-                try await writer.finish()
-            } catch {
-                await writer.cancel()
-                throw error
-            }
+            try await write(problem.stored(exact), to: path, quality: quality)
+            let reader = try await VideoReader(path)
             var frames: [Tensor] = []
-            for try await frame in try await VideoReader(path).frames() { frames.append(try frame.tensor) }
-            result = try Tensor.stack(frames).to(measurement.device)
+            for try await frame in reader.frames() { frames.append(try frame.tensor) }
+            let read = try problem.reduced(Tensor.stack(frames)).to(exact.device)
+            return try await found(in: read, of: measurement, added: added, bits: 8, reader: reader)
         }
-        if let known { result = try result * known.to(result.device) }
-        return result
+    }
+
+    private func write(_ video: Tensor, to path: String, quality: Int) async throws {
+        let writer = try await VideoWriter(
+            to: path, width: video.size(3), height: video.size(2), bitDepth: 16, frameRate: .fps25, encoding: .h264(quality: quality))
+        do {
+            // Frame by frame: a frame in integers is as large as half of one in float32.
+            for index in 0..<video.size(0) { try await writer.append(VideoFrame(tensor: video.select(0, index), bitDepth: 16)) }
+            try await writer.finish()
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+    }
+
+    /// The noise is what `degrade` would have written beside the file, and what its coding adds.
+    private func found(
+        in frames: Tensor, of measurement: VideoMeasurement, added: Double, bits: Int? = nil, reader: VideoReader? = nil
+    ) async throws -> VideoMeasurement {
+        let recorded = MeasurementRecord.Noise(
+            added: added, bitDepth: bits ?? 32, rounding: bits.map(NoiseLevel.rounding(toBits:)) ?? 0, isLossy: reader != nil)
+        let noise = try await NoiseFigure.found(
+            .auto, recorded: recorded, in: reader, frames: frames, known: measurement.known)
+        return try VideoMeasurement(frames, operator: measurement.operator, noise: noise)
     }
 }
 

@@ -1,5 +1,7 @@
 import Foundation
+import InverseProblems
 import Metrics
+import Workflow
 
 /// The Markdown tables of an evaluation.
 struct Tables {
@@ -51,8 +53,8 @@ struct Tables {
 
     /// Tasks in space, and in space and time.
     var groups: [(title: String, tasks: [String])] {
-        let inTime = plan.tasks.filter { $0.degradation.averageWindow != nil }.map(\.name)
-        let inSpace = plan.tasks.filter { $0.degradation.averageWindow == nil }.map(\.name)
+        let inTime = plan.tasks.filter { $0.problem.stage(Average.self)?.frames != nil }.map(\.name)
+        let inSpace = plan.tasks.filter { $0.problem.stage(Average.self)?.frames == nil }.map(\.name)
         return [("Degraded in space", inSpace), ("Degraded in space and time", inTime)].filter { !$0.1.isEmpty }
     }
 
@@ -101,7 +103,7 @@ struct Tables {
         let counts = Set(results.truths.map(\.frames)).sorted()
         for count in counts {
             let tasks = plan.tasks.filter { $0.isInvertibleInTime(frames: count) }
-            guard let window = tasks.first?.degradation.averageWindow else { continue }
+            guard let window = tasks.first?.problem.stage(Average.self)?.frames else { continue }
             notes.append(
                 "\(tasks.map(\.name).joined(separator: ", ")): the circular average over \(window) of \(count) frames can be undone exactly, since "
                     + "\(window) and \(count) have no common factor. From float measurements these tasks look easier than they are; "

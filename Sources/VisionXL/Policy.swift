@@ -20,6 +20,8 @@ public enum Policy {
 
     /// tau / T of the paper.
     static let tau = 0.3
+    /// l of the paper.
+    package static let iterations = 10
 
     /// A line of the table.
     public struct Row: Sendable, Equatable, Encodable {

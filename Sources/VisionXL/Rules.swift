@@ -36,10 +36,10 @@ struct Rules<F: Facts> {
         Choice(asked.priorError, else: 0.4...2, "Bounds within which the measurement shows the prior's error.")
     }
 
-    func iterations() -> Choice<Int> { Choice(asked.conjugateGradientSteps, else: 10, "The paper's l.") }
+    func iterations() -> Choice<Int> { Choice(asked.conjugateGradientSteps, else: Policy.iterations, "The paper's l.") }
 
     func finalIterations() -> Choice<Int> {
-        Choice(asked.finalConsistencySteps, else: 10, "The autoencoder's error shall not be in what was measured.")
+        Choice(asked.finalConsistencySteps, else: Policy.iterations, "The autoencoder's error shall not be in what was measured.")
     }
 
     /// Bits whose bands are told and taken away first; nil for none.

@@ -70,7 +70,7 @@ struct CompareCommand: AsyncParsableCommand {
         var right = try FrameWindows(readers.1, frames: frames, size: 1)
         _ = try Engine.load()
         var comparison = try VideoComparison(metrics, networks: MetricNetworks(device: Engine.bestDevice))
-        let pictured = frame ?? left.frameCount.map { $0 / 2 } ?? 0
+        let pictured = frame ?? left.plan.frameCount.map { $0 / 2 } ?? 0
         var writer: VideoWriter?
         if let sideBySide, !isPicture {
             writer = try await VideoWriter(

@@ -6,6 +6,7 @@ import Metrics
 import Synchronization
 import TensorKit
 import VisionXL
+import Workflow
 
 extension Ablation: ExpressibleByArgument {}
 
@@ -36,8 +37,8 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
     var output: String
 
     @Option(
-        help: ArgumentHelp("What goes wrong: \(names(Degradation.tasks)). (default: \(EvaluationTask.paper.joined(separator: ",")))", valueName: "list"),
-        transform: { try list($0, option: "--tasks", Degradation.tasks) { Degradation.tasks.contains($0) ? $0 : nil } })
+        help: ArgumentHelp("What goes wrong: \(names(Problem.tasks)). (default: \(EvaluationTask.paper.joined(separator: ",")))", valueName: "list"),
+        transform: { try list($0, option: "--tasks", Problem.tasks) { Problem.tasks.contains($0) ? $0 : nil } })
     var tasks = EvaluationTask.paper
 
     @Option(
@@ -81,31 +82,32 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
     mutating func validate() throws {
         guard frames >= 1 else { throw ValidationError("--frames must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
+        try algorithm.check(algorithm.options)
         if ablation != nil, model.fast != nil { throw ValidationError("An ablation varies the paper's algorithm, which is exact; leave out --fast.") }
         if output.isEmpty { throw ValidationError("The name after --output is empty; name a folder.") }
     }
 
     mutating func run() async throws {
         let clips = try Clip.find(self.clips)
-        let device = try model.prepareEngine()
+        let session = try ModelSession(model.choice, model.execution(overwrites: false))
         var plan = EvaluationPlan(clips: clips, tasks: try tasks.map { try EvaluationTask(preset: $0) }, contenders: [])
         plan.storages = measurement
         plan.metrics = metrics
         plan.size = size
         plan.frameCount = frames
         plan.noise = noise
-        plan.seed = algorithm.seed
-        plan.device = device
+        plan.seed = algorithm.seed ?? 0
+        plan.device = session.device
         plan.keepsFrames = keepFrames
         var options = algorithm.options
-        model.apply(to: &options)
-        let methods = try Methods(model: model, pixelPrior: pixelPrior, options: options, device: device)
+        if let steps = model.fullVaeSteps { options.exactCodecSteps = steps }
+        let methods = try Methods(session, pixelPrior: pixelPrior, options: session.completed(options))
         if let ablation {
             // The final data step would hide what is compared.
             var algorithm = algorithm
             if algorithm.finalCgSteps == nil { algorithm.paper = true }
             let base = algorithm.options
-            plan.contenders = try ablation.variants(of: base).map { try methods.contender($0.name, options: $0.options) }
+            plan.contenders = try ablation.variants(of: base).map(methods.contender)
         } else {
             plan.contenders = try self.methods.map(methods.contender)
         }

@@ -22,7 +22,7 @@ final class ProgressDisplay: Sendable {
         switch event {
         case .note(let text): Console.note(text)
         case .progress(let progress, let window, let windows, let deviceMemory):
-            let text = state.withLock { text(progress, window, windows, deviceMemory, &$0) }
+            let text = state.withLock { state in self.text(progress, window, windows, deviceMemory, &state) }
             guard let text else { return }
             // A line that wraps could not be drawn over.
             if isTerminal {

@@ -16,8 +16,6 @@ public struct Explanation: Sendable, Encodable {
         let video = try await MeasuredVideo(recipe)
         let windows = try video.windows().plan
         let noise = try await Self.noise(recipe, video)
-        var options = recipe.options
-        options.exactCodecSteps = Policy.exactCodecSteps(options.exactCodecSteps, hasDraft: recipe.model.draft != nil)
         let plan = session.plan(frames: windows.longest, height: video.height, width: video.width)
         let outline = try LatentDiffusionModel.outline(
             at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
@@ -36,7 +34,7 @@ public struct Explanation: Sendable, Encodable {
             .init("passes", "--memory", "\(plan.passes)", "The memory \(plan)."),
             try .row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
-        rows += try Policy.table(options, FileFacts(video, noise: noise, model: outline))
+        rows += try Policy.table(session.completed(recipe.options), FileFacts(video, noise: noise, model: outline))
     }
 
     /// The noise where no frame has to be looked at.

@@ -101,6 +101,13 @@ public struct ModelSession: Sendable {
         "fewer frames together (--window, now \(window)), smaller frames, or another --device"
     }
 
+    /// With the timesteps that keep the full autoencoder beside a draft, where there is one.
+    public func completed(_ options: RestorationOptions) -> RestorationOptions {
+        var options = options
+        options.exactCodecSteps = Policy.exactCodecSteps(options.exactCodecSteps, hasDraft: choice.draft != nil)
+        return options
+    }
+
     /// Opens the networks. Cost: the weights are mapped, and read once if they are converted.
     public func load() throws -> LatentDiffusionModel {
         try LatentDiffusionModel(

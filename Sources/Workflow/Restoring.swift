@@ -61,9 +61,7 @@ struct FileRestoration {
         session = try ModelSession(recipe.model, text: recipe.text, execution)
         video = try await MeasuredVideo(recipe)
         windows = try video.windows()
-        var options = recipe.options
-        options.exactCodecSteps = Policy.exactCodecSteps(options.exactCodecSteps, hasDraft: recipe.model.draft != nil)
-        self.options = options
+        options = session.completed(recipe.options)
         plan = try session.settledPlan(frames: windows.plan.longest, height: video.height, width: video.width)
     }
 

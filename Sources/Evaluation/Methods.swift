@@ -1,15 +1,16 @@
-import ArgumentParser
-import Evaluation
+import Baselines
+import Diffusion
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import PixelPriors
 import Synchronization
 import TensorKit
 import VisionXL
 import Workflow
 
 /// The methods that `evaluate` knows by name.
-enum MethodName: String, CaseIterable {
+public enum MethodName: String, Sendable, CaseIterable {
     /// VISION-XL as the program runs it.
     case visionxl
     /// Algorithm 1 and nothing else.
@@ -25,36 +26,28 @@ enum MethodName: String, CaseIterable {
     /// The measurement itself, enlarged where it is smaller.
     case upsampling
 
-    static let byDefault: [MethodName] = [.visionxl, .paper, .svi, .dds, .admmTV, .upsampling]
+    public static let byDefault: [MethodName] = [.visionxl, .paper, .svi, .dds, .admmTV, .upsampling]
 }
 
 /// Makes contenders; those that share a network share one copy of it, loaded when the first of them runs.
-struct Methods: Sendable {
+public struct Methods: Sendable {
     let options: RestorationOptions
     let device: Device
     private let modelDescription: String
-    private let latent: Shared<LatentDiffusionPrior>
-    /// What fits into the device's memory.
-    private let plan: @Sendable (Int, Int, Int) -> PassSizes
+    private let session: ModelSession
+    private let latent: Shared<LatentDiffusionModel>
     private let pixelDescription: String
     private let pixel: Shared<PixelPriors>
 
-    init(model: ModelOptions, pixelPrior: String, options: RestorationOptions, device: Device) throws {
-        self.options = options
-        self.device = device
-        let url = try ModelLibrary.url(named: model.model)
-        let autoencoder = model.autoencoderURL(of: url).map(Self.identity) ?? "vae"
-        let draft = model.draftURL(of: url).map { " " + Self.identity(of: $0) } ?? ""
-        modelDescription = "\(Self.identity(of: url)) \(model.variant ?? "") \(autoencoder)\(draft) \((model.dtype ?? device.runningType).rawValue)"
-        let latent = Shared { LatentDiffusionPrior(try model.load(on: device)) }
+    /// - Parameter pixelPrior: "ffdnet", or the path of a guided-diffusion network's .safetensors with its .json beside.
+    public init(_ session: ModelSession, pixelPrior: String, options: RestorationOptions) throws {
+        (self.session, self.options, device) = (session, options, session.device)
+        let (choice, url, device) = (session.choice, session.url, session.device)
+        let autoencoder = choice.autoencoderURL(of: url).map(Self.identity) ?? "vae"
+        let draft = choice.draftURL(of: url).map { " " + Self.identity(of: $0) } ?? ""
+        modelDescription = "\(Self.identity(of: url)) \(choice.variant ?? "") \(autoencoder)\(draft) \(session.dtype.rawValue)"
+        let latent = Shared { try session.load() }
         self.latent = latent
-        let (budget, program) = model.memoryState(on: device)
-        let memory = try model.modelMemory(on: device)
-        plan = { frames, height, width in
-            let plan = MemoryPlan(model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width)
-            if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
-            return plan.passes
-        }
         if pixelPrior == "ffdnet" {
             pixelDescription = pixelPrior
             pixel = Shared {
@@ -68,7 +61,7 @@ struct Methods: Sendable {
         }
     }
 
-    func contender(_ method: MethodName) throws -> Contender {
+    public func contender(_ method: MethodName) throws -> Contender {
         let device = device
         let name = method.rawValue
         switch method {
@@ -84,9 +77,11 @@ struct Methods: Sendable {
             let settings = TotalVariationOptions()
             return Contender(name: name, settings: try Self.describe(settings)) { ADMMTotalVariation(options: settings, device: device) }
         case .cg:
-            let timesteps = 8  // What VISION-XL has by default, of which the last has the final step's.
-            let steps = options.conjugateGradientSteps * (timesteps - 1) + options.finalConsistencySteps
-            return Contender(name: name, settings: "\(steps) steps") { ConjugateGradientsRestorer(steps: steps, device: device) }
+            // As many as VISION-XL takes in the eight timesteps that it has by default.
+            let steps = 7 * (options.conjugateGradientSteps ?? Policy.iterations) + (options.finalConsistencySteps ?? Policy.iterations)
+            return Contender(name: name, settings: "\(steps) steps") {
+                DataStepRestorer(ConjugateGradientStep(iterations: steps), device: device)
+            }
         case .adjoint: return Contender(name: name, settings: "") { AdjointRestorer(device: device) }
         case .upsampling: return Contender(name: name, settings: "") { UpsamplingRestorer(device: device) }
         }
@@ -105,14 +100,19 @@ struct Methods: Sendable {
     }
 
     /// VISION-XL with the latent prior.
-    func contender(_ name: String, options: RestorationOptions) throws -> Contender {
-        let latent = latent
-        let plan = plan
-        return Contender(name: name, settings: "\(modelDescription) \(try Self.describe(options))") {
-            var solver = Solver(prior: try latent.value, options: options)
-            solver.plan = plan
+    func contender(_ name: String, options: RestorationOptions, dataStep: (any DataStep)? = nil) throws -> Contender {
+        let (latent, session) = (latent, session)
+        let step = dataStep.map { " \($0)" } ?? ""
+        return Contender(name: name, settings: "\(modelDescription) \(try Self.describe(options))\(step)") {
+            var solver = session.solver(try latent.value, options: options)
+            solver.dataStep = dataStep
             return solver
         }
+    }
+
+    /// A row of an ablation.
+    public func contender(_ variant: Ablation.Variant) throws -> Contender {
+        try contender(variant.name, options: variant.options, dataStep: variant.dataStep)
     }
 
     /// Every option, whatever a later version adds.
