@@ -7,9 +7,12 @@ func names(_ values: [some RawRepresentable<String>]) -> String { names(values.m
 func names(_ values: [String]) -> String { values.joined(separator: ", ") }
 
 /// A list written with commas, `sr4,deblur`: each word once, in its own order.
-func list<Element: Equatable>(_ text: String, option: String, _ known: [String], _ element: (String) -> Element?) throws -> [Element] {
+func list<Element: Equatable>(
+    _ text: String, option: String, _ known: [String], _ element: (String) -> Element?
+) throws -> [Element] {
     var result: [Element] = []
-    for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.trimmingCharacters(in: .whitespaces) }) {
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let word = part.trimmingCharacters(in: .whitespaces)
         guard let value = element(word) else {
             throw ValidationError("\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
         }
