@@ -19,7 +19,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
     ],
@@ -46,20 +45,19 @@ let package = Package(
         .target(name: "Metrics", dependencies: ["TensorKit", "Weights"]),
         .target(
             name: "VisionXL",
-            dependencies: ["TensorKit", "Weights", "LatentDiffusion", "InverseProblems"]),
+            dependencies: ["TensorKit", "LatentDiffusion", "InverseProblems"]),
         .target(name: "Evaluation", dependencies: ["VisionXL", "VideoIO", "Metrics"]),
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [
                 "VisionXL", "VideoIO", "Metrics", "Evaluation", "ModelHub",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ]),
 
         .executableTarget(
             name: "VisionXLBenchmarks",
             dependencies: [
-                "VisionXL", "VideoIO", "Metrics",
+                "VisionXL", "VideoIO",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Sources"),
@@ -76,12 +74,12 @@ let package = Package(
         .testTarget(name: "ModelHubTests", dependencies: ["ModelHub", "TestSupport"]),
         .testTarget(
             name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
+        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
         .testTarget(
             name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "VideoIO", "Weights"],
             exclude: ["Fixtures", "convert_networks_test.py"]),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
         .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "Metrics", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "CommandTests",
