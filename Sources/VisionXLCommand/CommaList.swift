@@ -14,7 +14,8 @@ func list<Element: Equatable>(
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
         let word = part.trimmingCharacters(in: .whitespaces)
         guard let value = element(word) else {
-            throw ValidationError("\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
+            throw ValidationError(
+                "\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
         }
         if !result.contains(value) { result.append(value) }
     }
@@ -34,7 +35,9 @@ extension Metric {
     }
 
     /// A line for each metric, for a command's help.
-    static let overview = "Metrics, of pixels from -1 to 1:\n\n" + allCases.map {
-        "  \($0.rawValue.padding(toLength: 14, withPad: " ", startingAt: 0))  \($0.explanation)"
-    }.joined(separator: "\n")
+    static let overview =
+        "Metrics, of pixels from -1 to 1:\n\n"
+        + allCases.map {
+            "  \($0.rawValue.padding(toLength: 14, withPad: " ", startingAt: 0))  \($0.explanation)"
+        }.joined(separator: "\n")
 }
