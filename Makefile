@@ -1,6 +1,6 @@
 # `make help` says what there is. Everything that is fetched goes to .deps, everything that is made to .build, demo-out and prior-out.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench prior clean distclean
+.PHONY: help setup build test check format demo bench prior clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,12 @@ build: setup ## Build the program: .build/release/visionxl
 
 test: setup ## Build and run every test (ARGS: options for swift test)
 	@Scripts/test.sh $(ARGS)
+
+check: ## Look at the form of the code, its imports and the examples (Scripts/check.sh)
+	@Scripts/check.sh
+
+format: ## Bring the code into the form that .swift-format describes
+	swift format --in-place --parallel --recursive .
 
 demo: build ## Degrade a short clip, restore it, compare: demo-out
 	@Scripts/demo.sh

@@ -20,7 +20,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
     ],
@@ -68,7 +67,6 @@ let package = Package(
                 "TensorKit", "Weights", "ModelHub", "VideoIO", "Metrics", "LatentDiffusion", "InverseProblems", "VisionXL",
                 "Workflow", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ]),
 
         .executableTarget(
@@ -92,12 +90,12 @@ let package = Package(
         .testTarget(name: "ModelHubTests", dependencies: ["ModelHub", "TestSupport"]),
         .testTarget(
             name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TestSupport"]),
+        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
         .testTarget(
             name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "VideoIO", "Weights"],
             exclude: ["Fixtures", "convert_networks_test.py"]),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
         .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "Metrics", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "CommandTests",

@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 mkdir -p .build
-swift test "$@" 2>&1 | tee .build/test.log
+swift test --explicit-target-dependency-import-check error "$@" 2>&1 | tee .build/test.log
 status="${PIPESTATUS[0]}"
 if [ "$status" != 0 ]; then
     printf '\ntest: What failed (the whole of it: .build/test.log):\n' >&2

@@ -26,7 +26,9 @@ struct Scorer: Sendable {
 
     /// Puts metrics of `video` into a cell; those that cannot be had, with the reason.
     /// - Parameter check: throws when the work is to stop.
-    func score(_ video: Tensor, _ truth: Tensor, _ metrics: [Metric], into cell: inout Cell, _ check: () throws -> Void) throws {
+    func score(
+        _ video: Tensor, _ truth: Tensor, _ metrics: [Metric], into cell: inout Cell, _ check: () throws -> Void
+    ) throws {
         for metric in metrics { cell.unavailable[metric] = unavailable(metric) }
         let available = metrics.filter { cell.unavailable[$0] == nil }
         var comparison = try VideoComparison(available.filter { $0 != .fvd }, networks: networks)

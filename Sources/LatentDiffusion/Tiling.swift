@@ -103,9 +103,10 @@ struct Piece {
             columns: (window.columns.lowerBound + 1) / 2 * 2..<window.columns.upperBound / 2 * 2)
         let output = Piece(
             values: try convolution(values(in: even)), window: even.halved(), core: core.halved(), size: (size.height / 2, size.width / 2))
+        let (rows, columns) = (output.window.rows, output.window.columns)
         let inner = Region(
-            rows: output.window.rows.lowerBound + (even.rows.lowerBound == 0 ? 0 : 1)..<output.window.rows.upperBound,
-            columns: output.window.columns.lowerBound + (even.columns.lowerBound == 0 ? 0 : 1)..<output.window.columns.upperBound)
+            rows: rows.lowerBound + (even.rows.lowerBound == 0 ? 0 : 1)..<rows.upperBound,
+            columns: columns.lowerBound + (even.columns.lowerBound == 0 ? 0 : 1)..<columns.upperBound)
         return Piece(values: try output.values(in: inner), window: inner, core: output.core, size: output.size)
     }
 

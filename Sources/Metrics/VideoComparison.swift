@@ -44,9 +44,10 @@ public struct VideoComparison: Sendable {
     /// - Parameters:
     ///   - reference: (N, C, H, W) of any real type, pixels in [-1, 1].
     ///   - other: The same shape; it may be on another device.
-    /// - Returns: What was measured of each of the N frames. Flicker is the other video's own, where the reference is still.
-    ///   A change in time is the later frame's; what has no number at a frame is not in it.
-    /// - Throws: `MetricError` for shapes that differ, from each other or from the frames' before; `TensorError` from the engine.
+    /// - Returns: What was measured of each of the N frames. A change in time is the later frame's.
+    ///   Flicker is the other video's own, where the reference is still. What has no number at a frame is left out.
+    /// - Throws: `MetricError` for shapes that differ, from each other or from those of earlier frames;
+    ///   `TensorError` from the engine, after which the comparison cannot go on.
     @discardableResult
     public mutating func add(reference: Tensor, other: Tensor) throws -> [[Metric: Double]] {
         try requireAlike(reference, other)
@@ -62,7 +63,8 @@ public struct VideoComparison: Sendable {
     private mutating func addFrame(_ reference: Tensor, _ other: Tensor, on device: Device) throws -> [Metric: Double] {
         let wanted = metrics.filter { failures[$0] == nil }
         // All but the networks take float64.
-        let exact = try wanted.contains { $0.network == nil } ? [other, reference].map { try frame($0, 0, on: device) } : []
+        let isExact = wanted.contains { $0.network == nil }
+        let exact = try isExact ? [other, reference].map { try frame($0, 0, on: device) } : []
         let change: Result<PairedChanges.Change?, any Error> =
             wanted.contains(where: \.isOfChange)
             ? Result { try changes.next(frameCount, exact[0], exact[1]) } : .success(nil)

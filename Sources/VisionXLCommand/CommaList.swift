@@ -7,11 +7,15 @@ func names(_ values: [some RawRepresentable<String>]) -> String { names(values.m
 func names(_ values: [String]) -> String { values.joined(separator: ", ") }
 
 /// A list written with commas, `sr4,deblur`: each word once, in its own order.
-func list<Element: Equatable>(_ text: String, option: String, _ known: [String], _ element: (String) -> Element?) throws -> [Element] {
+func list<Element: Equatable>(
+    _ text: String, option: String, _ known: [String], _ element: (String) -> Element?
+) throws -> [Element] {
     var result: [Element] = []
-    for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.trimmingCharacters(in: .whitespaces) }) {
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let word = part.trimmingCharacters(in: .whitespaces)
         guard let value = element(word) else {
-            throw ValidationError("\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
+            throw ValidationError(
+                "\(option) takes a list, with commas, of \(names(known)); \"\(word)\" is none of them.")
         }
         if !result.contains(value) { result.append(value) }
     }
@@ -31,7 +35,9 @@ extension Metric {
     }
 
     /// A line for each metric, for a command's help.
-    static let overview = "Metrics, of pixels from -1 to 1:\n\n" + allCases.map {
-        "  \($0.rawValue.padding(toLength: 14, withPad: " ", startingAt: 0))  \($0.explanation)"
-    }.joined(separator: "\n")
+    static let overview =
+        "Metrics, of pixels from -1 to 1:\n\n"
+        + allCases.map {
+            "  \($0.rawValue.padding(toLength: 14, withPad: " ", startingAt: 0))  \($0.explanation)"
+        }.joined(separator: "\n")
 }

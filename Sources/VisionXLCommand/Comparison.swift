@@ -30,8 +30,9 @@ extension VideoComparison {
         let parts = metrics.compactMap { metric -> String? in
             guard metric == .flicker else { return scores[metric].map { metric.text($0.mean) } }
             return stillFlicker.map {
+                let reference = String(format: "%.4f", $0.truth)
                 let percent = String(format: "%.0f", 100 * $0.fraction)
-                return "\(metric.text($0.video)) (the reference's \(String(format: "%.4f", $0.truth)), \(percent) % of the pixels)"
+                return "\(metric.text($0.video)) (the reference's \(reference), \(percent) % of the pixels)"
             }
         }
         return parts.joined(separator: "\t")

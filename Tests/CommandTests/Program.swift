@@ -106,13 +106,25 @@ struct Workplace: Sendable {
         try await visionxl(arguments, environment: environment)
     }
 
-    func visionxl(_ arguments: [String], environment: [String: String] = [:]) async throws -> Outcome {
+    /// - Parameters:
+    ///   - folder: where the program lies; beside the tests unless said.
+    ///   - wrapper: a command that runs the program, with the program's path and arguments behind its own.
+    func visionxl(
+        _ arguments: [String], environment: [String: String] = [:], from folder: String? = nil, through wrapper: [String] = []
+    ) async throws -> Outcome {
         try await Turns.during {
+            let words = wrapper + [folder.map { $0 + "/visionxl" } ?? binary] + arguments
             let result = try await run(
-                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment(environment),
-                workingDirectory: FilePath(folder.path), input: .none, output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
+                wrapper.isEmpty ? .path(FilePath(words[0])) : .name(words[0]), arguments: Arguments(Array(words.dropFirst())),
+                environment: Self.environment(environment),
+                workingDirectory: FilePath(self.folder.path), input: .none, output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
             return Outcome(status: result.terminationStatus, output: result.standardOutput, messages: result.standardError)
         }
+    }
+
+    /// Puts the program into a folder, where it finds nothing of the project above itself.
+    func copyProgram(to folder: String) throws {
+        try FileManager.default.copyItem(atPath: binary, toPath: folder + "/visionxl")
     }
 
     /// Starts `visionxl`, calls `body` once its messages contain `text`, and waits for its end.
@@ -185,12 +197,6 @@ struct Workplace: Sendable {
         return result.standardOutput
     }
 
-    /// Whether another program succeeds.
-    func succeeds(_ name: String, _ arguments: [String]) async throws -> Bool {
-        try await run(.name(name), arguments: Arguments(arguments), input: .none, output: .discarded, error: .discarded)
-            .terminationStatus.isSuccess
-    }
-
     /// A moving test picture as H.264.
     func clip(_ name: String, frames: Int = 5, size: String = "64x48", rate: String = "25", extra: [String] = []) async throws {
         try await tool(
@@ -227,6 +233,12 @@ struct Workplace: Sendable {
         let words = outcome.output.split(whereSeparator: \.isWhitespace)
         return try #require(words.count > 2 ? Double(words[2]) : nil, "\(outcome.output)")
     }
+}
+
+/// Whether a program succeeds.
+func succeeds(_ name: String, _ arguments: [String]) async throws -> Bool {
+    try await run(.name(name), arguments: Arguments(arguments), input: .none, output: .discarded, error: .discarded)
+        .terminationStatus.isSuccess
 }
 
 extension TinyModel {

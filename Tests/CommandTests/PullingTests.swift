@@ -103,6 +103,24 @@ import Weights
         }
     }
 
+    /// What came is kept until it can be checked.
+    @Test func nothingToCheckWith() async throws {
+        try await run { hub in
+            let tools = place.file("tools")
+            try FileManager.default.createDirectory(atPath: tools, withIntermediateDirectories: true)
+            for name in ["curl", "cat"] {
+                try FileManager.default.createSymbolicLink(atPath: tools + "/" + name, withDestinationPath: try #require(program(name)))
+            }
+            let outcome = try await place.visionxl("models", "pull", "acme/tiny", environment: environment(hub, ["PATH": tools]))
+            let lines = outcome.messages.split(separator: "\n")
+            #expect(!outcome.succeeded && lines.count == 2 && lines[0].hasPrefix("fetching 6 files"), "\(outcome)")
+            #expect(lines.last?.hasPrefix("visionxl: sha") == true && lines.last?.contains("sum was not found") == true, "\(outcome)")
+            #expect(outcome.messages.contains("apt-get install coreutils") && !place.exists("data"))
+            let rest = try await place.visionxl("models", "pull", "acme/tiny", environment: environment(hub))
+            #expect(rest.succeeded && rest.messages.contains("of them there already"), "\(rest)")
+        }
+    }
+
     @Test func toAFolderAndFromAnAddress() async throws {
         try await run { hub in
             let address = hub.endpoint + "/plain/acme/tiny"

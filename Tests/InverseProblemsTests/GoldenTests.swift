@@ -4,7 +4,7 @@ import Testing
 
 @testable import InverseProblems
 
-/// The tensors of one golden file. Goldens are made beside the project; without them these tests pass with a message.
+/// The tensors of one golden file. Goldens are made beside the project; without them these tests are skipped.
 struct GoldenFile {
     private let data: Data
     private let header: [String: Entry]
@@ -22,13 +22,11 @@ struct GoldenFile {
         return URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../shared/golden").standardizedFileURL
     }()
 
-    /// nil, with a message, when there is no such file.
-    init?(_ name: String) throws {
+    static let areHere = FileManager.default.fileExists(atPath: folder.appendingPathComponent("operators.safetensors").path)
+    static let absence: Comment = "the reference data are not here; set VISIONXL_GOLDEN to their folder"
+
+    init(_ name: String) throws {
         let url = Self.folder.appendingPathComponent(name)
-        guard FileManager.default.fileExists(atPath: url.path) else {
-            print("Skipped: there is no \(url.path); set VISIONXL_GOLDEN to the folder of the reference data.")
-            return nil
-        }
         data = try Data(contentsOf: url, options: .mappedIfSafe)
         let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
         start = 8 + length
@@ -50,7 +48,7 @@ struct GoldenFile {
     }
 }
 
-@Suite struct GoldenOperatorTests {
+@Suite(.enabled(if: GoldenFile.areHere, GoldenFile.absence)) struct GoldenOperatorTests {
     static let tasks = ["sr4", "deblur", "inpaint", "sr4+", "deblur+", "inpaint+"]
 
     /// The task with the sizes and the mask of the golden file, whose params are sigma, kernel size and temporal window.
@@ -66,7 +64,7 @@ struct GoldenFile {
     }
 
     @Test(arguments: tasks) func forwardAndAdjoint(task: String) throws {
-        guard let golden = try GoldenFile("operators.safetensors") else { return }
+        let golden = try GoldenFile("operators.safetensors")
         let problem = try Self.problem(task, golden)
         let forward = try relativeDistance(problem.apply(golden["video"]), golden["\(task).forward"])
         let spatial = task.replacingOccurrences(of: "+", with: "")
@@ -76,7 +74,7 @@ struct GoldenFile {
     }
 
     @Test func lowPass() throws {
-        guard let golden = try GoldenFile("operators.safetensors") else { return }
+        let golden = try GoldenFile("operators.safetensors")
         let names = golden.names.filter { $0.hasPrefix("lowpass.") }
         #expect(!names.isEmpty)
         for name in names {
@@ -88,12 +86,13 @@ struct GoldenFile {
 
     /// Ten steps on the normal equations with the true adjoint.
     @Test(arguments: ["sr4+", "deblur+", "inpaint"]) func dataConsistency(task: String) throws {
-        guard let golden = try GoldenFile("pipeline-\(task).safetensors"), let operators = try GoldenFile("operators.safetensors") else {
-            return
-        }
+        let golden = try GoldenFile("pipeline-\(task).safetensors")
+        let operators = try GoldenFile("operators.safetensors")
         let problem = try Self.problem(task, operators)
         let measurement = try golden["measurement"]
-        for step in 0..<golden.names.filter({ $0.hasSuffix(".consistent") }).count {
+        let steps = golden.names.count { $0.hasSuffix(".consistent") }
+        #expect(steps > 0)
+        for step in 0..<steps {
             let (x, _) = try conjugateGradients(problem, measurement: measurement, start: golden["step\(step).denoised"])
             #expect(try relativeDistance(x, golden["step\(step).consistent"]) < 1e-3)
         }

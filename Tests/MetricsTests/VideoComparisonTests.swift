@@ -1,6 +1,5 @@
 import Metrics
 import TensorKit
-import TestSupport
 import Testing
 import Weights
 
@@ -27,7 +26,8 @@ import Weights
         }
         #expect(comparison.frameCount == 5 && comparison.gaps.isEmpty)
         let expected = [
-            Metric.psnr: try psnr(video, truth), .ssim: try ssim(video, truth), .temporalError: try temporalError(video, truth),
+            Metric.psnr: try psnr(video, truth), .ssim: try ssim(video, truth),
+            .temporalError: try temporalError(video, truth),
         ]
         #expect(comparison.scores == expected)
         let flicker = try stillFlicker(video, truth)
@@ -53,7 +53,8 @@ import Weights
     @Test func aCutAddsNothingStill() throws {
         let (truth, video) = try clip(3)
         let withCut = (
-            truth: try Tensor.concatenate([truth, truth * -0.5], along: 0), video: try Tensor.concatenate([video, video], along: 0)
+            truth: try Tensor.concatenate([truth, truth * -0.5], along: 0),
+            video: try Tensor.concatenate([video, video], along: 0)
         )
         var comparison = try VideoComparison([.flicker])
         let found = try comparison.add(reference: withCut.truth, other: withCut.video)
@@ -79,7 +80,9 @@ import Weights
         let (tinyTruth, tinyVideo) = try clip(2, 10, 32)
         let found = try small.add(reference: tinyTruth, other: tinyVideo)
         #expect(small.gaps == [.ssim: .framesTooSmall(height: 10, width: 32, least: 11)])
-        #expect(found.map { $0[.ssim] } == [nil, nil] && small.scores[.ssim] == nil && small.scores[.psnr]?.perFrame.count == 2)
+        #expect(
+            found.map { $0[.ssim] } == [nil, nil] && small.scores[.ssim] == nil
+                && small.scores[.psnr]?.perFrame.count == 2)
     }
 
     /// The frame is named by its number in the video, and what was found before it is no score of the whole.
@@ -88,7 +91,9 @@ import Weights
         var broken = video
         try broken.replace(along: 0, from: frame, with: Tensor.full([1, 3, 24, 32], .nan))
         var comparison = try VideoComparison(Self.plain)
-        for index in 0..<3 { try comparison.add(reference: truth.rows(index..<index + 1), other: broken.rows(index..<index + 1)) }
+        for index in 0..<3 {
+            try comparison.add(reference: truth.rows(index..<index + 1), other: broken.rows(index..<index + 1))
+        }
         #expect(comparison.gaps == Dictionary(uniqueKeysWithValues: Self.plain.map { ($0, .notFinite(frame: frame)) }))
         #expect(comparison.scores.isEmpty && comparison.stillFlicker == nil && comparison.frameCount == 3)
     }
@@ -102,7 +107,9 @@ import Weights
         }
         try comparison.add(reference: truth, other: video)
         let (small, _) = try clip(1, 24, 30)
-        #expect(throws: MetricError.shapesDiffer([1, 3, 24, 32], [1, 3, 24, 30])) { try comparison.add(reference: small, other: small) }
+        #expect(throws: MetricError.shapesDiffer([1, 3, 24, 32], [1, 3, 24, 30])) {
+            try comparison.add(reference: small, other: small)
+        }
         #expect(comparison.frameCount == 2)
     }
 
