@@ -89,18 +89,41 @@ let package = Package(
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"]),
         .testTarget(name: "ModelHubTests", dependencies: ["ModelHub", "TestSupport"]),
         .testTarget(
-            name: "LatentDiffusionTests", dependencies: ["LatentDiffusion", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems"]),
-        .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TestSupport"]),
+            name: "LatentDiffusionTests",
+            dependencies: ["LatentDiffusion", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
-            name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "VideoIO", "Weights"],
+            name: "PixelPriorsTests", dependencies: ["PixelPriors", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"],
+            exclude: ["Fixtures"]),
+        .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TensorKit", "TestSupport"]),
+        .testTarget(
+            name: "BaselinesTests",
+            dependencies: ["Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "TensorKit", "TestSupport"],
+            exclude: ["Fixtures"]),
+        .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TensorKit", "TestSupport"]),
+        .testTarget(
+            name: "MetricsTests", dependencies: ["Metrics", "TestSupport", "TensorKit", "VideoIO", "Weights"],
             exclude: ["Fixtures", "convert_networks_test.py"]),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
-        .testTarget(name: "VisionXLTests", dependencies: ["VisionXL", "Metrics", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "VisionXLTests",
+            dependencies: [
+                "VisionXL", "Diffusion", "InverseProblems", "LatentDiffusion", "PixelPriors", "Metrics", "TensorKit", "Weights",
+                "TestSupport",
+            ], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "WorkflowTests",
+            dependencies: [
+                "Workflow", "Diffusion", "InverseProblems", "LatentDiffusion", "VisionXL", "VideoIO", "TensorKit", "TestSupport",
+            ]),
+        .testTarget(
+            name: "EvaluationTests",
+            dependencies: [
+                "Evaluation", "Baselines", "InverseProblems", "Metrics", "VideoIO", "VisionXL", "Workflow", "TensorKit", "TestSupport",
+            ]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "LatentDiffusion", "InverseProblems", "TensorKit", "Weights",
+                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "LatentDiffusion", "InverseProblems", "Metrics",
+                "TensorKit", "Weights", "Workflow",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),

@@ -101,7 +101,7 @@ extension Bench {
         var random = RandomGenerator(seed: 1)
         let frame = try random.uniform([1, 3, size.height, size.width]) * 2 - 1
         let video = try Tensor.concatenate((0..<frames).map { try frame.rolled(3 * $0, along: 3) }, along: 0)
-        let problem = try Degradation(task: "deblur").operator(height: size.height, width: size.width)
+        let problem = try Problem(task: "deblur").operator(height: size.height, width: size.width)
         let measurement = try problem.apply(video)
         let given = try measurement.to(device)
         let request: [String: Any] = [

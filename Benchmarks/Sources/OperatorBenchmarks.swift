@@ -11,7 +11,7 @@ extension Bench {
             try Tensor.concatenate((0..<count).map { try frame.rolled(7 * $0 * $0, along: 3) }, along: 0)
         }
         let all = try video(frames)
-        for task in Degradation.tasks {
+        for task in Problem.tasks {
             try operators(task, all, denseBlur: false, into: &table)
             if task.hasPrefix("deblur") { try operators(task, video(denseFrames), denseBlur: true, into: &table) }
         }
@@ -19,7 +19,7 @@ extension Bench {
 
     private func operators(_ task: String, _ x: Tensor, denseBlur: Bool, into table: inout Table) throws {
         let (height, width) = (x.size(2), x.size(3))
-        var ours = try Degradation(task: task).operator(height: height, width: width)
+        var ours = try Problem(task: task).operator(height: height, width: width)
         // A random mask is made on the CPU.
         if device != .cpu, task.hasPrefix("inpaint") {
             let mask = try Mask(Mask.random(ratio: 0.5, seed: 0, height: height, width: width).mask.to(device))

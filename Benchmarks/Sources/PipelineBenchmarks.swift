@@ -15,7 +15,7 @@ extension Bench {
         options.upsampling = .bicubic
         options.finalConsistencySteps = 10
         for task in tasks {
-            let problem = try Degradation(task: task).operator(height: height, width: width)
+            let problem = try Problem(task: task).operator(height: height, width: width)
             let measurement = try problem.apply(truth)
             let exchange = try Exchange()
             let film = exchange.path("measurement.mkv")

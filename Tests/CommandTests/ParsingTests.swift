@@ -30,7 +30,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.input == "in.mkv")
         #expect(command.output == "out.mkv")
         #expect(command.task.isEmpty)
-        #expect(try command.task.degradation() == Degradation())
+        #expect(try command.task.degradation() == Problem())
         #expect(command.algorithm.options == RestorationOptions())
         #expect(command.model.model == "builtin")
         #expect(command.model.device == nil && command.model.dtype == nil && command.model.variant == nil && command.model.threads == nil)
@@ -155,7 +155,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
             try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper", "--final-cg-steps", "0").algorithm.options == .paper)
     }
 
-    @Test(arguments: RestorationOptions.Start.allCases) func starts(start: RestorationOptions.Start) throws {
+    @Test(arguments: Start.allCases) func starts(start: Start) throws {
         // A start from pure noise is for the whole schedule.
         let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--tau", "1", "--start", start.rawValue)
         #expect(command.algorithm.options.start == start)
@@ -165,17 +165,17 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(throws: (any Error).self) { try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--start", start) }
     }
 
-    @Test(arguments: Degradation.tasks) func tasks(name: String) throws {
+    @Test(arguments: Problem.tasks) func tasks(name: String) throws {
         let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", name)
-        #expect(try command.task.degradation() == Degradation(task: name))
-        #expect(try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.degradation() == Degradation(task: name))
+        #expect(try command.task.degradation() == Problem(task: name))
+        #expect(try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.degradation() == Problem(task: name))
     }
 
     @Test func everyNumberOfTheTask() throws {
         let command = try parse(
             RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur+", "--scale", "2", "--blur-sigma", "1.5", "--blur-size", "31",
             "--blur-boundary", "circular", "--mask-ratio", "0.25", "--mask-seed", "9", "--average", "5", "--average-boundary", "valid")
-        var expected = Degradation()
+        var expected = Problem()
         expected.scale = 2
         expected.blurSigma = 1.5
         expected.blurSize = 31
@@ -195,7 +195,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     /// And a random one that is asked for replaces the file of a record.
     @Test func aRandomMaskReplacesAMaskFile() throws {
-        var record = Degradation()
+        var record = Problem()
         record.maskFile = "/m.png"
         let degradation = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--mask-ratio", "0.3").task.degradation(over: record)
         #expect(degradation.maskFile == nil)
@@ -203,16 +203,16 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
     }
 
     @Test func partsChangeWhatARecordSays() throws {
-        let record = try Degradation(task: "sr4+")
+        let record = try Problem(task: "sr4+")
         let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--scale", "2", "--average", "1").task
-        var expected = Degradation()
+        var expected = Problem()
         expected.scale = 2
         #expect(try task.degradation(over: record) == expected)
     }
 
     @Test func aPresetReplacesTheWholeRecord() throws {
         let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur").task
-        #expect(try task.degradation(over: Degradation(task: "sr4+")) == Degradation(task: "deblur"))
+        #expect(try task.degradation(over: Problem(task: "sr4+")) == Problem(task: "deblur"))
     }
 
     @Test func modelAndMachine() throws {

@@ -78,7 +78,7 @@ import VisionXL
     /// The average's eigenvalues are those of its discrete Fourier transform: sin(pi k w / n) / (w sin(pi k / n)).
     @Test(arguments: [(25, 7), (14, 7), (21, 7), (15, 7), (6, 3), (8, 3)])
     func anAverageIsInvertibleWhereItHasNoZero(_ frames: Int, _ window: Int) throws {
-        var degradation = Degradation()
+        var degradation = Problem()
         degradation.averageWindow = window
         let eigenvalues = (1..<frames).map { k -> Double in
             let angle = Double.pi * Double(k) / Double(frames)

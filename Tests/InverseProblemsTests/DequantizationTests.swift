@@ -34,7 +34,7 @@ import Testing
     /// Shrunk by 4 the sky has its steps every one or two pixels: less is left to tell.
     @Test(arguments: [("deblur", 0.5), ("deblur+", 0.5), ("sr4+", 0.8)]) func bandsGo(task: String, bound: Double) throws {
         let truth = try Self.sky()
-        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let clean = try problem.apply(truth)
         let Y = try clean.rounded(toBits: 8)
         let start = try Y.resizedBicubic(height: Self.height, width: Self.width)

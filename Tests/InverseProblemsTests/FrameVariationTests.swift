@@ -14,7 +14,7 @@ import Testing
 
     /// Another way to the same minimum: ADMM with conjugate gradients.
     @Test(arguments: ["sr4", "deblur", "inpaint"]) func agreesWithADMM(task: String) throws {
-        let A = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let A = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let Y = try A.apply(TotalVariationTests.movingTexture(1, Self.height, Self.width))
         let (noise, weight) = (0.1, 3.0)
         let start = try Tensor.zeros([1, 3, Self.height, Self.width])
@@ -48,7 +48,7 @@ import Testing
 
     /// Fifty iterations, as the solver takes, come close to what two thousand find, for the tasks with holes.
     @Test(arguments: ["inpaint", "inpaint+"]) func fiftyIterationsSuffice(task: String) throws {
-        let A = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let A = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let Y = try A.apply(TotalVariationTests.movingTexture(8, Self.height, Self.width))
         func variation(_ iterations: Int) throws -> Double {
             let X = try minimizeFrameVariation(A, measurement: Y, start: Y, noise: 1e-3, iterations: iterations)

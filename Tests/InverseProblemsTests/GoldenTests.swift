@@ -55,7 +55,7 @@ struct GoldenFile {
     static func problem(_ task: String, _ golden: GoldenFile) throws -> any LinearOperator {
         let params = try golden["params"].array(of: Double.self)
         let video = try golden["video"]
-        var degradation = try Degradation(task: task)
+        var degradation = try Problem(task: task)
         (degradation.blurSize, degradation.blurSigma) = (Int(params[1]), degradation.blurSigma.map { _ in params[0] })
         degradation.averageWindow = degradation.averageWindow.map { _ in Int(params[2]) }
         if let scale = degradation.scale, let pooled = try? golden["\(task).forward"] { #expect(pooled.size(2) * scale == video.size(2)) }

@@ -79,9 +79,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Degradation.tasks) func everyTaskHasAClosedForm(task: String) throws {
+    @Test(arguments: Problem.tasks) func everyTaskHasAClosedForm(task: String) throws {
         let shape = [9, 3, 16, 24]
-        let problem = try Degradation(task: task).operator(height: 16, width: 24)
+        let problem = try Problem(task: task).operator(height: 16, width: 24)
         let (y, start) = (try random(problem.outputShape(for: shape), seed: 1), try random(shape, seed: 2))
         let report = try problem.solveProximal(y, around: start, ratio: 10).report
         #expect(report == ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true))
@@ -119,9 +119,9 @@ import Testing
     }
 
     /// Conjugate gradients find what the closed form says, by themselves and where a mask (of ones) hides it.
-    @Test(arguments: Degradation.tasks) func iterationsAgreeWithTheClosedForm(task: String) throws {
+    @Test(arguments: Problem.tasks) func iterationsAgreeWithTheClosedForm(task: String) throws {
         let shape = [3, 2, 12, 16]
-        let problem = try Degradation(task: task).operator(height: 12, width: 16)
+        let problem = try Problem(task: task).operator(height: 12, width: 16)
         let output = try problem.outputShape(for: shape)
         let hidden = try Composition(first: problem, second: Mask.random(ratio: 0, seed: 1, height: output[2], width: output[3]))
         let (y, start) = (try problem.apply(random(shape, seed: 1)), try random(shape, seed: 2))
@@ -153,7 +153,7 @@ import Testing
 
     /// Frames so large that they are worked on one at a time: a strip of them has a strip of the solution.
     @Test(arguments: ["sr4", "sr4+"]) func largeFramesComeInParts(task: String) throws {
-        let problem = try Degradation(task: task).operator(height: 640, width: 1024)
+        let problem = try Problem(task: task).operator(height: 640, width: 1024)
         let (y, start) = (try random([8, 1, 160, 256], seed: 1), try random([8, 1, 640, 1024], seed: 2))
         let whole = try problem.proximal(y, around: start, ratio: 100)
         let strip = try problem.proximal(
@@ -162,8 +162,8 @@ import Testing
     }
 
     @Test func seesThroughLayouts() throws {
-        for task in Degradation.tasks {
-            let problem = try Degradation(task: task).operator(height: 12, width: 16)
+        for task in Problem.tasks {
+            let problem = try Problem(task: task).operator(height: 12, width: 16)
             let start = try random([4, 3, 12, 16], seed: 2)
             let y = try random(problem.outputShape(for: start.shape), seed: 1)
             let expected = try problem.proximal(y, around: start, ratio: 100)
@@ -230,8 +230,8 @@ import Testing
 
     static let height = 64, width = 80
 
-    @Test(arguments: Degradation.tasks) func findsAWhiteError(task: String) throws {
-        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+    @Test(arguments: Problem.tasks) func findsAWhiteError(task: String) throws {
+        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         for (noise, error) in [(0.1, 0.3), (0.01, 0.05), (0.3, 0.6)] {
             let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: noise, error: error)
             func fixed(_ error: Double) throws -> Double {
@@ -257,8 +257,8 @@ import Testing
 
     /// What is said to have passed is by how much solutions differ whose measurements have different noise, over the root of two. With equal
     /// bounds they are linear in Y.
-    @Test(arguments: Degradation.tasks) func saysWhatNoisePasses(task: String) throws {
-        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+    @Test(arguments: Problem.tasks) func saysWhatNoisePasses(task: String) throws {
+        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let sample = try Case(problem, shape: [9, 3, Self.height, Self.width], noise: 0, error: 0.15)
         for (bounds, tolerance) in [(0.1...0.1, 0.03), (0.1...0.2, 0.1)] {
             func solve(seed: UInt64) throws -> (solution: Tensor, noise: Double) {
@@ -304,7 +304,7 @@ import Testing
 
     /// Five times the noise that was said: what a blur does not let through tells.
     @Test func noiseShowsWhereABlurLetsNothingThrough() throws {
-        for problem in [try GaussianBlur(size: 13, sigma: 2), try Degradation(task: "deblur+").operator(height: 64, width: 80)] as [any LinearOperator] {
+        for problem in [try GaussianBlur(size: 13, sigma: 2), try Problem(task: "deblur+").operator(height: 64, width: 80)] as [any LinearOperator] {
             let sample = try Case(problem, shape: [7, 3, 64, 80], noise: 0.05, error: 0.2)
             func error(_ noise: Double) throws -> Double {
                 try sample.error(problem.proximal(sample.measurement, around: sample.start, noise: noise, error: 0.1...0.4))
@@ -316,8 +316,8 @@ import Testing
     }
 
     @Test func equalBoundsAreARatio() throws {
-        for task in Degradation.tasks {
-            let problem = try Degradation(task: task).operator(height: 16, width: 24)
+        for task in Problem.tasks {
+            let problem = try Problem(task: task).operator(height: 16, width: 24)
             let sample = try Case(problem, shape: [3, 3, 16, 24], noise: 0.1, error: 0.3)
             let expected = try problem.proximal(sample.measurement, around: sample.start, ratio: 25)
             let x = try problem.proximal(sample.measurement, around: sample.start, noise: 0.1, error: 0.5...0.5)
@@ -330,7 +330,7 @@ import Testing
 
     /// A frame has the same solution alone and among others, however these went wrong, where the operator does not mix them.
     @Test(arguments: ["deblur", "sr4", "inpaint"]) func framesStandAlone(task: String) throws {
-        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let sample = try Case(problem, shape: [3, 3, Self.height, Self.width], noise: 0.1, error: 0.3)
         var start = sample.start
         try start.replace(along: 0, from: 0, with: start.rows(0..<1) * 3)
@@ -339,8 +339,8 @@ import Testing
         #expect(try relativeDistance(x.rows(2..<3), alone) < 1e-6)
     }
 
-    @Test(arguments: Degradation.tasks) func bothTypesAgree(task: String) throws {
-        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+    @Test(arguments: Problem.tasks) func bothTypesAgree(task: String) throws {
+        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         for noise in [1e-3, 0.1] {
             let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: noise, error: 0.3)
             let x = try problem.proximal(sample.measurement, around: sample.start, noise: noise, error: 0.1...1)
@@ -352,7 +352,7 @@ import Testing
 
     /// No noise worth the name: the measurement is reached as far as float32 goes.
     @Test(arguments: ["sr4", "inpaint", "sr4+", "inpaint+"]) func anExactMeasurementIsMet(task: String) throws {
-        let problem = try Degradation(task: task).operator(height: Self.height, width: Self.width)
+        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: 0, error: 0.3)
         let x = try problem.proximal(sample.measurement, around: sample.start, noise: 1e-9, error: 0.1...1)
         #expect(try relativeDistance(problem.apply(x), sample.measurement) < 1e-3)

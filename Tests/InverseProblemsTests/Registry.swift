@@ -40,12 +40,12 @@ struct Registered: Sendable, CustomTestStringConvertible {
                 Registered("average \(window) \(boundary)") { _ in try TemporalAverage(window: window, boundary: boundary) }
             }
         }
-        + Degradation.tasks.map { task in
-            Registered("task \(task)") { try Degradation(task: task).operator(height: $0[2], width: $0[3]) }
+        + Problem.tasks.map { task in
+            Registered("task \(task)") { try Problem(task: task).operator(height: $0[2], width: $0[3]) }
         }
         + [
             Registered("valid average, blur, pooling, mask") {
-                var degradation = Degradation()
+                var degradation = Problem()
                 (degradation.averageWindow, degradation.averageBoundary) = (3, .valid)
                 (degradation.blurSigma, degradation.blurSize, degradation.scale, degradation.maskRatio) = (1, 9, 2, 0.3)
                 return try degradation.operator(height: $0[2], width: $0[3])

@@ -139,7 +139,7 @@ struct BlurDenoiser: NoiseConditionalDenoiser {
         arguments: [("sr4", 1e-3, 1.5), ("deblur", 0.1, 0.8)])
     func sviRestoresWithFFDNet(task: String, residual: Double, ratio: Double) throws {
         let truth = try SolverTests.video(3, 64, 64)
-        let A = try Degradation(task: task).operator(height: 64, width: 64)
+        let A = try Problem(task: task).operator(height: 64, width: 64)
         let Y = try A.apply(truth)
         var solver = Solver(prior: PixelSpacePrior(try FFDNet()), options: .svi)
         solver.options.steps = 20

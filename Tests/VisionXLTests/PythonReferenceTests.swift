@@ -30,7 +30,7 @@ import Weights
             options.finalConsistencySteps = 10
         }
         options.seed = 1
-        let degradation = try Degradation(task: words[0])
+        let degradation = try Problem(task: words[0])
         let A = try degradation.operator(height: 48, width: 64)
         var Y = try reference.require("\(words[0]).measurement").to(.float32) * (2.0 / 255) - 1
         // What stands in the holes was not measured.

@@ -109,7 +109,7 @@ final class WatchedPrior: DiffusionPrior {
         #expect(beyond == (step == .conjugateGradients))
     }
 
-    @Test(arguments: RestorationOptions.Start.allCases) func everyStartGivesFramesOfTheRightSize(start: RestorationOptions.Start) throws {
+    @Test(arguments: Start.allCases) func everyStartGivesFramesOfTheRightSize(start: Start) throws {
         let truth = try Self.video(4, 16, 24)
         let A = try AveragePooling(factor: 2)
         var solver = Solver(prior: Self.prior)
@@ -272,7 +272,7 @@ final class WatchedPrior: DiffusionPrior {
     /// One noise for all frames, each frame's own content: what differs between the latents at tau is what differs between the frames'.
     @Test func theSharedInversionKeepsWhatMoves() throws {
         let Y = try Self.video(3, 12, 16)
-        func start(_ start: RestorationOptions.Start) throws -> Tensor {
+        func start(_ start: Start) throws -> Tensor {
             var solver = Solver(prior: Self.prior)
             solver.options.start = start
             var run = try Solver<BlurPrior>.Run(solver, Y, Identity()) { _ in }
@@ -318,7 +318,7 @@ final class WatchedPrior: DiffusionPrior {
             }
         }
         let truth = try Tensor(pixels, shape: [5, 3, height, width])
-        let A = try Degradation(task: "deblur").operator(height: height, width: width)
+        let A = try Problem(task: "deblur").operator(height: height, width: width)
         let Y = try A.apply(truth).rounded(toBits: 8)
         func error(_ Y: Tensor) throws -> Double {
             try (Solver(prior: Self.prior).restore(Y, operator: A, measurementNoise: NoiseLevel.rounding(toBits: 8)).frames - truth).norm()
@@ -343,7 +343,7 @@ final class WatchedPrior: DiffusionPrior {
     }
 
     /// The estimate that shrunk frames begin with is part of the work, also where nothing is missing and it is left out.
-    @Test(arguments: RestorationOptions.Start.allCases, [false, true]) func progressCountsTheEstimate(start: RestorationOptions.Start, isFlat: Bool) throws {
+    @Test(arguments: Start.allCases, [false, true]) func progressCountsTheEstimate(start: Start, isFlat: Bool) throws {
         let truth = try isFlat ? Tensor.full([3, 3, 24, 32], 0.3) : Self.video(3, 24, 32)
         let A = try AveragePooling(factor: 2)
         final class Log: @unchecked Sendable { var entries: [RestorationProgress] = [] }
@@ -395,7 +395,7 @@ final class WatchedPrior: DiffusionPrior {
     @Test func batchConsistentStartsAreTheSameForAllFrames() throws {
         let Y = try Self.video(3, 12, 16)
         for (start, isShared) in [
-            (RestorationOptions.Start.firstFrameInversion, true), (.sharedNoise, true), (.everyFrameInversion, false), (.sharedInversion, false),
+            (Start.firstFrameInversion, true), (.sharedNoise, true), (.everyFrameInversion, false), (.sharedInversion, false),
             (.independentNoise, false), (.pureNoise, true), (.independentPureNoise, false),
         ] {
             var solver = Solver(prior: Self.prior)

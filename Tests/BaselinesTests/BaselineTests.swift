@@ -20,9 +20,9 @@ import Testing
         return ADMMTotalVariation(options: options)
     }
 
-    @Test(arguments: Degradation.tasks) func everyMethodGivesAVideoOfTheRightSizeOnEveryTask(task: String) throws {
+    @Test(arguments: Problem.tasks) func everyMethodGivesAVideoOfTheRightSizeOnEveryTask(task: String) throws {
         let truth = try SolverTests.video(8, 16, 24)
-        let A = try Degradation(task: task).operator(height: 16, width: 24)
+        let A = try Problem(task: task).operator(height: 16, width: 24)
         let Y = try A.apply(truth)
         for method in Self.all {
             let result = try method.restore(Y, operator: A)
@@ -58,9 +58,9 @@ import Testing
     }
 
     /// A flat video keeps its level through the normalised adjoint of every task; where nothing was measured it is mid-grey.
-    @Test(arguments: Degradation.tasks) func theNormalisedAdjointKeepsFlatAreas(task: String) throws {
+    @Test(arguments: Problem.tasks) func theNormalisedAdjointKeepsFlatAreas(task: String) throws {
         let truth = try Tensor.full([8, 3, 16, 24], 0.5)
-        let A = try Degradation(task: task).operator(height: 16, width: 24)
+        let A = try Problem(task: task).operator(height: 16, width: 24)
         let X = try AdjointRestorer().restore(A.apply(truth), operator: A).frames
         let weight = try A.adjoint(A.apply(.ones(truth.shape)))
         let expected = try truth.selected(where: weight.isGreater(than: 1e-6), otherwise: .zeros(truth.shape))

@@ -18,7 +18,7 @@ import Weights
         let fixture = try SafetensorsFile(at: Self.file).tensors()
         let truth = try fixture.require("truth").to(.float32) * (2.0 / 255) - 1
         let mask = task.hasPrefix("inpaint") ? try fixture.require("inpaint.mask").to(.float32) : nil
-        let A = try Degradation(task: task).operator(height: truth.size(2), width: truth.size(3), mask: mask)
+        let A = try Problem(task: task).operator(height: truth.size(2), width: truth.size(3), mask: mask)
         let result = try ADMMTotalVariation().restore(A.apply(truth), operator: A)
         let objective = try fixture.require("\(task).objective").array(of: Double.self)
         let decibels = try fixture.require("\(task).psnr").array(of: Double.self)

@@ -53,9 +53,9 @@ import Testing
 
     /// ADMM promises the limit, not the way; on these problems, the six tasks of the paper's tables among them, every one of the thirty
     /// outer iterations lowers the objective.
-    @Test(arguments: Degradation.tasks) func theObjectiveFallsOnEveryTask(task: String) throws {
+    @Test(arguments: Problem.tasks) func theObjectiveFallsOnEveryTask(task: String) throws {
         let truth = try Self.movingTexture(8, 24, 32)
-        let problem = try Degradation(task: task).operator(height: 24, width: 32)
+        let problem = try Problem(task: task).operator(height: 24, width: 32)
         let Y = try problem.apply(truth)
         let (X, report) = try minimizeTotalVariation(problem, measurement: Y)
         let values = report.objectives
