@@ -5,6 +5,8 @@ import LatentDiffusion
 import Synchronization
 import TensorKit
 import VisionXL
+import Workflow
+import Diffusion
 
 // SDXL's architecture at full size. Its weights are random: what they are takes no time.
 extension Bench {
@@ -103,7 +105,7 @@ extension Bench {
         let video = try Tensor.concatenate((0..<frames).map { try frame.rolled(3 * $0, along: 3) }, along: 0)
         let problem = try Problem(task: "deblur").operator(height: size.height, width: size.width)
         let measurement = try problem.apply(video)
-        let given = try measurement.to(device)
+        let given = try VideoMeasurement(measurement.to(device), operator: problem, noise: .none)
         let request: [String: Any] = [
             "op": "authors", "folder": folder.path, "dtype": (device == .cpu ? DType.float32 : .float16).rawValue, "task": "deblur",
             "input": try exchange.write(measurement, as: "measurement"),
@@ -123,7 +125,7 @@ extension Bench {
             }
             for (index, (_, options)) in ways.enumerated() {
                 let (time, peak) = try restore(folder, options, size, frames: frames) { solver, progress in
-                    _ = try solver.restore(given, operator: problem, measurementNoise: 0, progress: progress)
+                    _ = try solver.restore(given, progress: progress)
                 }
                 ours[index].append(time)
                 peaks[index] = max(peaks[index], peak)
@@ -149,13 +151,9 @@ extension Bench {
         let used = { [device] in device.memory().map { $0.total - $0.free } }
         PeakMemory.reset()
         let before = used() ?? 0
-        let dtype = device.runningType
-        let plan = MemoryPlan(
-            model: try ModelMemory(at: folder, dtype: dtype, device: device), device: device, budget: 12_000_000_000, frames: frames, height: size.height,
-            width: size.width)
-        var solver = Solver(
-            prior: LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device)), options: options)
-        solver.passes = plan.passes
+        let session = try ModelSession(ModelChoice(folder.path), Execution(device: device, memory: 12_000_000_000))
+        var solver = session.solver(try session.load(), options: options)
+        solver.passes = session.plan(frames: frames, height: size.height, width: size.width).passes
         // The engine keeps what it freed, so that a glance now and then sees a GPU's peak.
         let peak = Mutex(0)
         let time = try seconds(on: device) {

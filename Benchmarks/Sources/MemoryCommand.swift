@@ -3,6 +3,7 @@ import Foundation
 import LatentDiffusion
 import TensorKit
 import VisionXL
+import Diffusion
 
 struct MemoryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,7 +31,7 @@ struct MemoryCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let device = try common.prepareEngine()
         guard device == .cpu, PeakMemory.reset() else { throw BenchmarkError.message("Only a CPU's memory under Linux can be measured.") }
-        var machine = try Machine(device: device, revision: common.revision)
+        var machine = try Circumstances(device: device, revision: common.revision)
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-memory-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         Heap.returnLargeBlocks()
@@ -47,7 +48,7 @@ struct MemoryCommand: AsyncParsableCommand {
                 rows += try measure(name, model, memory, height: size.0, width: size.1)
             }
         }
-        machine.loadAfter = Machine.load
+        machine.loadAfter = Circumstances.load
         print(machine.description + "\n")
         print(markdownTable(["network", "pass", "size", "predicted", "measured", "ratio", "time", "against the whole"], rows.map(\.cells)))
         if let json = common.json { try writeJSON(rows, to: json) }

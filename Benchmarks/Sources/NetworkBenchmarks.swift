@@ -2,6 +2,7 @@ import Foundation
 import LatentDiffusion
 import TensorKit
 import VisionXL
+import Diffusion
 
 // Single passes of the networks: both memory formats of ours, and diffusers as it runs (row-major) and in channels last.
 extension Bench {

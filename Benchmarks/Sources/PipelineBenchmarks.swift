@@ -4,6 +4,7 @@ import LatentDiffusion
 import TensorKit
 import VideoIO
 import VisionXL
+import Diffusion
 
 // Algorithm 1 from the measurement to the frames.
 extension Bench {
@@ -36,17 +37,17 @@ extension Bench {
         let dtype = device.runningType
         let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device))
         let solver = Solver(prior: prior, options: options)
-        let shape = try problem.inputShape(for: measurement.shape)
+        let given = try VideoMeasurement(measurement.to(device), operator: problem, noise: .none)
+        let shape = given.videoShape
         // The noise that the solver makes for itself, for the other side.
         let latent = prior.latentShape(frames: 1, height: shape[2], width: shape[3])
-        let noise = try (0..<solver.timesteps.count).map { step in
-            var random = RandomGenerator(seed: options.seed, stream: UInt64(step) + 1)
+        let noise = try solver.settle(given).timesteps.indices.map { step in
+            var random = RandomGenerator(seed: 0, stream: UInt64(step) + 1)
             return try random.normal(latent)
         }
-        let given = try measurement.to(device)
         var result: Tensor?
         var sides: [Side] = [
-            { try seconds(on: device) { result = try solver.restore(given, operator: problem).frames } }
+            { try seconds(on: device) { result = try solver.restore(given).frames } }
         ]
         var peak = 0.0
         let log = exchange.path("log.json")

@@ -64,7 +64,7 @@ struct SpeedCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         let device = try common.prepareEngine()
-        var report = Report(machine: try Machine(device: device, revision: common.revision))
+        var report = Report(machine: try Circumstances(device: device, revision: common.revision))
         let bench = Bench(device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
         let groups = Group.allCases.filter { only.isEmpty || only.contains($0) }
         var failed = false
@@ -79,7 +79,7 @@ struct SpeedCommand: AsyncParsableCommand {
                 report.skip(group, "the rest of \(group.rawValue)", "\(error)")
             }
         }
-        report.machine.loadAfter = Machine.load
+        report.machine.loadAfter = Circumstances.load
         print(report.machine.description)
         if let python = report.python { print("- Python: \(python)") }
         print("\n" + report.table.markdown)
@@ -132,11 +132,11 @@ extension SpeedCommand {
 
 /// The machine and all rows.
 struct Report: Encodable {
-    var machine: Machine
+    var machine: Circumstances
     var python: String?
     var table = Table()
 
-    init(machine: Machine) { self.machine = machine }
+    init(machine: Circumstances) { self.machine = machine }
 
     mutating func skip(_ group: SpeedCommand.Group, _ what: String, _ reason: String) {
         table.add(Row(group: group.rawValue, what: what, size: "", alternative: "", note: "not measured: \(reason)"))

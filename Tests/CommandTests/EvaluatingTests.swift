@@ -40,7 +40,7 @@ import Testing
         #expect(try results("out").count == 16)
     }
 
-    @Test(arguments: ["start", "tau", "cg", "lowpass"])
+    @Test(arguments: ["start", "tau", "cg", "lowpass", "data-step"])
     func variesOnePart(_ ablation: String) async throws {
         try await place.clip("clip.mp4", frames: 2)
         let outcome = try await place.visionxl(
@@ -48,7 +48,7 @@ import Testing
         try #require(outcome.succeeded, "\(outcome)")
         // Variants of one start are different results.
         let means = try results("out").compactMap { (($0["scores"] as? [String: Any])?["psnr"] as? [String: Any])?["mean"] as? Double }
-        #expect(means.count >= 4)
+        #expect(means.count >= 3)
         #expect(Set(means).count > 1)
     }
 

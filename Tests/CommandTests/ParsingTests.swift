@@ -5,6 +5,7 @@ import InverseProblems
 import TensorKit
 import Testing
 import VisionXL
+import Workflow
 
 @testable import VisionXLCommand
 
@@ -29,14 +30,13 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         let command = try parse(RestoreCommand.self, "restore", "in.mkv", "-o", "out.mkv")
         #expect(command.input == "in.mkv")
         #expect(command.output == "out.mkv")
-        #expect(command.task.isEmpty)
-        #expect(try command.task.degradation() == Problem())
-        #expect(command.algorithm.options == RestorationOptions())
-        #expect(command.model.model == "builtin")
-        #expect(command.model.device == nil && command.model.dtype == nil && command.model.variant == nil && command.model.threads == nil)
-        #expect(command.frames == nil && command.window == nil && command.json == nil)
-        #expect(command.bits == 8)
-        #expect(!command.force)
+        #expect(command.asked.task.isEmpty)
+        #expect(try command.asked.task.problem() == Problem())
+        #expect(command.asked.algorithm.options == RestorationOptions())
+        #expect(command.asked.model.execution(overwrites: false) == Execution())
+        #expect(command.json == nil && !command.force && !command.printRecipe)
+        // Nothing was said, and nothing is in the recipe.
+        #expect(try command.asked.recipe(input: command.input, output: command.output) == Recipe(input: "in.mkv", output: "out.mkv"))
     }
 
     @Test func pull() throws {
@@ -63,9 +63,9 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     /// Two names of one option.
     @Test(arguments: ["--vae", "--autoencoder"]) func autoencoder(option: String) throws {
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4").model.autoencoder == nil)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4").asked.model.autoencoder == nil)
         let said = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4", option, "vae_tiny")
-        #expect(said.model.autoencoder == "vae_tiny")
+        #expect(said.asked.model.autoencoder == "vae_tiny")
     }
 
     @Test func evaluateByDefault() throws {
@@ -97,7 +97,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         let command = try parse(
             RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3", "--lambda", "2",
             "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise", "--upsampling",
-            "nearest", "--sample-encoder", "--final-cg-steps", "7", "--self-adjoint", "--frames-per-pass", "5", "--data-step",
+            "nearest", "--sample-encoder", "--final-cg-steps", "7", "--frames-per-pass", "5", "--data-step",
             "cg", "--first-estimate", "measurement", "--steadiness", "0.5", "--prior-error", "0.7", "--noise", "0.05")
         var expected = RestorationOptions()
         expected.steps = 50
@@ -111,22 +111,21 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         expected.upsampling = .nearest
         expected.samplesEncoder = true
         expected.finalConsistencySteps = 7
-        expected.usesSymmetrizer = true
-        expected.framesPerPass = 5
         expected.dataStep = .conjugateGradients
         expected.firstEstimate = .measurement
         expected.steadiness = 0.5
         expected.priorError = 0.7...0.7
-        #expect(command.algorithm.options == expected)
-        #expect(command.noise == .sigma(0.05))
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--prior-error", "0.3:1").algorithm.options.priorError == 0.3...1)
+        #expect(command.asked.algorithm.options == expected)
+        #expect(command.asked.noise == .sigma(0.05))
+        #expect(command.asked.model.execution(overwrites: false).framesPerPass == 5)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--prior-error", "0.3:1").asked.algorithm.options.priorError == 0.3...1)
     }
 
     @Test(arguments: [
         ("8G", 8_000_000_000), ("8GB", 8_000_000_000), ("12GiB", 12_884_901_888), ("512M", 512_000_000), ("1.5g", 1_500_000_000),
         ("2 GiB", 2_147_483_648), ("0.5T", 500_000_000_000),
     ]) func memory(text: String, bytes: Int) throws {
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--memory", text).asked.model.memory?.bytes == bytes)
         #expect(try parse(EvaluateCommand.self, "evaluate", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
     }
 
@@ -137,11 +136,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test func fast() throws {
         let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "3")
-        var options = command.algorithm.options
-        #expect(options.exactCodecSteps == nil)
-        command.model.apply(to: &options)
-        #expect(options.exactCodecSteps == 3)
-        #expect(command.model.draftURL(of: URL(fileURLWithPath: "/nowhere")) != nil)
+        #expect(command.asked.algorithm.options.exactCodecSteps == nil)
+        let recipe = try command.asked.recipe(input: "a", output: "b")
+        #expect(recipe.options.exactCodecSteps == 3)
+        #expect(recipe.model.draft == "vae_tiny")
         #expect(try refusal(["restore", "a", "-o", "b", "--full-vae-steps", "3"]).contains("--fast tiny-vae"))
         #expect(try refusal(["restore", "a", "-o", "b", "--tiny-vae", "x"]).contains("--fast tiny-vae"))
         #expect(try refusal(["restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "0"]).contains("1 or more"))
@@ -150,15 +148,15 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
     }
 
     @Test func paperIsThePapers() throws {
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper").algorithm.options == .paper)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper").asked.algorithm.options == .paper)
         #expect(
-            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper", "--final-cg-steps", "0").algorithm.options == .paper)
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper", "--final-cg-steps", "0").asked.algorithm.options == .paper)
     }
 
     @Test(arguments: Start.allCases) func starts(start: Start) throws {
         // A start from pure noise is for the whole schedule.
         let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--tau", "1", "--start", start.rawValue)
-        #expect(command.algorithm.options.start == start)
+        #expect(command.asked.algorithm.options.start == start)
     }
 
     @Test(arguments: ["pure-noise", "independent-pure-noise"]) func pureNoiseNeedsTheWholeSchedule(start: String) {
@@ -167,66 +165,54 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test(arguments: Problem.tasks) func tasks(name: String) throws {
         let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", name)
-        #expect(try command.task.degradation() == Problem(task: name))
-        #expect(try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.degradation() == Problem(task: name))
+        #expect(try command.asked.task.problem() == Problem(task: name))
+        #expect(try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.problem() == Problem(task: name))
     }
 
     @Test func everyNumberOfTheTask() throws {
         let command = try parse(
             RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur+", "--scale", "2", "--blur-sigma", "1.5", "--blur-size", "31",
-            "--blur-boundary", "circular", "--mask-ratio", "0.25", "--mask-seed", "9", "--average", "5", "--average-boundary", "valid")
-        var expected = Problem()
-        expected.scale = 2
-        expected.blurSigma = 1.5
-        expected.blurSize = 31
-        expected.blurBoundary = .circular
-        expected.maskRatio = 0.25
-        expected.maskSeed = 9
-        expected.averageWindow = 5
-        expected.averageBoundary = .valid
-        #expect(try command.task.degradation() == expected)
+            "--blur-boundary", "circular", "--mask-ratio", "0.25", "--mask-seed", "9", "--average", "5", "--average-boundary", "valid",
+            "--grey", "bt709")
+        let expected = Problem(
+            Average(frames: 5, boundary: .valid), Blur(sigma: 1.5, size: 31, boundary: .circular), Shrink(factor: 2), Grey(.bt709),
+            Holes(ratio: 0.25, seed: 9))
+        #expect(try command.asked.task.problem() == expected)
     }
 
     @Test func aMaskFileReplacesARandomMask() throws {
-        let degradation = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "inpaint", "--mask", "m.png").task.degradation()
-        #expect(degradation.maskFile == "m.png")
-        #expect(degradation.maskRatio == nil)
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "inpaint", "--mask", "m.png").asked.task
+        #expect(try task.problem() == Problem(Holes(file: "m.png")))
     }
 
     /// And a random one that is asked for replaces the file of a record.
     @Test func aRandomMaskReplacesAMaskFile() throws {
-        var record = Problem()
-        record.maskFile = "/m.png"
-        let degradation = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--mask-ratio", "0.3").task.degradation(over: record)
-        #expect(degradation.maskFile == nil)
-        #expect(degradation.maskRatio == 0.3)
+        let record = Problem(Holes(file: "/m.png"))
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--mask-ratio", "0.3").asked.task
+        #expect(try task.problem(over: record) == Problem(Holes(ratio: 0.3)))
     }
 
     @Test func partsChangeWhatARecordSays() throws {
         let record = try Problem(task: "sr4+")
-        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--scale", "2", "--average", "1").task
-        var expected = Problem()
-        expected.scale = 2
-        #expect(try task.degradation(over: record) == expected)
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--scale", "2", "--average", "1").asked.task
+        #expect(try task.problem(over: record) == Problem(Shrink(factor: 2)))
     }
 
     @Test func aPresetReplacesTheWholeRecord() throws {
-        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur").task
-        #expect(try task.degradation(over: Problem(task: "sr4+")) == Problem(task: "deblur"))
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur").asked.task
+        #expect(try task.problem(over: Problem(task: "sr4+")) == Problem(task: "deblur"))
     }
 
     @Test func modelAndMachine() throws {
         let command = try parse(
             RestoreCommand.self, "restore", "a", "-o", "b", "--model", "m", "--device", "cuda:1", "--dtype", "bfloat16", "--variant", "fp16",
             "--threads", "3")
-        #expect(command.model.model == "m")
-        #expect(command.model.device == .cuda(1))
-        #expect(command.model.dtype == .bfloat16)
-        #expect(command.model.variant == "fp16")
-        #expect(command.model.threads == 3)
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cpu").model.device == .cpu)
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cuda").model.device == .cuda(0))
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "mps").model.device == .mps)
+        let model = command.asked.model
+        #expect(model.choice == ModelChoice("m", variant: "fp16", dtype: .bfloat16))
+        #expect(model.execution(overwrites: true) == Execution(device: .cuda(1), threads: 3, overwrites: true))
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cpu").asked.model.device == .cpu)
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cuda").asked.model.device == .cuda(0))
+        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "mps").asked.model.device == .mps)
     }
 
     @Test func whatIsReadAndWritten() throws {
@@ -236,10 +222,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.input == "-a.mkv")
         #expect(command.output == "-b.mkv")
         #expect(command.force)
-        #expect(command.bits == 16)
+        #expect(command.asked.bits == 16)
         #expect(command.json == "log.json")
-        #expect(command.window == 9)
-        #expect(command.frames?.lower == 3 && command.frames?.upper == 8)
+        #expect(command.asked.window == 9)
+        #expect(command.asked.frames?.lower == 3 && command.asked.frames?.upper == 8)
     }
 
     @Test(arguments: [
@@ -333,7 +319,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--cg-steps", "-1"], "--cg-steps"),
         (["restore", "a", "-o", "b", "--data-step", "cg", "--cg-steps=-1"], "conjugate-gradient"),
         (["restore", "a", "-o", "b", "--cg-steps", "5"], "--data-step cg"),
-        (["restore", "a", "-o", "b", "--self-adjoint"], "--data-step cg"),
+        (["restore", "a", "-o", "b", "--grey", "bt2020"], "bt601"),
+        (["explain"], "<input>"),
         (["restore", "a", "-o", "b", "--paper", "--first-estimate", "smooth"], "--paper"),
         (["restore", "a", "-o", "b", "--paper", "--start", "shared-inversion"], "--paper"),
         (["restore", "a", "-o", "b", "--paper", "--steadiness", "1"], "--paper"),

@@ -4,6 +4,7 @@ import Testing
 import VisionXL
 
 @testable import VisionXLCommand
+@testable import Workflow
 
 @Suite struct ProgressDisplayTests {
     private func progress(_ phase: RestorationProgress.Phase) -> RestorationProgress {
@@ -11,7 +12,7 @@ import VisionXL
     }
 
     private func line(_ phase: RestorationProgress.Phase) -> String {
-        ProgressDisplay(windowCount: 1, isTerminal: true).line(progress(phase), window: 0, now: Date())
+        ProgressLines().line(progress(phase), window: 0, of: 1, now: Date())
     }
 
     @Test func framesAreCountedWhereTheyComeOneAfterTheOther() {
@@ -22,10 +23,10 @@ import VisionXL
     /// The most of a GPU's memory that was ever in use; nothing of it where there is no GPU.
     @Test func theGPUsPeak() {
         let used = Mutex([3_000_000_000, 11_900_000_000, 5_000_000_000])
-        var display = ProgressDisplay(windowCount: 1, isTerminal: false) { used.withLock { $0.removeFirst() } }
-        for _ in 0..<3 { display.show(progress(.decoding), window: 0) }
-        #expect(display.peakDeviceMemory == 11_900_000_000)
-        #expect(display.line(progress(.decoding), window: 0, now: Date()).hasSuffix(", of the GPU 11.9 GB"))
-        #expect(!line(.decoding).contains("GPU"))
+        let gauge = MemoryGauge(every: 0) { used.withLock { $0.removeFirst() } }
+        for _ in 0..<3 { gauge.read() }
+        #expect(gauge.peak == 11_900_000_000)
+        #expect(Usage.peaks(memory: 2_000_000, deviceMemory: gauge.peak).hasSuffix(", of the GPU 11.9 GB"))
+        #expect(!Usage.peaks(memory: 2_000_000, deviceMemory: MemoryGauge(.cpu).peak).contains("GPU"))
     }
 }

@@ -108,7 +108,7 @@ import VisionXL
         let scratch = try Scratch()
         var plan = try plan(
             [try await scratch.clip("black", constant: -1)], [], [Probe { y, _ in y }.contender("nothing"), Probe { y, _ in try y + 0.5 }.contender("grey")])
-        plan.tasks = [EvaluationTask(name: "none", degradation: Problem())]
+        plan.tasks = [EvaluationTask(name: "none", problem: Problem())]
         let folder = scratch.path("results")
         let results = try await Evaluation(plan, folder: folder).run()
         #expect(results.cells[0].scores[.psnr]?.mean == .infinity)

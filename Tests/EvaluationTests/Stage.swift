@@ -48,9 +48,9 @@ final class Probe: Restorer {
 
     init(_ body: @escaping @Sendable (Tensor, any LinearOperator) throws -> Tensor = { y, A in try A.adjoint(y) }) { self.body = body }
 
-    func restore(_ measurement: Tensor, operator A: any LinearOperator, measurementNoise: Double, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
         calls.withLock { $0 += 1 }
-        return Restoration(frames: try body(measurement, A))
+        return Restoration(frames: try body(measurement.frames, measurement.operator))
     }
 
     func contender(_ name: String, settings: String = "") -> Contender { Contender(name: name, settings: settings) { self } }

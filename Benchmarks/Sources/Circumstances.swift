@@ -1,15 +1,11 @@
 import Foundation
 import TensorKit
+import Workflow
 
-/// Where and when numbers were measured.
-struct Machine: Encodable {
-    var processor: String
-    var cores: Int
-    /// The vector extensions that decide about speed.
-    var features: [String]
-    var memoryBytes: UInt64
+/// Where, when and how numbers were measured.
+struct Circumstances: Encodable {
+    var machine: Machine
     var device: String
-    var engine: String
     var threads: Int
     /// OMP_WAIT_POLICY, where it was set: `passive` costs small operators time.
     var waitPolicy: String?
@@ -22,13 +18,8 @@ struct Machine: Encodable {
     var command: String
 
     init(device: Device, revision: String?) throws {
-        let processor = Processor.current
-        self.processor = processor.name
-        cores = ProcessInfo.processInfo.activeProcessorCount
-        features = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"].filter(processor.features.contains)
-        memoryBytes = ProcessInfo.processInfo.physicalMemory
+        machine = .current
         self.device = device.description
-        engine = "PyTorch \(try Engine.load().version)"
         threads = try Engine.threadCount()
         waitPolicy = ProcessInfo.processInfo.environment["OMP_WAIT_POLICY"]
         loadBefore = Self.load
@@ -39,14 +30,14 @@ struct Machine: Encodable {
 
     var description: String {
         var lines = [
-            "- Machine: \(processor), \(cores) cores (\(features.joined(separator: ", "))), "
-                + String(format: "%.0f GB", Double(memoryBytes) / 1e9),
-            "- Engine: \(engine) on \(device), \(threads) threads" + (waitPolicy.map { ", OMP_WAIT_POLICY=\($0)" } ?? ""),
+            "- Machine: \(machine.processor), \(machine.cores) cores (\(machine.features.joined(separator: ", "))), "
+                + String(format: "%.0f GB", Double(machine.memoryBytes) / 1e9),
+            "- Engine: \(machine.engine) on \(device), \(threads) threads" + (waitPolicy.map { ", OMP_WAIT_POLICY=\($0)" } ?? ""),
             "- Date: \(date)" + (revision.map { ", revision \($0)" } ?? ""),
             String(format: "- Load average: %.1f before", loadBefore) + (loadAfter.map { String(format: ", %.1f after", $0) } ?? ""),
             "- Command: `\(command)`",
         ]
-        if cores < threads { lines.append("- More threads than cores.") }
+        if machine.cores < threads { lines.append("- More threads than cores.") }
         return lines.joined(separator: "\n")
     }
 
