@@ -48,14 +48,20 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// Algorithm 1 and nothing else.
     public static var paper: RestorationOptions {
         var options = RestorationOptions()
+        options.steps = 25
+        options.tau = Policy.tau
         options.dataStep = .conjugateGradients
+        options.conjugateGradientSteps = Policy.iterations
         options.finalConsistencySteps = 0
         options.steadiness = 0
         options.start = .firstFrameInversion
         options.firstEstimate = .measurement
+        options.upsampling = .nearest
+        options.samplesEncoder = false
         options.lowPass = 2.0.squareRoot()
         options.eta = 0.2
-        options.upsampling = .nearest
+        options.renoising = .shared
+        options.solvesFramesAlone = false
         return options
     }
 

@@ -39,7 +39,7 @@ struct RecipeOptions: ParsableArguments {
     @OptionGroup(title: "Text")
     var text: TextOptions
 
-    @OptionGroup(title: "Algorithm (`explain` shows what is chosen where nothing is said, and why)")
+    @OptionGroup(title: "Algorithm")
     var algorithm: AlgorithmOptions
 
     @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))

@@ -14,6 +14,7 @@ struct RestoreCommand: AsyncParsableCommand {
               visionxl restore holes.mkv -o whole.mkv --mask holes.png
               visionxl restore soft.mov -o sharp/ --blur-sigma 2 --model ~/models/sdxl
 
+            Numbers of the algorithm that are not said are chosen; `visionxl explain` with the same options shows each with its reason.
             Videos longer than the window are restored window by window; all windows share their noise.
             """)
 

@@ -47,10 +47,13 @@ extension Workflow {
 
         // The shape of one full window says the measurement's size, and refuses frames that do not fit.
         let (height, width) = (info.height, info.width)
-        let scale = problem.stage(Shrink.self)?.factor ?? 1
-        let files = try await Masks.read(problem.files, height: height / scale, width: width / scale)
+        let video = [windows.plan.longest, 3, height, width]
+        // Masks have the measurement's size, which no mask changes.
+        let unmasked = try Problem(stages: problem.stages.filter { $0.file == nil }).operator(height: height, width: width)
+        let shape = try unmasked.outputShape(for: video)
+        let files = try await Masks.read(problem.files, height: shape[2], width: shape[3])
         let A = try problem.operator(height: height, width: width, files: files)
-        let shape = try A.outputShape(for: [windows.plan.longest, 3, height, width])
+        _ = try A.outputShape(for: video)
         let encoding = try VideoEncoding(forPath: request.output)
         let isLossy = encoding != .ffv1 && encoding != .png
         let depth = isLossy ? 16 : bits

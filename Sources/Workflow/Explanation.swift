@@ -1,6 +1,7 @@
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import ModelHub
 import TensorKit
 import VideoIO
 import VisionXL
@@ -31,7 +32,7 @@ public struct Explanation: Sendable, Encodable {
             .init("model", "--model", session.url.lastPathComponent, recipe.model.name == nil ? "The one that comes along." : "As said."),
             try .row("device", "--device", { "\($0)" }) { Policy.device(execution.device) },
             try .row("type", "--dtype", \.rawValue) { Policy.type(recipe.model.dtype, on: session.device) },
-            .init("passes", "--memory", "\(plan.passes)", "The memory \(plan)."),
+            .init("passes", "--memory", "\(plan.passes)", "As many as keep the device busy and fit; the run needs about \(sizeText(plan.total))."),
             try .row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
         rows += try Policy.table(session.completed(recipe.options), FileFacts(video, noise: noise, model: outline))

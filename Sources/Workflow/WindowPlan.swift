@@ -11,14 +11,17 @@ public struct WindowPlan: Sendable, Equatable {
     }
 
     /// How many windows there are, one at least; nil where nobody knows.
-    public var count: Int? { frameCount.map { Swift.max(1, ($0 + size - 1) / size) } }
+    public var count: Int? { frameCount.map { Swift.max(1, $0 / size + ($0 % size == 0 ? 0 : 1)) } }
 
     /// Frames of the longest window.
     public var longest: Int { frameCount.map { Swift.max(1, Swift.min($0, size)) } ?? size }
 
     /// The frames of a window, counted from 0.
     public subscript(index: Int) -> Range<Int> {
-        let first = index * size
-        return first..<Swift.min(first + size, Swift.max(frameCount ?? .max, first))
+        let end = frameCount ?? .max
+        // A window may be larger than any video.
+        let (first, isBeyond) = index.multipliedReportingOverflow(by: size)
+        guard !isBeyond, first < end else { return end..<end }
+        return first..<first + Swift.min(size, end - first)
     }
 }

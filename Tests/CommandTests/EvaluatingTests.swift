@@ -52,6 +52,24 @@ import Testing
         #expect(Set(means).count > 1)
     }
 
+    /// An evaluation measures the program that people run: the same file, the same noise, the same frames.
+    @Test func restoresAsRestoreDoes() async throws {
+        try await place.clip("source.mp4", frames: 3)
+        // Of 8 bits and of red, green and blue, as an evaluation's truth is.
+        try await place.tool("ffmpeg", ["-v", "error", "-i", "source.mp4", "-c:v", "ffv1", "-pix_fmt", "bgr0", "clip.mkv"])
+        let same = Self.quick + ["--dtype", "float32"]
+        let outcome = try await place.visionxl(
+            ["evaluate", "clip.mkv", "-o", "out", "--size", "original", "--tasks", "deblur", "--methods", "visionxl", "--metrics", "psnr",
+                "--measurement", "h264:16", "--keep-frames"] + same)
+        try #require(outcome.succeeded, "\(outcome)")
+        // x264's quality is 16 there, too.
+        let degraded = try await place.visionxl("degrade", "clip.mkv", "-o", "m.mp4", "--task", "deblur")
+        try #require(degraded.succeeded, "\(degraded)")
+        let restored = try await place.visionxl(["restore", "m.mp4", "-o", "r.mkv", "--bits", "16"] + same)
+        try #require(restored.succeeded, "\(restored)")
+        #expect(try await place.frames("out/cells/clip/deblur/h264_3a_16/visionxl/frames.mkv") == place.frames("r.mkv"))
+    }
+
     @Test func refusals() async throws {
         try await place.clip("clip.mp4", frames: 2)
         try FileManager.default.createDirectory(atPath: place.file("folder"), withIntermediateDirectories: true)

@@ -93,9 +93,9 @@ import Testing
     @Test func optionsAreTheRequest() throws {
         let command = try #require(
             try VisionXLCommand.parseAsRoot(["restore", "a", "-o", "b", "--prompt", "x", "--negative-prompt", "", "--guidance", "0.6"]) as? RestoreCommand)
-        #expect(command.text.request == TextRequest(prompt: "x", negativePrompt: "", guidance: 0.6))
+        #expect(try command.asked.recipe(input: "a", output: "b").text == TextRequest(prompt: "x", negativePrompt: "", guidance: 0.6))
         let plain = try #require(try VisionXLCommand.parseAsRoot(["restore", "a", "-o", "b"]) as? RestoreCommand)
-        #expect(plain.text.request == TextRequest())
+        #expect(try plain.asked.recipe(input: "a", output: "b").text == TextRequest())
     }
 
     // MARK: Models with text

@@ -24,12 +24,19 @@ import VisionXL
         var random = RandomGenerator(seed: 3, stream: 0)
         let y = try random.normal([3, 3, 20, 26]) * 0.4
         let known = try Mask.random(ratio: 0.5, seed: 1, height: 20, width: 26).mask
-        let eight = try await MeasurementStorage.eightBit.stored(y.clamped(to: -1...1), known: known)
+        let holes = Problem(Holes(ratio: 0.5, seed: 1))
+        let A = try holes.operator(height: 20, width: 26)
+        func measured(_ y: Tensor) throws -> VideoMeasurement { try VideoMeasurement(y, operator: A, noise: .sigma(0.01)) }
+        let stored = try await MeasurementStorage.eightBit.stored(measured(y.clamped(to: -1...1)), of: holes)
+        let eight = stored.frames
+        #expect(stored.noise.sigma == NoiseLevel.combined(0.01, NoiseLevel.rounding(toBits: 8)) && stored.noise.coding == nil)
         let error = try ((eight - y.clamped(to: -1...1)) * known).absolute().maximum().item()
         #expect(error <= 1 / 255.0 + 1e-6 && error > 0.5 / 255)
         let empty = try (eight * (known * -1 + 1)).absolute().maximum().item()
         #expect(empty == 0)
-        #expect(try await MeasurementStorage.float.stored(y).array(of: Float.self) == y.array(of: Float.self))
+        let float = try await MeasurementStorage.float.stored(measured(y), of: holes)
+        #expect(try float.frames.array(of: Float.self) == (y * known).array(of: Float.self))
+        #expect(float.noise.sigma == 0.01)
     }
 
     @Test func h264IsAnotherNearbyVideo() async throws {
@@ -40,11 +47,17 @@ import VisionXL
         // Of one colour, so that halved chroma does not count.
         let video = try Tensor.stack(frames).mean(along: [1], keepingDimensions: true).expanded([-1, 3, -1, -1]).contiguous()
         var errors: [Double] = []
+        var noises: [Double] = []
+        let measurement = try VideoMeasurement(video, operator: Identity(), noise: .none)
         for quality in [5, 40] {
-            let stored = try await MeasurementStorage.h264(quality: quality).stored(video)
-            #expect(stored.shape == video.shape)
-            errors.append(try (stored - video).norm() / video.norm())
+            let stored = try await MeasurementStorage.h264(quality: quality).stored(measurement, of: Problem())
+            #expect(stored.frames.shape == video.shape)
+            errors.append(try (stored.frames - video).norm() / video.norm())
+            // The coding's noise is told by its quantizer, as for a file that is restored.
+            #expect(stored.noise.coding?.codec == "h264" && stored.noise.coding?.isMeasured == true)
+            noises.append(stored.noise.sigma)
         }
+        #expect(noises[0] > NoiseLevel.rounding(toBits: 8) && noises[1] > 2 * noises[0])
         #expect(errors[0] < 0.05)
         #expect(errors[0] < errors[1])
     }
