@@ -1,101 +1,58 @@
 import Foundation
 import TensorKit
+import TestSupport
 import Testing
 
 @testable import InverseProblems
 
-/// The tensors of one golden file. Goldens are made beside the project; without them these tests pass with a message.
-struct GoldenFile {
-    private let data: Data
-    private let header: [String: Entry]
-    private let start: Int
-
-    private struct Entry: Decodable {
-        let dtype: String
-        let shape: [Int]
-        let data_offsets: [Int]
-    }
-
-    static let folder: URL = {
-        if let named = ProcessInfo.processInfo.environment["VISIONXL_GOLDEN"], !named.isEmpty { return URL(fileURLWithPath: named) }
-        // Tests/InverseProblemsTests/GoldenTests.swift
-        return URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../shared/golden").standardizedFileURL
-    }()
-
-    /// nil, with a message, when there is no such file.
-    init?(_ name: String) throws {
-        let url = Self.folder.appendingPathComponent(name)
-        guard FileManager.default.fileExists(atPath: url.path) else {
-            print("Skipped: there is no \(url.path); set VISIONXL_GOLDEN to the folder of the reference data.")
-            return nil
-        }
-        data = try Data(contentsOf: url, options: .mappedIfSafe)
-        let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-        start = 8 + length
-        header = try JSONDecoder().decode([String: Entry].self, from: data.subdata(in: 8..<start))
-    }
-
-    var names: [String] { header.keys.sorted() }
-
-    subscript(_ name: String) -> Tensor {
-        get throws {
-            let entry = try #require(header[name], "the golden file has no tensor named \(name)")
-            #expect(entry.dtype == "F32")
-            let bytes = data.subdata(in: start + entry.data_offsets[0]..<start + entry.data_offsets[1])
-            let values = bytes.withUnsafeBytes { raw in
-                (0..<raw.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
-            }
-            return try Tensor(values, shape: entry.shape)
-        }
-    }
-}
-
+/// Operators and data step against PyTorch.
 @Suite struct GoldenOperatorTests {
     static let tasks = ["sr4", "deblur", "inpaint", "sr4+", "deblur+", "inpaint+"]
 
-    /// The task with the sizes and the mask of the golden file, whose params are sigma, kernel size and temporal window.
-    static func problem(_ task: String, _ golden: GoldenFile) throws -> any LinearOperator {
-        let params = try golden["params"].array(of: Double.self)
-        let video = try golden["video"]
+    /// The task with the sizes and the mask of the golden set.
+    static func problem(_ task: String, _ golden: GoldenOperators) throws -> any LinearOperator {
+        #expect(golden.tensors.values.allSatisfy { $0.dtype == .float32 })
+        let video = try golden.tensors.require("video")
         var degradation = try Degradation(task: task)
-        (degradation.blurSize, degradation.blurSigma) = (Int(params[1]), degradation.blurSigma.map { _ in params[0] })
-        degradation.averageWindow = degradation.averageWindow.map { _ in Int(params[2]) }
-        if let scale = degradation.scale, let pooled = try? golden["\(task).forward"] { #expect(pooled.size(2) * scale == video.size(2)) }
+        (degradation.blurSize, degradation.blurSigma) = (golden.blurSize, degradation.blurSigma.map { _ in golden.blurSigma })
+        degradation.averageWindow = degradation.averageWindow.map { _ in golden.window }
+        if let scale = degradation.scale, let pooled = golden.tensors["\(task).forward"] { #expect(pooled.size(2) * scale == video.size(2)) }
         return try degradation.operator(
-            height: video.size(2), width: video.size(3), mask: degradation.maskRatio == nil ? nil : golden["mask"])
+            height: video.size(2), width: video.size(3), mask: degradation.maskRatio == nil ? nil : golden.mask)
     }
 
-    @Test(arguments: tasks) func forwardAndAdjoint(task: String) throws {
-        guard let golden = try GoldenFile("operators.safetensors") else { return }
-        let problem = try Self.problem(task, golden)
-        let forward = try relativeDistance(problem.apply(golden["video"]), golden["\(task).forward"])
+    @Test(arguments: tasks, Golden.sets) func forwardAndAdjoint(task: String, set: Golden) throws {
+        let operators = try set.operators()
+        let problem = try Self.problem(task, operators)
+        let golden = operators.tensors
+        let forward = try relativeDistance(problem.apply(golden.require("video")), golden.require("\(task).forward"))
         let spatial = task.replacingOccurrences(of: "+", with: "")
-        let adjoint = try relativeDistance(problem.adjoint(golden["\(spatial).adjoint_in"]), golden["\(task).adjoint"])
+        let adjoint = try relativeDistance(
+            problem.adjoint(golden.require("\(spatial).adjoint_in")), golden.require("\(task).adjoint"))
         #expect(forward < 1e-5)
         #expect(adjoint < 1e-5)
     }
 
-    @Test func lowPass() throws {
-        guard let golden = try GoldenFile("operators.safetensors") else { return }
-        let names = golden.names.filter { $0.hasPrefix("lowpass.") }
+    @Test(arguments: Golden.sets) func lowPass(set: Golden) throws {
+        let golden = try set.operators().tensors
+        let names = golden.keys.filter { $0.hasPrefix("lowpass.") }
         #expect(!names.isEmpty)
         for name in names {
             let sigma = try #require(Double(name.dropFirst("lowpass.".count)))
-            let result = try GaussianBlur.lowPass(sigma: sigma, taps: 15).apply(golden["video"])
-            #expect(try relativeDistance(result, golden[name]) < 1e-5)
+            let result = try GaussianBlur.lowPass(sigma: sigma, taps: 15).apply(golden.require("video"))
+            #expect(try relativeDistance(result, golden.require(name)) < 1e-5)
         }
     }
 
     /// Ten steps on the normal equations with the true adjoint.
-    @Test(arguments: ["sr4+", "deblur+", "inpaint"]) func dataConsistency(task: String) throws {
-        guard let golden = try GoldenFile("pipeline-\(task).safetensors"), let operators = try GoldenFile("operators.safetensors") else {
-            return
-        }
-        let problem = try Self.problem(task, operators)
-        let measurement = try golden["measurement"]
-        for step in 0..<golden.names.filter({ $0.hasSuffix(".consistent") }).count {
-            let (x, _) = try conjugateGradients(problem, measurement: measurement, start: golden["step\(step).denoised"])
-            #expect(try relativeDistance(x, golden["step\(step).consistent"]) < 1e-3)
+    @Test(arguments: ["sr4+", "deblur+", "inpaint"], Golden.sets) func dataConsistency(task: String, set: Golden) throws {
+        let golden = try set.tensors("pipeline-\(task)")
+        #expect(golden.values.allSatisfy { $0.dtype == .float32 })
+        let problem = try Self.problem(task, set.operators())
+        let measurement = try golden.require("measurement")
+        for step in 0..<golden.keys.filter({ $0.hasSuffix(".consistent") }).count {
+            let (x, _) = try conjugateGradients(problem, measurement: measurement, start: golden.require("step\(step).denoised"))
+            #expect(try relativeDistance(x, golden.require("step\(step).consistent")) < 1e-3)
         }
     }
 }

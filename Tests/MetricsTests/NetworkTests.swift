@@ -27,9 +27,9 @@ enum Networks {
     }
 
     /// The numbers that the authors' README gives for their three pictures.
-    @Test(.enabled(if: Golden.neighbour("lpips-example") != nil, Golden.absence), .enabled(if: ffmpegIsInstalled, needsFFmpeg))
+    @Test(.enabled(if: sharedFolder("lpips-example") != nil, "../shared/lpips-example is not here"), .enabled(if: ffmpegIsInstalled, needsFFmpeg))
     func theAuthorsExample() async throws {
-        let folder = try #require(Golden.neighbour("lpips-example"))
+        let folder = try #require(sharedFolder("lpips-example"))
         func picture(_ name: String) async throws -> Tensor {
             var frames: [VideoFrame] = []
             for try await frame in try await VideoReader(folder.appendingPathComponent(name).path).frames() { frames.append(frame) }
