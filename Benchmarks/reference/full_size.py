@@ -1,8 +1,8 @@
-"""What diffusers computes with a model of SDXL's own size, for Tests/LatentDiffusionTests/FullSizeTests.swift.
+"""What diffusers computes with a model of SDXL's own size, for Tests/LatentDiffusionTests/GoldenFullSizeTests.swift.
 
     visionxl models random sdxl FOLDER
     python full_size.py FOLDER                       # writes FOLDER/reference.safetensors; float32, 512x512, 17 GB of memory
-    VISIONXL_FULL_SIZE=FOLDER swift test --filter FullSizeTests
+    VISIONXL_FULL_SIZE=FOLDER swift test --filter GoldenFullSizeTests
 """
 
 import sys

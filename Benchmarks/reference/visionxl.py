@@ -143,10 +143,11 @@ class Model:
 # Algorithm 1
 
 
-def restore(model, A, Y, noise, options=Options(), each_step=None):
+def restore(model, A, Y, noise, options=Options(), see=lambda name, tensor: None):
     """X from Y = A(X).
 
-    noise(i) is the latent (1, C, h, w) that renoises after the timestep of number i. each_step(t, Xhat, Xbar) sees every data step.
+    noise(i) is the latent (1, C, h, w) that renoises after the timestep of number i. see(name, tensor) is shown what comes out on the way:
+    first_frame, z_y1 and z_tau, then for the timestep of number i step{i}.denoised, .consistent, .filtered, .encoded and .next.
     """
     n = Y.shape[0]
     height, width = A.full_size(*Y.shape[2:])
@@ -158,31 +159,38 @@ def restore(model, A, Y, noise, options=Options(), each_step=None):
     first = Y[:1]
     if first.shape[2:] != (height, width):
         first = F.interpolate(first, size=(height, width), mode=options.upsampling)
+    see("first_frame", first)
     z = frames.encode(first)
+    see("z_y1", z)
     below = 0
     for t in reversed(timesteps):
         eps = frames.predict(z, t)
         z = ddim(z, eps, abar[below], abar[t])
         below = t
+    see("z_tau", z)
     Z = z.expand(n, -1, -1, -1)
 
     for i, t in enumerate(timesteps):
         # 2. Every frame on its own: predicted noise, Tweedie's estimate, its decode.
         eps = frames.predict(Z, t)
         Xhat = frames.decode((Z - math.sqrt(1 - abar[t]) * eps) / math.sqrt(abar[t]))
+        see(f"step{i}.denoised", Xhat)
         # 6. The last one is the result.
         if i == len(timesteps) - 1:
             break
         # 3. Data consistency.
         Xbar = conjugate_gradients(A, Y, Xhat, options.cg_steps)
-        if each_step:
-            each_step(t, Xhat, Xbar)
+        see(f"step{i}.consistent", Xbar)
         # 4. The low-pass filter, narrower in every step, and the encoder.
-        Zbar = frames.encode(low_pass(Xbar, options.low_pass * math.sqrt(1 - abar[t])))
+        Xbar = low_pass(Xbar, options.low_pass * math.sqrt(1 - abar[t]))
+        see(f"step{i}.filtered", Xbar)
+        Zbar = frames.encode(Xbar)
+        see(f"step{i}.encoded", Zbar)
         # 5. Renoising to the next timestep, with one new noise for all frames.
         a = abar[timesteps[i + 1]]
         direction = options.eta * noise(i) + math.sqrt(1 - options.eta**2) * eps
         Z = math.sqrt(a) * Zbar + math.sqrt(1 - a) * direction
+        see(f"step{i}.next", Z)
 
     # 7. Beyond the paper: the data once more.
     return conjugate_gradients(A, Y, Xhat, options.final_cg_steps)
@@ -291,8 +299,9 @@ def main():
     A = operators.of_measurement(arguments.task, *Y.shape[2:], arguments.mask_seed)
     model = Model(arguments.model, arguments.device)
 
-    def tell(t, Xhat, Xbar):
-        print(f"t {t}: |Y - A X| {float((Y0 - A.apply(Xhat)).norm()):.4g} -> {float((Y0 - A.apply(Xbar)).norm()):.4g}", file=sys.stderr)
+    def tell(name, X):
+        if name.endswith(("denoised", "consistent")):
+            print(f"{name}: |Y - A X| {float((Y0 - A.apply(X)).norm()):.4g}", file=sys.stderr)
 
     results = []
     with torch.inference_mode():

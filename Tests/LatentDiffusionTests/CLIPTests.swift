@@ -26,7 +26,7 @@ enum TextFixtures {
 }
 
 /// The tokenizer against transformers' `CLIPTokenizer`.
-@Suite struct CLIPTokenizerTests {
+@Suite struct GoldenTokenizerTests {
     static func fixture() throws -> (texts: [String], ways: [String: [String: Any]]) {
         let data = try Data(contentsOf: TextFixtures.folder.appendingPathComponent("tokens.json"))
         let all = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
@@ -91,7 +91,7 @@ enum TextFixtures {
 }
 
 /// The encoders against transformers' `CLIPTextModel` and `CLIPTextModelWithProjection`.
-@Suite struct CLIPTextEncoderTests {
+@Suite struct GoldenTextEncoderTests {
     /// Each encoder's part of what diffusers joins: the first 16 channels of the first, 32 of the second.
     @Test func agreesWithTransformers() throws {
         let golden = try TextFixtures.tensors()

@@ -5,8 +5,8 @@ import Testing
 
 @testable import LatentDiffusion
 
-/// The networks against diffusers, on the tiny SDXL-shaped model.
-@Suite(.enabled(if: Golden.isAvailable, Golden.absence)) struct GoldenNetworkTests {
+/// The networks against diffusers, on tiny SDXL-shaped models.
+@Suite struct GoldenNetworkTests {
     /// A type, where it runs, and the relative error that is allowed in it.
     struct Running: Sendable, CustomTestStringConvertible {
         let dtype: DType
@@ -28,10 +28,10 @@ import Testing
         }()
     }
 
-    @Test(arguments: Running.all) func noisePrediction(running: Running) throws {
-        let golden = try Golden.tensors("unet")
+    @Test(arguments: Running.all, Golden.sets) func noisePrediction(running: Running, set: Golden) throws {
+        let golden = try set.tensors("unet")
         let unet = try UNet2DCondition(
-            folder: Golden.model().appendingPathComponent("unet"), dtype: running.dtype, device: running.device)
+            folder: set.model.appendingPathComponent("unet"), dtype: running.dtype, device: running.device)
         let sample = try golden.require("sample").to(running.device)
         for (name, expected) in golden where name.hasPrefix("noise_pred_") {
             let timestep = try #require(Int(name.dropFirst("noise_pred_".count)))
@@ -46,10 +46,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Running.all) func autoencoderKL(running: Running) throws {
-        let golden = try Golden.tensors("vae")
+    @Test(arguments: Running.all, Golden.sets) func autoencoderKL(running: Running, set: Golden) throws {
+        let golden = try set.tensors("vae")
         let autoencoder = try Autoencoder(
-            folder: Golden.model().appendingPathComponent("vae"), dtype: running.dtype, device: running.device)
+            folder: set.model.appendingPathComponent("vae"), dtype: running.dtype, device: running.device)
         guard case .kl(let network) = autoencoder else { throw ModelError.mismatch("not an AutoencoderKL") }
         let pixels = try golden.require("pixels").to(running.dtype).to(running.device)
         let (mean, logVariance) = try network.moments(pixels)
@@ -62,10 +62,10 @@ import Testing
         #expect(try relativeError(network.decodeUnscaled(latents), golden.require("decoded_from_latent_in")) < running.tolerance)
     }
 
-    @Test(arguments: Running.all) func autoencoderTiny(running: Running) throws {
-        let golden = try Golden.tensors("vae_tiny")
+    @Test(arguments: Running.all, Golden.sets) func autoencoderTiny(running: Running, set: Golden) throws {
+        let golden = try set.tensors("vae_tiny")
         let autoencoder = try Autoencoder(
-            folder: Golden.model().appendingPathComponent("vae_tiny"), dtype: running.dtype, device: running.device)
+            folder: set.model.appendingPathComponent("vae_tiny"), dtype: running.dtype, device: running.device)
         guard case .tiny(let network) = autoencoder else { throw ModelError.mismatch("not an AutoencoderTiny") }
         let pixels = try golden.require("pixels").to(running.dtype).to(running.device)
         #expect(try relativeError(network.encodeUnscaled(pixels), golden.require("latents")) < running.tolerance)
@@ -73,9 +73,9 @@ import Testing
         #expect(try relativeError(network.decodeUnscaled(latents), golden.require("decoded")) < running.tolerance)
     }
 
-    @Test func schedule() throws {
-        let golden = try Golden.tensors("ddim")
-        let schedule = try DDIMSchedule(contentsOf: Golden.model().appendingPathComponent("scheduler/scheduler_config.json"))
+    @Test(arguments: Golden.sets) func schedule(set: Golden) throws {
+        let golden = try set.tensors("ddim")
+        let schedule = try DDIMSchedule(contentsOf: set.model.appendingPathComponent("scheduler/scheduler_config.json"))
         let alphas = try Tensor(schedule.cumulativeAlphas, shape: [schedule.trainingSteps])
         #expect(try relativeError(alphas, golden.require("alphas_cumprod")) < 1e-5)
         for (name, expected) in golden where name.hasPrefix("timesteps_") {

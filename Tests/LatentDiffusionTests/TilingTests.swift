@@ -69,8 +69,8 @@ import Weights
         #expect(try Self.decibels(network.decode(latents, tile: 64).narrow(3, from: 0, count: 32), whole) > 90)
     }
 
-    @Test(.enabled(if: Golden.isAvailable, Golden.absence), arguments: ["vae", "vae_tiny"]) func theGoldenAutoencoders(component: String) throws {
-        let network = try Autoencoder(folder: Golden.model().appendingPathComponent(component))
+    @Test(arguments: ["vae", "vae_tiny"], Golden.sets) func theGoldenAutoencoders(component: String, set: Golden) throws {
+        let network = try Autoencoder(folder: set.model.appendingPathComponent(component))
         let frames = try Self.frames(1, 160, 224)
         let latents = try network.encode(frames)
         for tile in [32, 64, 96] {

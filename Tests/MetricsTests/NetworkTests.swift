@@ -18,7 +18,7 @@ enum Networks {
     }
 }
 
-@Suite(.enabled(if: Networks.areHere, Networks.absence)) struct LPIPSTests {
+@Suite(.enabled(if: Networks.areHere, Networks.absence)) struct GoldenLPIPSTests {
     @Test(arguments: LPIPS.Network.allCases, [(64, 80), (45, 71)])
     func agreesWithPyTorch(network: LPIPS.Network, size: (Int, Int)) throws {
         let (a, b) = try pictures(3, size.0, size.1, type: .float32)
@@ -27,9 +27,9 @@ enum Networks {
     }
 
     /// The numbers that the authors' README gives for their three pictures.
-    @Test(.enabled(if: Golden.neighbour("lpips-example") != nil, Golden.absence), .enabled(if: ffmpegIsInstalled, needsFFmpeg))
+    @Test(.enabled(if: sharedFolder("lpips-example") != nil, "../shared/lpips-example is not here"), .enabled(if: ffmpegIsInstalled, needsFFmpeg))
     func theAuthorsExample() async throws {
-        let folder = try #require(Golden.neighbour("lpips-example"))
+        let folder = try #require(sharedFolder("lpips-example"))
         func picture(_ name: String) async throws -> Tensor {
             var frames: [VideoFrame] = []
             for try await frame in try await VideoReader(folder.appendingPathComponent(name).path).frames() { frames.append(frame) }
@@ -77,7 +77,7 @@ enum Networks {
     }
 }
 
-@Suite(.enabled(if: Networks.areHere, Networks.absence)) struct I3DTests {
+@Suite(.enabled(if: Networks.areHere, Networks.absence)) struct GoldenI3DTests {
     @Test(arguments: [(9, 60, 50), (12, 240, 250), (17, 48, 64)]) func agreesWithPyTorch(size: (Int, Int, Int)) throws {
         let (clip, _) = try pictures(size.0, size.1, size.2, type: .float32)
         let features = try I3D().features(of: clip)
@@ -113,7 +113,7 @@ enum Networks {
     }
 }
 
-@Suite struct FrechetDistanceTests {
+@Suite struct GoldenFrechetDistanceTests {
     /// The last has more clips than features, the middle one fewer.
     @Test(arguments: [(16, 60, 45), (16, 10, 12), (400, 500, 450)]) func agreesWithSciPy(size: (Int, Int, Int)) throws {
         let (a, b) = (try features(size.1, size.0, seed: 1), try features(size.2, size.0, seed: 2) * 1.25)

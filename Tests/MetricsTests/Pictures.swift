@@ -2,7 +2,7 @@ import Foundation
 import TensorKit
 
 /// Two deterministic videos (N, 3, H, W) in [-1, 1], the second a damaged first, worse in later frames: `picture` of the Python in
-/// GoldenTests.
+/// GoldenMetricsTests.
 func pictures(_ count: Int, _ height: Int, _ width: Int, type: DType = .float64) throws -> (Tensor, Tensor) {
     var a: [Double] = []
     var b: [Double] = []

@@ -3,30 +3,62 @@ import TensorKit
 import Testing
 import Weights
 
-/// The reference tensors that were made with Python's diffusers. They lie beside the project and may be absent.
-public enum Golden {
-    /// `VISIONXL_GOLDEN`, or `../shared/golden` beside the project; nil when there is none.
-    public static let folder: URL? = {
-        let path = ProcessInfo.processInfo.environment["VISIONXL_GOLDEN"]
-            ?? projectRoot.deletingLastPathComponent().appendingPathComponent("shared/golden").path
-        return FileManager.default.fileExists(atPath: path) ? URL(fileURLWithPath: path, isDirectory: true) : nil
+/// A set of reference tensors that Python's diffusers and PyTorch made: Benchmarks/reference/golden.py says what is in it.
+public struct Golden: Sendable, CustomTestStringConvertible {
+    public let folder: URL
+    public var testDescription: String { folder.path }
+
+    /// The repository's own set, and beside it the one that `VISIONXL_GOLDEN` names, or else `../shared/golden` where
+    /// that is. A set that was named and is not there fails its tests.
+    public static let sets: [Golden] = {
+        let named = ProcessInfo.processInfo.environment["VISIONXL_GOLDEN"] ?? ""
+        let other = named.isEmpty ? sharedFolder("golden") : URL(fileURLWithPath: named, isDirectory: true)
+        return ([projectRoot.appendingPathComponent("Tests/Golden", isDirectory: true)] + [other].compactMap { $0 }).map(Golden.init)
     }()
 
-    public static var isAvailable: Bool { folder != nil }
-    public static let absence: Comment = "the golden tensors are not here; set VISIONXL_GOLDEN to their folder"
-
-    /// A folder that lies beside the golden tensors; nil when there is none.
-    public static func neighbour(_ name: String) -> URL? {
-        let url = folder?.deletingLastPathComponent().appendingPathComponent(name, isDirectory: true)
-        return url.flatMap { FileManager.default.fileExists(atPath: $0.path) ? $0 : nil }
-    }
-
     /// All tensors of `NAME.safetensors`.
-    public static func tensors(_ name: String) throws -> [String: Tensor] {
-        try SafetensorsFile(at: #require(folder).appendingPathComponent("\(name).safetensors")).tensors()
+    public func tensors(_ name: String) throws -> [String: Tensor] {
+        try SafetensorsFile(at: folder.appendingPathComponent("\(name).safetensors")).tensors()
     }
 
-    public static func model() throws -> URL { try #require(folder).appendingPathComponent("tiny-sdxl") }
+    /// The degradations that all tasks of the set were made with.
+    public func operators() throws -> GoldenOperators { try GoldenOperators(tensors("operators")) }
+
+    /// A model of SDXL's shape in diffusers' layout.
+    public var model: URL { folder.appendingPathComponent("tiny-sdxl") }
+
+    /// The tasks that have a run of Algorithm 1, `pipeline-TASK`.
+    public var pipelines: [String] {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return files.filter { $0.hasPrefix("pipeline-") && $0.hasSuffix(".safetensors") }
+            .map { String($0.dropFirst("pipeline-".count).dropLast(".safetensors".count)) }.sorted()
+    }
+}
+
+/// What `operators.safetensors` of a golden set holds.
+public struct GoldenOperators {
+    /// How many frames the tasks with a + average.
+    public let window: Int
+    public let blurSize: Int
+    public let blurSigma: Double
+    /// (H, W), 1 known and 0 missing.
+    public let mask: Tensor
+    /// All tensors of the file.
+    public let tensors: [String: Tensor]
+
+    init(_ tensors: [String: Tensor]) throws {
+        let parameters: [Double] = try tensors.require("params").array()
+        try #require(parameters.count == 3, "params are (temporal window, kernel size, sigma)")
+        (window, blurSize, blurSigma) = (Int(parameters[0]), Int(parameters[1]), parameters[2])
+        mask = try tensors.require("mask")
+        self.tensors = tensors
+    }
+}
+
+/// A folder of `../shared`, beside the project; nil where it is not.
+public func sharedFolder(_ name: String) -> URL? {
+    let url = projectRoot.deletingLastPathComponent().appendingPathComponent("shared/\(name)", isDirectory: true)
+    return FileManager.default.fileExists(atPath: url.path) ? url : nil
 }
 
 /// The package's root folder.

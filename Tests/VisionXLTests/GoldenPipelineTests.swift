@@ -8,51 +8,50 @@ import Testing
 @testable import VisionXL
 
 /// Algorithm 1 against a run of it in Python with diffusers: every intermediate of the first step, and the result.
-@Suite(.enabled(if: Golden.isAvailable, Golden.absence)) struct GoldenPipelineTests {
+@Suite struct GoldenPipelineTests {
     struct Case: Sendable, CustomTestStringConvertible {
+        var set: Golden
         var task: String
         var device: Device
-        var testDescription: String { "\(task) on \(device)" }
+        var testDescription: String { "\(task) of \(set.testDescription) on \(device)" }
 
         static let all: [Case] = {
             let devices: [Device] = Engine.cudaDeviceCount > 0 ? [.cpu, .cuda(0)] : [.cpu]
-            let files = Golden.folder.flatMap { try? FileManager.default.contentsOfDirectory(atPath: $0.path) } ?? []
-            let tasks = files.filter { $0.hasPrefix("pipeline-") && $0.hasSuffix(".safetensors") }
-                .map { String($0.dropFirst("pipeline-".count).dropLast(".safetensors".count)) }.sorted()
-            return devices.flatMap { device in tasks.map { Case(task: $0, device: device) } }
+            return Golden.sets.flatMap { set in
+                devices.flatMap { device in set.pipelines.map { Case(set: set, task: $0, device: device) } }
+            }
         }()
     }
 
-    static func prior(_ golden: [String: Tensor], _ dtype: DType, _ device: Device) throws -> LatentDiffusionPrior {
+    static func prior(_ running: Case, _ golden: [String: Tensor], _ dtype: DType) throws -> LatentDiffusionPrior {
         // float32 is for checking, and lies as the reference did; bfloat16 is for running.
         var model = try LatentDiffusionModel(
-            at: Golden.model(), dtype: dtype, device: device, format: dtype == .float32 ? .contiguous : .channelsLast)
+            at: running.set.model, dtype: dtype, device: running.device, format: dtype == .float32 ? .contiguous : .channelsLast)
         model.text = TextConditioning(prompt: PromptEmbedding(context: try golden.require("context"), pooled: try golden.require("pooled")))
         return LatentDiffusionPrior(model)
     }
 
     /// The operator of a pipeline file, with the parameters that the golden operators were made with.
-    static func problem(_ task: String, _ golden: [String: Tensor]) throws -> any LinearOperator {
-        let operators = try Golden.tensors("operators")
-        let parameters: [Double] = try operators.require("params").array()
+    static func problem(_ running: Case, _ golden: [String: Tensor]) throws -> any LinearOperator {
+        let operators = try running.set.operators()
         let spatial: any LinearOperator
-        switch task.prefix(while: { $0 != "+" }) {
-        case "deblur": spatial = try GaussianBlur(size: Int(parameters[1]), sigma: parameters[0])
-        case "inpaint": spatial = try Mask(operators.require("mask"))
+        switch running.task.prefix(while: { $0 != "+" }) {
+        case "deblur": spatial = try GaussianBlur(size: operators.blurSize, sigma: operators.blurSigma)
+        case "inpaint": spatial = try Mask(operators.mask)
         default:
             let factor = try golden.require("first_frame").size(2) / golden.require("measurement").size(2)
             spatial = try AveragePooling(factor: factor)
         }
-        guard task.hasSuffix("+") else { return spatial }
-        return Composition(first: try TemporalAverage(window: Int(parameters[2])), second: spatial)
+        guard running.task.hasSuffix("+") else { return spatial }
+        return Composition(first: try TemporalAverage(window: operators.window), second: spatial)
     }
 
     @Test(arguments: Case.all) func everyIntermediate(_ running: Case) throws {
-        let golden = try Golden.tensors("pipeline-\(running.task)")
+        let golden = try running.set.tensors("pipeline-\(running.task)")
         var options = RestorationOptions.paper
         options.lowPassTaps = 15
-        var solver = try Solver(prior: Self.prior(golden, .float32, running.device), options: options)
-        let A = try Self.problem(running.task, golden)
+        var solver = try Solver(prior: Self.prior(running, golden, .float32), options: options)
+        let A = try Self.problem(running, golden)
         let measurement = try golden.require("measurement")
         let noise: @Sendable (Int) throws -> Tensor = { try golden.require("step\($0).noise").to(running.device) }
         solver.noise = noise
@@ -89,9 +88,9 @@ import Testing
     /// decoder doubles it again, and eight steps compound it (diffusers' own runs in bfloat16 drift as far). So each network pass
     /// of the pipeline is held against the reference, from the reference's own inputs.
     @Test(arguments: Case.all) func everyNetworkPassInBFloat16(_ running: Case) throws {
-        let golden = try Golden.tensors("pipeline-\(running.task)")
-        let exact = try Self.prior(golden, .float32, running.device)
-        let rough = try Self.prior(golden, .bfloat16, running.device)
+        let golden = try running.set.tensors("pipeline-\(running.task)")
+        let exact = try Self.prior(running, golden, .float32)
+        let rough = try Self.prior(running, golden, .bfloat16)
         func input(_ name: String) throws -> Tensor { try golden.require(name).to(running.device) }
         func expectClose(_ tensor: Tensor, _ expected: Tensor, _ name: Comment) throws {
             let error = try relativeError(tensor, expected)

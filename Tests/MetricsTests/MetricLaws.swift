@@ -3,7 +3,7 @@ import Metrics
 import TensorKit
 import Testing
 
-@Suite struct LawTests {
+@Suite struct MetricLaws {
     @Test func equalVideosArePerfect() throws {
         let (a, _) = try pictures(3, 16, 20)
         #expect(try psnr(a, a).perFrame == [.infinity, .infinity, .infinity])

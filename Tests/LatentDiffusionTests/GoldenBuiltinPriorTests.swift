@@ -7,7 +7,7 @@ import Weights
 @testable import LatentDiffusion
 
 /// The shipped prior against the Python it was trained with (`Training/make_reference.py`).
-@Suite struct BuiltinPriorTests {
+@Suite struct GoldenBuiltinPriorTests {
     static let folder = projectRoot.appendingPathComponent("Models/builtin")
 
     @Test(arguments: [(DType.float32, 1e-4), (DType.bfloat16, 3e-2)]) func agreesWithItsReference(dtype: DType, tolerance: Double) throws {

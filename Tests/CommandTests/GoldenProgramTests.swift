@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The real program and Benchmarks/reference/visionxl.py on the same measurement file, with the built-in prior.
-@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct PythonReferenceTests {
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct GoldenProgramTests {
     /// `VISIONXL_PYTHON`, or python3.
     static let python = ProcessInfo.processInfo.environment["VISIONXL_PYTHON"] ?? "python3"
     static let absence: Comment =

@@ -11,7 +11,7 @@ import Weights
 /// The whole solver with the built-in prior and its own noise, against an implementation of its own in Python with diffusers
 /// (Benchmarks/reference/visionxl.py), on a real clip. make_fixtures.py beside it says what the file holds, and makes it anew when
 /// Models/builtin has changed. They differ by 6e-7.
-@Suite struct PythonReferenceTests {
+@Suite struct GoldenSolverTests {
     /// All tensors of `Fixtures/NAME.safetensors`.
     static func fixture(_ name: String) throws -> [String: Tensor] {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/\(name).safetensors")

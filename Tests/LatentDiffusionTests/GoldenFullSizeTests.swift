@@ -10,7 +10,7 @@ private let fullSizeModel = ProcessInfo.processInfo.environment["VISIONXL_FULL_S
 
 /// A model of SDXL's own size against diffusers: `Benchmarks/reference/full_size.py` says how to make one and its reference.
 @Suite(.serialized, .enabled(if: fullSizeModel != nil, "VISIONXL_FULL_SIZE names no model; Benchmarks/reference/full_size.py says how to make one"))
-struct FullSizeTests {
+struct GoldenFullSizeTests {
     /// bfloat16 only where it is quick: elsewhere it takes longer than anyone waits.
     private static var types: [(DType, Double)] {
         [(.float32, 1e-3)] + (Engine.bestDevice.runningType == .bfloat16 ? [(.bfloat16, 3e-2)] : [])

@@ -18,7 +18,7 @@ import Testing
 ///                                         use_sample_covariance=False))
 ///     a, b = picture(2, 13, 40)
 ///     print(abs(np.diff(a, axis=0)).mean(), abs(np.diff(b, axis=0) - np.diff(a, axis=0)).mean())
-@Suite struct GoldenTests {
+@Suite struct GoldenMetricsTests {
     struct Golden: Sendable {
         let height: Int, width: Int
         let psnr: [Double], ssim: [Double]

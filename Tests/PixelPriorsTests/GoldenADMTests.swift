@@ -7,7 +7,7 @@ import Weights
 @testable import LatentDiffusion
 
 /// ADM's network against `Benchmarks/reference/adm.py`, which made the fixtures.
-@Suite struct ADMTests {
+@Suite struct GoldenADMTests {
     static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
 
     static func configuration(_ name: String) throws -> [String: Any] {

@@ -10,7 +10,7 @@ import Weights
 /// ADMM-TV beside an implementation in PyTorch (Benchmarks/reference/admm_tv.py, in float64), on nine frames of a real clip.
 ///
 /// Made by `python Benchmarks/reference/make_fixtures.py admm_tv`; its docstring says what is in the file.
-@Suite struct TotalVariationReferenceTests {
+@Suite struct GoldenTotalVariationTests {
     private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/admm_tv.safetensors")
 
     @Test(arguments: ["sr4", "deblur", "inpaint", "sr4+", "deblur+", "inpaint+"])

@@ -7,7 +7,7 @@ import Weights
 @testable import LatentDiffusion
 
 /// Prompts and guidance against diffusers' StableDiffusionXLPipeline, on a model of SDXL's shape.
-@Suite struct TextConditioningTests {
+@Suite struct GoldenTextConditioningTests {
     let temporary: TemporaryFolder
     init() throws { temporary = try TemporaryFolder() }
 
