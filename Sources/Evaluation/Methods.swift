@@ -75,7 +75,7 @@ public struct Methods: Sendable {
         case .dds: return try pixelContender(name, options: .dds) { try $0.forWholeSchedule }
         case .admmTV:
             let settings = TotalVariationOptions()
-            return Contender(name: name, settings: try Self.describe(settings)) { ADMMTotalVariation(options: settings, device: device) }
+            return Contender(name: name, settings: try Self.encoded(settings)) { ADMMTotalVariation(options: settings, device: device) }
         case .cg:
             // As many as VISION-XL takes in the eight timesteps that it has by default.
             let steps = 7 * (options.conjugateGradientSteps ?? Policy.iterations) + (options.finalConsistencySteps ?? Policy.iterations)
@@ -115,8 +115,13 @@ public struct Methods: Sendable {
         try contender(variant.name, options: variant.options, dataStep: variant.dataStep)
     }
 
+    /// What was asked, and what the policy would make of the rest.
+    private static func describe(_ options: RestorationOptions) throws -> String {
+        "\(try encoded(options)) policy \(try Policy.signature(options))"
+    }
+
     /// Every option, whatever a later version adds.
-    private static func describe(_ options: some Encodable) throws -> String {
+    private static func encoded(_ options: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         return String(decoding: try encoder.encode(options), as: UTF8.self)
