@@ -32,12 +32,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// What a restoration would follow. Cost: at most a few passes over the measurement.
     /// - Throws: `RestorationError.invalidOption`.
     public func settle(_ measurement: VideoMeasurement) throws -> Settings {
-        var settings = try Policy.settle(options, MeasurementFacts(measurement, prior))
-        if let dataStep {
-            settings.dataStep = dataStep
-            if !settings.finalSteps.isEmpty { settings.finalSteps = [dataStep] }
-        }
-        return settings
+        try Policy.settle(options, MeasurementFacts(measurement, prior), dataStep: dataStep)
     }
 
     /// Restores X from Y = A(X). The last residual is the final data step's, if there was one.
