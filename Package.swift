@@ -92,12 +92,15 @@ let package = Package(
             name: "LatentDiffusionTests",
             dependencies: ["LatentDiffusion", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
-            name: "PixelPriorsTests", dependencies: ["PixelPriors", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"],
+            name: "PixelPriorsTests",
+            dependencies: ["PixelPriors", "InverseProblems", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"],
             exclude: ["Fixtures"]),
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TensorKit", "TestSupport"]),
         .testTarget(
             name: "BaselinesTests",
-            dependencies: ["Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "TensorKit", "TestSupport"],
+            dependencies: [
+                "Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "TensorKit", "Weights", "TestSupport",
+            ],
             exclude: ["Fixtures"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TensorKit", "TestSupport"]),
         .testTarget(
@@ -106,8 +109,7 @@ let package = Package(
         .testTarget(
             name: "VisionXLTests",
             dependencies: [
-                "VisionXL", "Diffusion", "InverseProblems", "LatentDiffusion", "PixelPriors", "Metrics", "TensorKit", "Weights",
-                "TestSupport",
+                "VisionXL", "Diffusion", "InverseProblems", "LatentDiffusion", "TensorKit", "Weights", "TestSupport",
             ], exclude: ["Fixtures"]),
         .testTarget(
             name: "WorkflowTests",

@@ -23,6 +23,13 @@ public struct PassSizes: Sendable, Equatable, Codable {
         PassSizes(frames: device == .cpu ? min(max((1 << 18) / max(height * width, 1), 1), 4) : 4)
     }
 
+    /// Throws a sentence where a pass would have nothing in it.
+    func validate() throws {
+        guard min(prediction, encoding, decoding) >= 1 else {
+            throw RestorationError.invalidOption("At least one frame must go through a network at a time.")
+        }
+    }
+
     /// A prior's maps.
     enum Map {
         case prediction, encoding, decoding

@@ -5,10 +5,13 @@ import InverseProblems
 /// device is in the same hands one room up). Docs/DataStep.md and Docs/Algorithm.md have the measurements behind the rules.
 public enum Policy {
     /// Every number of a run.
+    /// - Parameter dataStep: of somebody's own, in place of the one that is asked for.
     /// - Throws: `RestorationError.invalidOption` for numbers out of range, `PendingFact` where a rule needs what is not known yet.
-    public static func settle(_ asked: RestorationOptions, _ facts: some Facts) throws -> Settings {
+    public static func settle(
+        _ asked: RestorationOptions, _ facts: some Facts, dataStep: (any DataStep)? = nil
+    ) throws -> Settings {
         try asked.validate()
-        return try Rules(asked: asked, facts: facts).settings()
+        return try Rules(asked: asked, facts: facts, ownDataStep: dataStep).settings()
     }
 
     /// The same as a table, in which a value that needs what is not known yet says so.

@@ -12,7 +12,7 @@ public enum RestorationError: Error, Equatable, Sendable, CustomStringConvertibl
         switch self {
         case .invalidOption(let message), .invalidMeasurement(let message): message
         case .notFinite(let step):
-            "Step \(step) gave values that are not numbers: run with --dtype float32, and without the symmetrizer on measurements with noise."
+            "Step \(step) gave values that are not numbers; run with --dtype float32, or with another data step."
         case .outOfMemory(let device, let reason):
             "The memory of \(device) does not suffice for one frame at a time; make the frames smaller, close other programs or choose "
                 + "another --device. (\(reason))"

@@ -7,6 +7,8 @@ struct Rules<F: Facts> {
     typealias Choice = Policy.Choice
     let asked: RestorationOptions
     let facts: F
+    /// Takes the place of the one that the options name.
+    var ownDataStep: (any DataStep)?
 
     // MARK: How much of the schedule
 
@@ -64,9 +66,11 @@ struct Rules<F: Facts> {
         Choice(asked.solvesFramesAlone, else: false, "Inner products run over all frames, as in the paper.")
     }
 
-    private func dataStep(iterations: Int, roundedBits: Int?) -> any DataStep {
-        isProximal
-            ? ProximalStep(error: priorError().value, roundedBits: roundedBits)
+    /// - Parameter roundedBits: asked for where the step takes it away, which costs a pass over the measurement.
+    private func dataStep(iterations: Int, roundedBits: () throws -> Int?) rethrows -> any DataStep {
+        if let ownDataStep { return ownDataStep }
+        return isProximal
+            ? ProximalStep(error: priorError().value, roundedBits: try roundedBits())
             : ConjugateGradientStep(iterations: iterations, solvesFramesAlone: solvesFramesAlone().value)
     }
 
@@ -166,9 +170,9 @@ struct Rules<F: Facts> {
         followed.upsampling = upsampling().value
         return Settings(
             timesteps: try timesteps().value,
-            dataStep: dataStep(iterations: iterations().value, roundedBits: try roundedBits().value),
+            dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },
             // Bands are taken away once, before the first step.
-            finalSteps: final > 0 ? [dataStep(iterations: final, roundedBits: nil)] : [],
+            finalSteps: final > 0 ? [dataStep(iterations: final) { nil }] : [],
             lambda: try lambda().value, lowPassTaps: taps().value, eta: try eta().value, renoising: renoising().value,
             steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value, start: start().value,
             firstEstimate: firstEstimate().value, upsampling: upsampling().value, samplesEncoder: samplesEncoder().value,
@@ -178,23 +182,29 @@ struct Rules<F: Facts> {
     func rows() throws -> [Policy.Row] {
         func number(_ value: Double) -> String { String(format: "%g", value) }
         func yes(_ value: Bool) -> String { value ? "yes" : "no" }
+        func finalStepText(_ count: Int) -> String {
+            ownDataStep == nil && !isProximal ? "\(count) steps" : count > 0 ? "once" : "none"
+        }
         var rows = [
             try Choice.row("timesteps", "--steps, --tau", { $0.map(String.init).joined(separator: " ") }, timesteps),
-            try Choice.row("data step", "--data-step", \.rawValue, dataStepKind),
+            try ownDataStep.map { Policy.Row("data step", "", "\(type(of: $0))", "As said.") }
+                ?? Choice.row("data step", "--data-step", \.rawValue, dataStepKind),
         ]
-        if isProximal {
-            rows += [
-                try Choice.row("c", "--prior-error", { "\(number($0.lowerBound)):\(number($0.upperBound))" }, priorError),
-                try Choice.row("rounding's bands", "", { $0.map { "of \($0) bits" } ?? "none" }, roundedBits),
-            ]
-        } else {
-            rows += [
-                try Choice.row("l", "--cg-steps", { "\($0)" }, iterations),
-                try Choice.row("frames alone", "", yes, solvesFramesAlone),
-            ]
+        // The numbers of somebody's own step are its own.
+        if ownDataStep == nil {
+            rows +=
+                isProximal
+                ? [
+                    try Choice.row("c", "--prior-error", { "\(number($0.lowerBound)):\(number($0.upperBound))" }, priorError),
+                    try Choice.row("rounding's bands", "", { $0.map { "of \($0) bits" } ?? "none" }, roundedBits),
+                ]
+                : [
+                    try Choice.row("l", "--cg-steps", { "\($0)" }, iterations),
+                    try Choice.row("frames alone", "", yes, solvesFramesAlone),
+                ]
         }
         rows += [
-            try Choice.row("final data step", "--final-cg-steps", { isProximal ? ($0 > 0 ? "once" : "none") : "\($0) steps" }, finalIterations),
+            try Choice.row("final data step", "--final-cg-steps", finalStepText, finalIterations),
             try Choice.row("eta", "--eta", number, eta),
             try Choice.row("lambda", "--lambda", number, lambda),
             try Choice.row("taps", "--low-pass-taps", { $0.count.map { "\($0)" } ?? "enough" }, taps),

@@ -32,12 +32,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// What a restoration would follow. Cost: at most a few passes over the measurement.
     /// - Throws: `RestorationError.invalidOption`.
     public func settle(_ measurement: VideoMeasurement) throws -> Settings {
-        var settings = try Policy.settle(options, MeasurementFacts(measurement, prior))
-        if let dataStep {
-            settings.dataStep = dataStep
-            if !settings.finalSteps.isEmpty { settings.finalSteps = [dataStep] }
-        }
-        return settings
+        try Policy.settle(options, MeasurementFacts(measurement, prior), dataStep: dataStep)
     }
 
     /// Restores X from Y = A(X). The last residual is the final data step's, if there was one.
@@ -52,11 +47,12 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     }
 
     /// The same, following what was settled before: what keeps the windows of a video alike.
+    /// - Throws: also `RestorationError.invalidOption` for settings without timesteps and passes without frames.
     public func restore(
         _ measurement: VideoMeasurement, following settings: Settings, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: prior.device)
-        var algorithm = algorithm(settings, measurement, progress)
+        var algorithm = try algorithm(settings, measurement, progress)
         let frames = try algorithm.restore()
         return Restoration(frames: frames, residuals: algorithm.residuals, passes: algorithm.networks.sizes, settings: settings)
     }
@@ -64,11 +60,15 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// Algorithm 1, ready to run.
     func algorithm(
         _ settings: Settings, _ measurement: VideoMeasurement, _ progress: @escaping RestorationProgress.Handler
-    ) -> Algorithm1 {
+    ) throws -> Algorithm1 {
+        guard !settings.timesteps.isEmpty else {
+            throw RestorationError.invalidOption("There are no timesteps to sample; give at least one.")
+        }
         let frames = Padding(measurement.videoShape, multiple: prior.frameMultiple)
         let sizes =
             passes ?? plan?(frames.count, frames.height, frames.width)
             ?? .preferred(on: prior.device, height: frames.height, width: frames.width)
+        try sizes.validate()
         let networks = NetworkPasses(
             prior, frames, settings, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
         return Algorithm1(settings, prior.schedule, measurement, networks, noise: noise ?? networks.renoisingNoise)

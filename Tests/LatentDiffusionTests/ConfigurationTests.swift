@@ -1,4 +1,6 @@
+import Diffusion
 import Foundation
+import Networks
 import Testing
 
 @testable import LatentDiffusion

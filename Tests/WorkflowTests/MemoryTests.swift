@@ -1,186 +1,11 @@
 import Foundation
-import InverseProblems
 import LatentDiffusion
-import Synchronization
 import TensorKit
 import TestSupport
 import Testing
+import VisionXL
 
-@testable import VisionXL
-
-/// A device whose memory takes few frames, or only tiles of them: larger passes fail with what PyTorch says.
-final class CrampedPrior: DiffusionPrior {
-    /// What was tried: frames and the tile's side, and whether it fitted.
-    struct Attempt: Equatable {
-        var frames: Int
-        var tile: Int?
-        var fits: Bool
-    }
-
-    private let base = BlurPrior(spread: 0.1)
-    let frames: Int
-    let tile: Int?
-    let message: String
-    let attempts = Mutex((prediction: [Attempt](), encoding: [Attempt](), decoding: [Attempt]()))
-
-    /// - Parameters:
-    ///   - frames: the most that fit.
-    ///   - tile: the largest that fits; whole frames do when nil.
-    init(frames: Int, tile: Int? = nil, message: String = "CUDA out of memory. Tried to allocate 2.00 GiB.") {
-        (self.frames, self.tile, self.message) = (frames, tile, message)
-    }
-
-    var schedule: DDIMSchedule { base.schedule }
-    var device: Device { base.device }
-    var frameMultiple: Int { base.frameMultiple }
-    var relativeCost: PriorCost { base.relativeCost }
-    let tileSizes = [512, 256, 128]
-    func latentShape(frames: Int, height: Int, width: Int) -> [Int] { base.latentShape(frames: frames, height: height, width: width) }
-
-    private func attempt(_ count: Int, _ side: Int?, isWhole: Bool) -> Attempt {
-        let fits = count <= frames && (isWhole || tile.map { (side ?? .max) <= $0 } ?? true)
-        return Attempt(frames: count, tile: side, fits: fits)
-    }
-
-    private func check(_ attempt: Attempt) throws {
-        guard attempt.fits else { throw TensorError.operation(name: "aten::conv2d", message: message) }
-    }
-
-    func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { try encode(frames, samplingWith: noise, CodecPass()) }
-    func decode(_ latents: Tensor) throws -> Tensor { try decode(latents, CodecPass()) }
-
-    func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
-        let attempt = attempt(frames.size(0), pass.tile, isWhole: false)
-        attempts.withLock { $0.encoding.append(attempt) }
-        try check(attempt)
-        return try base.encode(frames, samplingWith: noise)
-    }
-
-    func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor {
-        let attempt = attempt(latents.size(0), pass.tile, isWhole: false)
-        attempts.withLock { $0.decoding.append(attempt) }
-        try check(attempt)
-        return try base.decode(latents)
-    }
-
-    func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
-        let attempt = attempt(latents.size(0), nil, isWhole: true)
-        attempts.withLock { $0.prediction.append(attempt) }
-        try check(attempt)
-        return try base.predictNoise(latents, timestep: timestep)
-    }
-}
-
-/// Falling back to smaller passes.
-@Suite struct OutOfMemoryTests {
-    static func options(framesPerPass: Int?) -> RestorationOptions {
-        var options = RestorationOptions()
-        options.samplesEncoder = true
-        options.framesPerPass = framesPerPass
-        return options
-    }
-
-    static func restore(_ prior: some DiffusionPrior, framesPerPass: Int?, notes: (@Sendable (String) -> Void)? = nil) throws -> Restoration {
-        var solver = Solver(prior: prior, options: options(framesPerPass: framesPerPass))
-        solver.onSmallerPasses = notes
-        return try solver.restore(SolverTests.video(6, 8, 12), operator: AveragePooling(factor: 2))
-    }
-
-    static func values(_ restoration: Restoration) throws -> [Float] { try restoration.frames.array() }
-
-    /// Every message that PyTorch has for it.
-    @Test(arguments: [
-        "CUDA out of memory. Tried to allocate 2.00 GiB.",
-        "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4294967296 bytes. Error code 12",
-        "MPS backend out of memory (MPS allocated: 8.00 GB)", "std::bad_alloc",
-    ])
-    func halvesTheFramesAndGivesTheSame(message: String) throws {
-        let notes = Mutex([String]())
-        let cramped = CrampedPrior(frames: 2, message: message)
-        let result = try Self.restore(cramped, framesPerPass: 6) { text in notes.withLock { $0.append(text) } }
-        #expect(try Self.values(result) == Self.values(Self.restore(CrampedPrior(frames: 6), framesPerPass: 6)))
-        #expect(notes.withLock { $0.count } == 1)
-        // 6 does not fit, 3 does not, 1 does; what was learnt is kept.
-        #expect(result.passes == PassSizes(frames: 1))
-        let decodings = cramped.attempts.withLock { $0.decoding }
-        #expect(decodings.prefix(3).map(\.frames) == [6, 3, 1] && decodings.dropFirst(2).allSatisfy(\.fits))
-    }
-
-    @Test func thenTilesThenSmallerTiles() throws {
-        let cramped = CrampedPrior(frames: 1, tile: 256)
-        let result = try Self.restore(cramped, framesPerPass: 2)
-        #expect(try Self.values(result) == Self.values(Self.restore(CrampedPrior(frames: 6), framesPerPass: 1)))
-        var expected = PassSizes(frames: 1)
-        (expected.encodingTile, expected.decodingTile) = (256, 256)
-        #expect(result.passes == expected)
-        let decodings = cramped.attempts.withLock { $0.decoding }
-        #expect(decodings.prefix(4) == [
-            .init(frames: 2, tile: nil, fits: false), .init(frames: 1, tile: nil, fits: false), .init(frames: 1, tile: 512, fits: false),
-            .init(frames: 1, tile: 256, fits: true),
-        ])
-    }
-
-    @Test func saysSoWhereNothingFits() throws {
-        #expect {
-            try Self.restore(CrampedPrior(frames: 1, tile: 64), framesPerPass: 4)
-        } throws: {
-            guard case RestorationError.outOfMemory(let device, _) = $0 else { return false }
-            return device == "cpu" && "\($0)".contains("does not suffice for one frame")
-        }
-        #expect(throws: RestorationError.self) { try Self.restore(CrampedPrior(frames: 0), framesPerPass: 4) }
-    }
-
-    @Test func otherErrorsAreNotTriedAgain() throws {
-        let prior = CrampedPrior(frames: 2, message: "The size of tensor a (3) must match the size of tensor b (4)")
-        #expect(throws: TensorError.self) { try Self.restore(prior, framesPerPass: 4) }
-    }
-
-    /// The engine's own refusal of an allocation that no machine grants.
-    @Test func theEnginesMessageIsKnown() throws {
-        #expect {
-            _ = try Tensor.empty([1 << 46])
-        } throws: { ($0 as? TensorError)?.isOutOfMemory ?? false }
-    }
-}
-
-/// Early timesteps with a quicker autoencoder.
-@Suite struct DraftTests {
-    /// The start and the last timesteps are never drafts.
-    @Test(arguments: [1, 3, 8, 100]) func theTimestepsBeforeTheLastOnesAreDrafts(exact: Int) throws {
-        let prior = WatchedPrior()
-        var options = RestorationOptions()
-        options.exactCodecSteps = exact
-        options.framesPerPass = 2
-        _ = try Solver(prior: prior, options: options).restore(SolverTests.video(2, 8, 8), operator: AveragePooling(factor: 1))
-        let drafts = max(8 - exact, 0)
-        let asked = prior.asked.withLock { $0 }
-        #expect(asked.draftDecodings == (0..<8).map { $0 < drafts })
-        #expect(asked.draftEncodings == [false] + (0..<7).map { $0 < drafts })
-    }
-
-    @Test func withoutTheOptionNothingIsADraft() throws {
-        let prior = WatchedPrior()
-        _ = try Solver(prior: prior).restore(SolverTests.video(2, 8, 8), operator: AveragePooling(factor: 1))
-        #expect(prior.asked.withLock { !($0.draftEncodings + $0.draftDecodings).contains(true) })
-    }
-
-    /// A draft is the tiny autoencoder's, and it is refused where its latents are others.
-    @Test(arguments: Golden.sets) func theModelsDraftIsTheOtherAutoencoder(set: Golden) throws {
-        let url = set.model
-        let tiny = url.appendingPathComponent("vae_tiny")
-        let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: url, draft: tiny))
-        let alone = LatentDiffusionPrior(try LatentDiffusionModel(at: url, autoencoder: tiny))
-        let frames = try SolverTests.video(1, 64, 96)
-        func values(_ tensor: Tensor) throws -> [Float] { try tensor.array() }
-        let latents = try prior.encode(frames, samplingWith: nil)
-        #expect(try values(prior.encode(frames, samplingWith: nil, CodecPass(isDraft: true))) == values(alone.encode(frames, samplingWith: nil)))
-        #expect(try values(prior.decode(latents, CodecPass(isDraft: true))) == values(alone.decode(latents)))
-        #expect(try values(prior.decode(latents, CodecPass(isDraft: true))) != values(prior.decode(latents)))
-        let folder = try TemporaryFolder()
-        try TinyModel.write(to: URL(fileURLWithPath: folder.path))
-        #expect(throws: ModelError.self) { try LatentDiffusionModel(at: url, draft: URL(fileURLWithPath: folder.file("vae"))) }
-    }
-}
+@testable import Workflow
 
 /// Plans from the memory that there is.
 @Suite struct MemoryPlanTests {
@@ -194,9 +19,12 @@ final class CrampedPrior: DiffusionPrior {
         return try ModelMemory(at: url)
     }
 
-    static func plan(_ budget: Int?, frames: Int = 5, framesPerPass: Int? = nil) throws -> MemoryPlan {
+    static func plan(
+        _ budget: Int?, frames: Int = 5, framesPerPass: Int? = nil, hasGuidance: Bool = false, device: Device = .cuda(0)
+    ) throws -> MemoryPlan {
         MemoryPlan(
-            model: try memory.get(), device: .cuda(0), budget: budget, frames: frames, height: 768, width: 1280, framesPerPass: framesPerPass)
+            model: try memory.get(), device: device, budget: budget, frames: frames, height: 768, width: 1280,
+            hasGuidance: hasGuidance, framesPerPass: framesPerPass)
     }
 
     @Test func withoutALimitTheDeviceIsKeptBusy() throws {
@@ -226,19 +54,71 @@ final class CrampedPrior: DiffusionPrior {
         #expect(try Self.plan(nil, frames: 9, framesPerPass: 8).passes == PassSizes(frames: 8))
     }
 
-    /// Groups of patches take more than the networks where these are small, and nothing beside them where they are not.
-    @Test func theStartIsCounted() throws {
-        func plan(_ side: Int, isSelfSimilar: Bool) throws -> MemoryPlan {
+    /// Ten times the frames in float32, and the pass alone where nothing else is different.
+    @Test func thePartsAreCounted() throws {
+        let (plan, longer) = (try Self.plan(nil), try Self.plan(nil, frames: 15))
+        #expect(plan.video == 10 * 5 * 3 * 768 * 1280 * 4 && longer.video == 3 * plan.video)
+        #expect(longer.pass == plan.pass && longer.weights == plan.weights && longer.program == plan.program)
+        #expect(plan.total == plan.program + plan.weights + plan.video + plan.pass)
+        #expect(try plan.weights == Self.memory.get().weightBytes)
+        // Guidance predicts twice, which matters where nothing else is as large.
+        func prediction(_ hasGuidance: Bool) throws -> Int {
             MemoryPlan(
-                model: try Self.memory.get(), device: .cpu, budget: nil, frames: 2, height: side, width: side, framesPerPass: 1,
-                isSelfSimilar: isSelfSimilar)
+                model: try Self.memory.get(), device: .cpu, budget: nil, frames: 1, height: 64, width: 64,
+                hasGuidance: hasGuidance
+            ).pass
         }
-        #expect(try plan(64, isSelfSimilar: true).pass > plan(64, isSelfSimilar: false).pass)
-        #expect(try plan(1024, isSelfSimilar: true) == plan(1024, isSelfSimilar: false))
+        #expect(try prediction(true) >= prediction(false))
+        #expect(try Self.plan(nil, hasGuidance: true).pass >= plan.pass)
+    }
+
+    /// What the C library keeps of freed memory must have room, or it must give it back.
+    @Test func aTightBudgetIsNoticed() throws {
+        let needed = try Self.plan(nil, device: .cpu).total
+        #expect(try !Self.plan(nil, device: .cpu).isTight)
+        let exact = try Self.plan(needed, device: .cpu)
+        #expect(exact.fits && exact.isTight)
+        let ample = try Self.plan(needed + 400_000_000, device: .cpu)
+        #expect(ample.fits && !ample.isTight && ample.passes == exact.passes)
     }
 
     @Test func saysWhatIsNeeded() throws {
         let text = "\(try Self.plan(nil))"
         #expect(text.hasPrefix("needs about ") && text.hasSuffix("; 4 frames a pass"))
+    }
+}
+
+/// What a session makes of the memory that it may take.
+@Suite struct SessionMemoryTests {
+    static func session(_ memory: Int?, framesPerPass: Int? = nil) throws -> ModelSession {
+        let execution = Execution(device: .cpu, memory: memory, framesPerPass: framesPerPass)
+        return try ModelSession(ModelChoice("builtin", dtype: .float32), execution)
+    }
+
+    @Test func theSolversPassesAreThePlans() throws {
+        let session = try Self.session(64_000_000_000)
+        let plan = session.plan(frames: 9, height: 128, width: 192)
+        #expect(plan.budget == 64_000_000_000 && plan.fits && plan.passes == PassSizes(frames: 4))
+        #expect(try session.settledPlan(frames: 9, height: 128, width: 192) == plan)
+        let solver = try session.solver(session.load(), options: .paper)
+        #expect(solver.options == .paper && solver.passes == nil)
+        #expect(solver.plan?(9, 128, 192) == plan.passes)
+        let asked = try Self.session(nil, framesPerPass: 7)
+        #expect(asked.plan(frames: 9, height: 128, width: 192).passes == PassSizes(frames: 7))
+    }
+
+    /// What was allowed is kept to, or refused in a sentence that says what to do; what is merely free is only
+    /// remarked on.
+    @Test func whatDoesNotFitIsRefused() throws {
+        let tight = try Self.session(10_000_000)
+        #expect(!tight.plan(frames: 9, height: 128, width: 192).fits)
+        let error = #expect(throws: WorkflowError.self) { try tight.settledPlan(frames: 9, height: 128, width: 192) }
+        let sentence = try #require(error?.description)
+        #expect(sentence.contains("--memory 10.0 MB") && sentence.contains("--window, now 9"), "\(sentence)")
+        let free = try Self.session(nil)
+        let plan = free.plan(frames: 1_000_000, height: 768, width: 1280)
+        #expect(!plan.fits)
+        #expect(
+            free.notes(on: plan, frames: 1_000_000).contains { $0.contains("may fail") && $0.contains("now 1000000") })
     }
 }
