@@ -39,8 +39,8 @@ import Testing
     }
 
     /// A draft is the tiny autoencoder's, and it is refused where its latents are others.
-    @Test(.enabled(if: Golden.isAvailable, Golden.absence)) func theModelsDraftIsTheOtherAutoencoder() throws {
-        let url = try Golden.model()
+    @Test(arguments: Golden.sets) func theModelsDraftIsTheOtherAutoencoder(set: Golden) throws {
+        let url = set.model
         let tiny = url.appendingPathComponent("vae_tiny")
         let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: url, draft: tiny))
         let alone = LatentDiffusionPrior(try LatentDiffusionModel(at: url, autoencoder: tiny))
