@@ -13,12 +13,14 @@ import Testing
     static func problem(_ task: String, _ golden: GoldenOperators) throws -> any LinearOperator {
         #expect(golden.tensors.values.allSatisfy { $0.dtype == .float32 })
         let video = try golden.tensors.require("video")
-        var degradation = try Degradation(task: task)
-        (degradation.blurSize, degradation.blurSigma) = (golden.blurSize, degradation.blurSigma.map { _ in golden.blurSigma })
-        degradation.averageWindow = degradation.averageWindow.map { _ in golden.window }
-        if let scale = degradation.scale, let pooled = golden.tensors["\(task).forward"] { #expect(pooled.size(2) * scale == video.size(2)) }
-        return try degradation.operator(
-            height: video.size(2), width: video.size(3), mask: degradation.maskRatio == nil ? nil : golden.mask)
+        var problem = try Problem(task: task)
+        if problem.stage(Blur.self) != nil { problem.set(Blur(sigma: golden.blurSigma, size: golden.blurSize)) }
+        if problem.stage(Average.self) != nil { problem.set(Average(frames: golden.window)) }
+        if problem.stage(Holes.self) != nil { problem.set(Holes(file: "mask")) }
+        if let scale = problem.stage(Shrink.self)?.factor, let pooled = golden.tensors["\(task).forward"] {
+            #expect(pooled.size(2) * scale == video.size(2))
+        }
+        return try problem.operator(height: video.size(2), width: video.size(3), files: ["mask": golden.mask])
     }
 
     @Test(arguments: tasks, Golden.sets) func forwardAndAdjoint(task: String, set: Golden) throws {

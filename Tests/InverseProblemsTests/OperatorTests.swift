@@ -1,5 +1,6 @@
 import Foundation
 import TensorKit
+import TestSupport
 import Testing
 
 @testable import InverseProblems
@@ -110,6 +111,48 @@ import Testing
         #expect(throws: ProblemError.self) { try Mask(.full([4, 4], .nan)) }
         #expect(throws: ProblemError.self) { try Mask(.ones([1, 4, 4])) }
         #expect(throws: ProblemError.self) { try Mask(.ones([0, 4])) }
+        for shape in [[3, 3, 4, 4], [3, 4, 4], [0, 1, 4, 4], [2, 1, 1, 4, 4]] { #expect(throws: ProblemError.self) { try Mask(.ones(shape)) } }
+    }
+
+    @Test func everyFrameHasItsMask() throws {
+        let mask = try Mask(Tensor([true, false, false, true, false, true, true, false], shape: [2, 1, 2, 2]))
+        let y = try mask.apply(.full([2, 3, 2, 2], 0.5))
+        let frames = [[0.5, 0, 0, 0.5], [0, 0.5, 0.5, 0]] as [[Float]]
+        #expect(try y.array(of: Float.self) == frames.flatMap { Array(repeating: $0, count: 3).flatMap(\.self) })
+        #expect(mask.name == "mask 2x2 of each frame" && mask.mixesFrames)
+        #expect(try !Mask(.ones([2, 2])).mixesFrames)
+        let error = #expect(throws: ProblemError.maskFrames(2, frames: 3)) { try mask.apply(.zeros([3, 3, 2, 2])) }
+        #expect(try #require(error).description == "There are 2 masks and 3 frames; give one mask for each frame, or one for all.")
+        #expect(throws: ProblemError.maskFrames(2, frames: 1)) { try mask.adjoint(.zeros([1, 3, 2, 2])) }
+        #expect(throws: ProblemError.maskSize(mask: [2, 2], height: 4, width: 6)) { try mask.apply(.zeros([2, 3, 4, 6])) }
+    }
+
+    // MARK: Grey
+
+    @Test(arguments: [(Grey.Matrix.bt601, [0.299, 0.587, 0.114]), (.bt709, [0.2126, 0.7152, 0.0722])])
+    func greyWeighsTheColours(matrix: Grey.Matrix, weights: [Double]) throws {
+        let grey = Greyscale(matrix)
+        let x = try Tensor([1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1] as [Double], shape: [4, 3, 1, 1])
+        let expected = weights + [1]
+        #expect(zip(try grey.apply(x).array(of: Double.self), expected).allSatisfy { abs($0 - $1) < 1e-12 })
+        let back = try grey.adjoint(Tensor([2] as [Double], shape: [1, 1, 1, 1]))
+        #expect(back.shape == [1, 3, 1, 1])
+        #expect(zip(try back.array(of: Double.self), weights).allSatisfy { abs($0 - 2 * $1) < 1e-12 })
+        // The norm that the operator says it has.
+        let norm = weights.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        #expect(norm > 0.66 && norm < 0.76)
+        let form = try #require(try grey.separated(for: [1, 3, 4, 4]))
+        #expect(try abs(form.norm() - norm) < 1e-12)
+        #expect(grey.name == "grey (\(matrix.rawValue))" && !grey.mixesFrames)
+    }
+
+    @Test func greyIsMadeOfThreeChannels() {
+        let grey = Greyscale(.bt601)
+        for channels in [1, 2, 4] {
+            let error = #expect(throws: ProblemError.self) { try grey.apply(.zeros([2, channels, 4, 4])) }
+            #expect(error?.description.contains("\(channels) channels") == true)
+        }
+        for channels in [2, 3] { #expect(throws: ProblemError.self) { try grey.adjoint(.zeros([2, channels, 4, 4])) } }
     }
 
     // MARK: Temporal average

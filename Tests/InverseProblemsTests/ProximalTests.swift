@@ -1,4 +1,5 @@
 import TensorKit
+import TestSupport
 import Testing
 
 @testable import InverseProblems
@@ -15,7 +16,7 @@ import Testing
                 let (Y, X0) = (try y.to(.float64), try start.to(.float64))
                 let pull = try problem.adjoint(Y)
                 for ratio in dtype == .float32 ? [1e-4, 1e-2, 1, 1e2, 1e4] : [1e4] {
-                    let (solution, report) = try problem.solveProximal(y, around: start, ratio: ratio)
+                    let (solution, report) = try problem.solveProximal(y, around: start, ratio: ratio, iterations: registered.steps)
                     #expect(solution.shape == shape && solution.dtype == dtype && report.converged)
                     let x = try solution.to(.float64)
                     let left = try x.adding(problem.adjoint(problem.apply(x)), times: ratio)
@@ -29,7 +30,7 @@ import Testing
 
     /// Against up to 2,000 steps of conjugate gradients on the normal equation, in float64 from zero.
     @Test(arguments: Registered.all) func agreesWithConjugateGradients(registered: Registered) throws {
-        let small = [[2, 3, 1, 5], [4, 3, 6, 9], [8, 3, 8, 12]]
+        let small = [[2, 3, 1, 5], [4, 3, 6, 9], [8, 3, 8, 12], [7, 1, 3, 3]]
         for (problem, shape) in try registered.cases() where small.contains(shape) {
             let y = try random(problem.outputShape(for: shape), seed: 1, dtype: .float64)
             let start = try random(shape, seed: 2, dtype: .float64)
@@ -46,7 +47,7 @@ import Testing
                     p = try r.adding(p, times: next / rr)
                     rr = next
                 }
-                let exact = try problem.proximal(y, around: start, ratio: ratio)
+                let exact = try problem.solveProximal(y, around: start, ratio: ratio, iterations: registered.steps).solution
                 let rounded = try problem.proximal(y.to(.float32), around: start.to(.float32), ratio: ratio)
                 #expect(try relativeDistance(exact, x) < 1e-8, "\(problem) \(shape) \(ratio)")
                 #expect(try relativeDistance(rounded.to(.float64), x) < 1e-4, "\(problem) \(shape) \(ratio)")
@@ -101,6 +102,31 @@ import Testing
         for problem in [blur.then(mask), mask.then(blur), mask.then(pooling), pooling.then(half), Veiled(blur)] as [any LinearOperator] {
             #expect(try !has(problem), "\(problem)")
         }
+        // What mixes channels alone commutes with everything that does not.
+        let grey = Greyscale(.bt601)
+        for problem in [
+            grey, blur.then(grey), grey.then(pooling), average.then(grey), grey.then(mask), average.then(grey).then(mask),
+            average.then(blur).then(grey).then(pooling),
+        ] as [any LinearOperator] {
+            #expect(try has(problem, [8, 3, 8, 12]), "\(problem)")
+        }
+        #expect(try !has(blur.then(grey).then(mask), [8, 3, 8, 12]))
+        #expect(try has(grey.transposed) && has(average.then(grey).then(pooling).transposed, [8, 1, 4, 6]))
+        // Masks of each frame commute with what mixes neither frames nor pixels.
+        let (each, small) = try (Registered.maskOfEachFrame([8, 1, 8, 12]), Registered.maskOfEachFrame([8, 1, 4, 6]))
+        for problem in [each, each.transposed, each.then(mask), mask.then(each), mask.then(average).then(mask)] as [any LinearOperator] {
+            #expect(try has(problem), "\(problem)")
+        }
+        #expect(try has(grey.then(each), [8, 3, 8, 12]) && has(each.then(grey), [8, 3, 8, 12]))
+        for problem in [average.then(each), each.then(average), blur.then(each), each.then(blur), pooling.then(small)] as [any LinearOperator] {
+            #expect(try !has(problem), "\(problem)")
+        }
+        for problem in [average.then(each), blur.then(each), pooling.then(small)] as [any LinearOperator] {
+            #expect(try problem.separated(for: [8, 1, 8, 12]) != nil, "\(problem)")
+        }
+        for problem in [each.then(average), each.then(blur), average.then(each).transposed] as [any LinearOperator] {
+            #expect(try problem.separated(for: [8, 1, 8, 12]) == nil, "\(problem)")
+        }
         // The blur before the mask serves as a preconditioner.
         #expect(try blur.then(mask).separated(for: [8, 1, 8, 12]) != nil)
         #expect(try mask.then(blur).separated(for: [8, 1, 8, 12]) == nil)
@@ -134,6 +160,70 @@ import Testing
             #expect(quick.usedClosedForm == !["deblur", "sr4"].contains { task.hasPrefix($0) })
             #expect(quick.steps <= 4, "\(ratio) \(quick)")
             #expect(try relativeDistance(found, x) < 2e-5, "\(ratio) \(quick)")
+        }
+    }
+
+    /// The same for what mixes channels and what is another operator for every frame; a mask of ones for each frame hides the form from frames
+    /// that are mixed.
+    @Test(arguments: Registered.grey + Registered.masksOfEachFrame) func iterationsAgreeWithoutTheForm(registered: Registered) throws {
+        for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
+            let (y, start) = (try problem.apply(random(shape, seed: 1)), try random(shape, seed: 2))
+            let ones = try Mask(.ones([y.size(0), 1, y.size(2), y.size(3)]))
+            for ratio in [0.1, 1e4] {
+                let x = try problem.proximal(y, around: start, ratio: ratio)
+                let (iterated, report) = try Veiled(problem).solveProximal(y, around: start, ratio: ratio)
+                #expect(!report.usedClosedForm && report.converged, "\(ratio) \(report)")
+                #expect(try relativeDistance(iterated, x) < 5e-5, "\(shape) \(ratio) \(report)")
+                let found = try Composition(first: problem, second: ones).proximal(y, around: start, ratio: ratio)
+                #expect(try relativeDistance(found, x) < 5e-5, "\(shape) \(ratio)")
+            }
+        }
+    }
+
+    /// A frame with its own mask has the same solution alone and among others, so large that they are worked on one at a time or not.
+    @Test(arguments: [([3, 2, 16, 24], true), ([3, 2, 16, 24], false), ([3, 1, 1040, 1040], true), ([3, 3, 640, 640], false)])
+    func everyFrameHasItsOwnMask(shape: [Int], isPooled: Bool) throws {
+        let pooling = try AveragePooling(factor: isPooled ? 4 : 1)
+        let output = try pooling.outputShape(for: shape)
+        let masks = try Registered.maskOfEachFrame(output)
+        let problem = pooling.then(masks)
+        let (y, start) = (try random(output, seed: 1), try random(shape, seed: 2))
+        let (x, report) = try problem.solveProximal(y, around: start, ratio: 100)
+        #expect(report.usedClosedForm == !isPooled && report.converged)
+        for frame in 0..<shape[0] {
+            let rows = frame..<frame + 1
+            let alone = try pooling.then(Mask(masks.mask.rows(rows).reshaped([output[2], output[3]])))
+            #expect(try relativeDistance(x.rows(rows), alone.proximal(y.rows(rows), around: start.rows(rows), ratio: 100)) < 1e-5, "\(frame)")
+        }
+    }
+
+    /// What stands in holes tells nothing, and does not end the steps early.
+    @Test(arguments: [false, true]) func holesTellNothing(ofEachFrame: Bool) throws {
+        let shape = [3, 2, 13, 17]
+        let mask = try ofEachFrame ? Registered.maskOfEachFrame(shape) : Registered.mask(shape)
+        let problem = try TemporalAverage(window: 2).then(GaussianBlur(size: 5, sigma: 1)).then(mask)
+        let (y, start) = (try random(shape, seed: 1), try random(shape, seed: 2))
+        let loud = try y.selected(where: mask.mask.isGreater(than: 0.5), otherwise: random(shape, seed: 3) * 1000)
+        let (x, report) = try problem.solveProximal(mask.apply(y), around: start, ratio: 1e4)
+        #expect(!report.usedClosedForm && report.converged)
+        for filled in [y, loud] {
+            let (other, again) = try problem.solveProximal(filled, around: start, ratio: 1e4)
+            #expect(try relativeDistance(other, x) == 0 && again == report)
+        }
+    }
+
+    /// What grey cannot tell stays as it was: the colours that the weights do not see.
+    @Test(arguments: Grey.Matrix.allCases) func coloursStay(matrix: Grey.Matrix) throws {
+        let weights = matrix.weights
+        let start = try random([2, 3, 5, 7], seed: 2, dtype: .float64)
+        let y = try random([2, 1, 5, 7], seed: 1, dtype: .float64)
+        let problem = Greyscale(matrix)
+        let square = weights.reduce(0) { $0 + $1 * $1 }
+        for ratio in [0.1, 1, 1e4] {
+            // Sherman and Morrison's formula of a single row.
+            let rest = try (y - problem.apply(start)) * (ratio / (1 + ratio * square))
+            let expected = try start.adding(rest * Tensor(weights, shape: [1, 3, 1, 1]))
+            #expect(try relativeDistance(problem.proximal(y, around: start, ratio: ratio), expected) < 1e-12)
         }
     }
 
@@ -184,6 +274,21 @@ import Testing
             #expect(report.usedClosedForm)
             #expect(try relativeDistance(x, Veiled(problem).proximal(y, around: start, ratio: 7)) < 1e-5)
         }
+        // One across the channels, with singular values of their own.
+        let channels = try ChannelProduct([[1, 2, 0], [0, 0.5, -1]])
+        let (colours, before) = (try random([4, 2, 6, 8], seed: 1), try random([4, 3, 6, 8], seed: 2))
+        let mixtures: [any LinearOperator] = try [
+            channels, GaussianBlur(size: 3, sigma: 0.5).then(channels), TemporalAverage(window: 2).then(channels),
+            channels.then(Registered.maskOfEachFrame([4, 2, 6, 8])), TemporalAverage(window: 2).then(channels).then(Registered.mask([4, 2, 6, 8])),
+            ChannelProduct([[1, 0, 1], [0, 2, 0], [0, 0, 3]]).then(channels),
+        ]
+        for problem in mixtures {
+            let (x, report) = try problem.solveProximal(colours, around: before, ratio: 7)
+            #expect(report.usedClosedForm)
+            #expect(try relativeDistance(x, Veiled(problem).proximal(colours, around: before, ratio: 7)) < 1e-5, "\(problem)")
+            let back = try problem.transposed.proximal(before, around: colours, ratio: 7)
+            #expect(try relativeDistance(back, Veiled(problem.transposed).proximal(before, around: colours, ratio: 7)) < 1e-5, "\(problem)")
+        }
         for rows in [[], [[]], [[1], [1, 2]], [[.nan]]] as [[[Double]]] { #expect(throws: ProblemError.self) { try AxisMatrix(rows: rows) } }
     }
 
@@ -230,10 +335,23 @@ import Testing
 
     static let height = 64, width = 80
 
-    @Test(arguments: Problem.tasks) func findsAWhiteError(task: String) throws {
-        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
+    /// Frames that are as many blocks of components: those of a single channel are larger.
+    static func shape(_ frames: Int, of registered: Registered) -> [Int] {
+        let scale = registered.channels == nil ? 1 : 2
+        return [frames, 3, scale * height, scale * width]
+    }
+
+    /// The paper's tasks, and what mixes channels or is another operator for every frame, with a closed form.
+    static let problems = Registered.all.filter { $0.testDescription.hasPrefix("task ") }
+        + Registered.all.named(
+            "grey bt709", "grey, then blur", "pooling, then grey", "valid average, then grey", "average, grey, then mask",
+            "mask of each frame", "grey, then mask of each frame", "mask, then mask of each frame")
+
+    @Test(arguments: problems) func findsAWhiteError(registered: Registered) throws {
+        let shape = Self.shape(5, of: registered)
+        let problem = try registered.make(shape)
         for (noise, error) in [(0.1, 0.3), (0.01, 0.05), (0.3, 0.6)] {
-            let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: noise, error: error)
+            let sample = try Case(problem, shape: shape, noise: noise, error: error)
             func fixed(_ error: Double) throws -> Double {
                 try sample.error(problem.proximal(sample.measurement, around: sample.start, ratio: error * error / (noise * noise)))
             }
@@ -257,9 +375,10 @@ import Testing
 
     /// What is said to have passed is by how much solutions differ whose measurements have different noise, over the root of two. With equal
     /// bounds they are linear in Y.
-    @Test(arguments: Problem.tasks) func saysWhatNoisePasses(task: String) throws {
-        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
-        let sample = try Case(problem, shape: [9, 3, Self.height, Self.width], noise: 0, error: 0.15)
+    @Test(arguments: problems) func saysWhatNoisePasses(registered: Registered) throws {
+        let shape = Self.shape(9, of: registered)
+        let problem = try registered.make(shape)
+        let sample = try Case(problem, shape: shape, noise: 0, error: 0.15)
         for (bounds, tolerance) in [(0.1...0.1, 0.03), (0.1...0.2, 0.1)] {
             func solve(seed: UInt64) throws -> (solution: Tensor, noise: Double) {
                 let y = try sample.measurement + random(sample.measurement.shape, seed: seed) * 0.02
@@ -316,8 +435,8 @@ import Testing
     }
 
     @Test func equalBoundsAreARatio() throws {
-        for task in Problem.tasks {
-            let problem = try Problem(task: task).operator(height: 16, width: 24)
+        for registered in Self.problems {
+            let problem = try registered.make([3, 3, 16, 24])
             let sample = try Case(problem, shape: [3, 3, 16, 24], noise: 0.1, error: 0.3)
             let expected = try problem.proximal(sample.measurement, around: sample.start, ratio: 25)
             let x = try problem.proximal(sample.measurement, around: sample.start, noise: 0.1, error: 0.5...0.5)
@@ -329,8 +448,9 @@ import Testing
     }
 
     /// A frame has the same solution alone and among others, however these went wrong, where the operator does not mix them.
-    @Test(arguments: ["deblur", "sr4", "inpaint"]) func framesStandAlone(task: String) throws {
-        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
+    @Test(arguments: Registered.all.named("task deblur", "task sr4", "task inpaint", "grey bt709", "grey, then blur", "pooling, then grey"))
+    func framesStandAlone(registered: Registered) throws {
+        let problem = try registered.make([3, 3, Self.height, Self.width])
         let sample = try Case(problem, shape: [3, 3, Self.height, Self.width], noise: 0.1, error: 0.3)
         var start = sample.start
         try start.replace(along: 0, from: 0, with: start.rows(0..<1) * 3)
@@ -339,8 +459,57 @@ import Testing
         #expect(try relativeDistance(x.rows(2..<3), alone) < 1e-6)
     }
 
-    @Test(arguments: Problem.tasks) func bothTypesAgree(task: String) throws {
-        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
+    /// Nor does it matter what masks the other frames have.
+    @Test(arguments: [false, true]) func framesStandAloneUnderTheirMasks(isGrey: Bool) throws {
+        let shape = [3, 3, Self.height, Self.width]
+        let masks = try Registered.maskOfEachFrame(shape)
+        func problem(_ mask: Mask) -> any LinearOperator { isGrey ? Greyscale(.bt709).then(mask) : mask }
+        let sample = try Case(problem(masks), shape: shape, noise: 0.1, error: 0.3)
+        let (x, whole) = try problem(masks).solveProximal(sample.measurement, around: sample.start, noise: 0.1, error: 0.1...1)
+        var passed = 0.0
+        for frame in 0..<3 {
+            let rows = frame..<frame + 1
+            let mask = try Mask(masks.mask.rows(rows).reshaped([Self.height, Self.width]))
+            let (alone, noise) = try problem(mask).solveProximal(
+                sample.measurement.rows(rows), around: sample.start.rows(rows), noise: 0.1, error: 0.1...1)
+            #expect(try relativeDistance(x.rows(rows), alone) < 1e-6, "\(frame)")
+            passed += try #require(noise) * #require(noise)
+        }
+        #expect(try abs(#require(whole) / (passed / 3).squareRoot() - 1) < 1e-6)
+    }
+
+    /// Channels that are weakened differently, and whose errors are, are told apart: no single ratio does as well, and the right one for each
+    /// channel not much better.
+    @Test func channelsWithSingularValuesOfTheirOwnAreKeptApart() throws {
+        let shape = [2, 3, 120, 160]
+        let (noise, errors) = (0.05, [0.5, 0.05, 0.005])
+        let problem = try ChannelProduct([[1, 0, 0], [0, 0.9, 0], [0, 0, 0.8]])
+        let truth = try random(shape, seed: 1)
+        let y = try problem.apply(truth).adding(random(shape, seed: 2), times: noise)
+        let start = try truth.adding(random(shape, seed: 3) * Tensor(errors, shape: [1, 3, 1, 1]).to(.float32))
+        let (x, passed) = try problem.solveProximal(y, around: start, noise: noise, error: 1e-3...1)
+        let found = try (x - truth).norm()
+        for error in [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] {
+            let fixed = try (problem.proximal(y, around: start, ratio: error * error / (noise * noise)) - truth).norm()
+            #expect(found < 0.99 * fixed, "\(error): \(found), \(fixed)")
+        }
+        var known = 0.0
+        for (channel, (error, s)) in zip(errors, [1, 0.9, 0.8]).enumerated() {
+            func part(_ x: Tensor) throws -> Tensor { try x.narrow(1, from: channel, count: 1) }
+            let weight = s * error * error / (s * s * error * error + noise * noise)
+            let best = try part(start).adding(part(y).adding(part(start), times: -s), times: weight)
+            let distance = try (best - part(truth)).norm()
+            known += distance * distance
+        }
+        #expect(found < 1.02 * known.squareRoot(), "\(found), \(known.squareRoot())")
+        // What is said to have passed, against the weights that these errors deserve.
+        let weights = zip(errors, [1, 0.9, 0.8]).map { error, s in s * error * error / (s * s * error * error + noise * noise) }
+        let expected = noise * (weights.reduce(0) { $0 + $1 * $1 } / 3).squareRoot()
+        #expect(try abs(#require(passed) / expected - 1) < 0.05, "\(passed ?? 0), \(expected)")
+    }
+
+    @Test(arguments: problems) func bothTypesAgree(registered: Registered) throws {
+        let problem = try registered.make([5, 3, Self.height, Self.width])
         for noise in [1e-3, 0.1] {
             let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: noise, error: 0.3)
             let x = try problem.proximal(sample.measurement, around: sample.start, noise: noise, error: 0.1...1)
@@ -351,8 +520,12 @@ import Testing
     }
 
     /// No noise worth the name: the measurement is reached as far as float32 goes.
-    @Test(arguments: ["sr4", "inpaint", "sr4+", "inpaint+"]) func anExactMeasurementIsMet(task: String) throws {
-        let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
+    @Test(
+        arguments: Registered.all.named(
+            "task sr4", "task inpaint", "task sr4+", "task inpaint+", "grey bt709", "pooling, then grey", "average, grey, then mask",
+            "mask of each frame", "grey, then mask of each frame"))
+    func anExactMeasurementIsMet(registered: Registered) throws {
+        let problem = try registered.make([5, 3, Self.height, Self.width])
         let sample = try Case(problem, shape: [5, 3, Self.height, Self.width], noise: 0, error: 0.3)
         let x = try problem.proximal(sample.measurement, around: sample.start, noise: 1e-9, error: 0.1...1)
         #expect(try relativeDistance(problem.apply(x), sample.measurement) < 1e-3)
@@ -380,8 +553,12 @@ import Testing
 @Suite struct PseudoinverseTests {
     /// Operators whose singular values all lie above a tenth of the largest, or at 0 but for rounding.
     static let separated = Registered.all.filter { registered in
-        ["identity", "mask", "full mask", "empty mask", "border weights", "adjoint of pooling", "valid average 1"].contains(registered.testDescription)
-            || ["blur 3 0.4", "blur 15 0.0", "blur 1 ", "pooling", "average 1 ", "average 2 valid", "task sr4", "task inpaint"]
+        [
+            "identity", "mask", "full mask", "empty mask", "adjoint of pooling", "valid average 1", "grey, then pooling", "pooling, then grey",
+            "grey, then mask", "mask, then grey", "adjoint of grey", "mask of each frame", "mask, then mask of each frame",
+            "grey, then mask of each frame", "mask of each frame, then grey", "adjoint of mask of each frame",
+        ].contains(registered.testDescription)
+            || ["blur 3 0.4", "blur 15 0.0", "blur 1 ", "pooling ", "average 1 ", "average 2 valid", "task sr4", "task inpaint", "grey bt"]
                 .contains { registered.testDescription.hasPrefix($0) }
     }
 
@@ -466,7 +643,7 @@ import Testing
 }
 
 /// An operator that does not say its form.
-private struct Veiled: LinearOperator {
+struct Veiled: LinearOperator {
     let base: any LinearOperator
 
     init(_ base: any LinearOperator) { self.base = base }
@@ -494,4 +671,27 @@ private struct ColumnProduct: LinearOperator {
     func apply(_ video: Tensor) throws -> Tensor { try video.multiplied(by: matrix.to(video.dtype).transposed(0, 1)) }
     func adjoint(_ measurement: Tensor) throws -> Tensor { try measurement.multiplied(by: matrix.to(measurement.dtype)) }
     func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm(columns: .matrix(factor)) }
+}
+
+/// A product with a matrix across the channels.
+private struct ChannelProduct: LinearOperator {
+    let matrix: Tensor
+    let factor: AxisMatrix
+
+    init(_ rows: [[Double]]) throws {
+        matrix = try Tensor(rows.flatMap(\.self), shape: [rows.count, rows[0].count])
+        factor = try AxisMatrix(rows: rows)
+    }
+
+    var name: String { "product across channels" }
+    var mixesFrames: Bool { false }
+    func outputShape(for input: [Int]) throws(ProblemError) -> [Int] { [input[0], matrix.size(0)] + input[2...] }
+    func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { [output[0], matrix.size(1)] + output[2...] }
+    func apply(_ video: Tensor) throws -> Tensor { try multiply(matrix, video) }
+    func adjoint(_ measurement: Tensor) throws -> Tensor { try multiply(matrix.transposed(0, 1), measurement) }
+    func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm(channels: factor) }
+
+    private func multiply(_ matrix: Tensor, _ x: Tensor) throws -> Tensor {
+        try matrix.to(x.dtype).multiplied(by: x.reshaped([x.size(0), x.size(1), -1])).reshaped([x.size(0), matrix.size(0), x.size(2), x.size(3)])
+    }
 }

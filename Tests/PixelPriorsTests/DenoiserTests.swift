@@ -1,10 +1,11 @@
 import Foundation
+import Networks
 import TensorKit
 import TestSupport
 import Testing
 import Weights
 
-@testable import LatentDiffusion
+@testable import PixelPriors
 
 /// Keeps what it was asked; its estimate is what it was given.
 struct Echo: NoiseConditionalDenoiser {

@@ -1,10 +1,12 @@
+import Diffusion
 import Foundation
+import Networks
 import TensorKit
 import TestSupport
 import Testing
 import Weights
 
-@testable import LatentDiffusion
+@testable import PixelPriors
 
 /// ADM's network against `Benchmarks/reference/adm.py`, which made the fixtures.
 @Suite struct GoldenADMTests {
