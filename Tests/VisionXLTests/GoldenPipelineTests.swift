@@ -53,7 +53,6 @@ import Testing
         options.lowPassTaps = 15
         var solver = try Solver(prior: Self.prior(golden, .float32, running.device), options: options)
         let A = try Self.problem(running.task, golden)
-        let measurement = try golden.require("measurement")
         let noise: @Sendable (Int) throws -> Tensor = { try golden.require("step\($0).noise").to(running.device) }
         solver.noise = noise
         func expectClose(_ tensor: Tensor, _ name: String) throws {
@@ -62,27 +61,28 @@ import Testing
         }
 
         // The steps of the first iteration, each from our own result of the one before.
-        var run = try Solver<LatentDiffusionPrior>.Run(solver, measurement, A) { _ in }
-        try expectClose(run.encode(golden.require("first_frame").to(running.device)), "z_y1")
+        let measurement = try measured(golden.require("measurement"), A).forRestoring(on: running.device)
+        var run = try solver.algorithm(measurement)
+        try expectClose(run.networks.encode(golden.require("first_frame").to(running.device)), "z_y1")
         let Z = try run.start()
         for row in 0..<Z.size(0) { try expectClose(Z.rows(row..<row + 1), "z_tau") }
-        let t = run.timesteps[0]
-        let noisePrediction = try run.predictNoise(Z, t)
-        let Xhat = try run.decode(run.tweedie(Z, noisePrediction, t))
+        let t = run.settings.timesteps[0]
+        let noisePrediction = try run.networks.predictNoise(Z, t)
+        let Xhat = try run.networks.decode(run.tweedie(Z, noisePrediction, t))
         try expectClose(Xhat, "step0.denoised")
-        let Xbar = try run.dataConsistency(Xhat, t, steps: options.conjugateGradientSteps, phase: .consistency)
+        let Xbar = try run.dataConsistency(run.settings.dataStep, Xhat, t, .consistency).frames
         try expectClose(Xbar, "step0.consistent")
         let filtered = try run.lowPass(Xbar, t)
         try expectClose(filtered, "step0.filtered")
-        let Zbar = try run.encode(filtered)
+        let Zbar = try run.networks.encode(filtered)
         try expectClose(Zbar, "step0.encoded")
-        try expectClose(run.renoise(Zbar, noisePrediction, to: run.timesteps[1], with: noise(0)), "step0.next")
+        try expectClose(run.renoise(Zbar, noisePrediction, to: run.settings.timesteps[1], with: noise(0)), "step0.next")
 
         // The whole of it.
-        let result = try solver.restore(measurement, operator: A)
+        let result = try solver.restore(measurement)
         try expectClose(result.frames, "result")
-        try expectClose(result.frames, "step\(run.timesteps.count - 1).denoised")
-        #expect(result.residuals.count == run.timesteps.count - 1)
+        try expectClose(result.frames, "step\(run.settings.timesteps.count - 1).denoised")
+        #expect(result.residuals.count == run.settings.timesteps.count - 1)
     }
 
     /// bfloat16 cannot follow a whole run of a network of random weights: Tweedie's formula doubles a pass's rounding error, the
@@ -100,7 +100,7 @@ import Testing
         try expectClose(rough.encode(input("first_frame"), samplingWith: nil), input("z_y1"), "encoder")
         try expectClose(rough.encode(input("step0.filtered"), samplingWith: nil), input("step0.encoded"), "encoder")
         let Z = try input("z_tau")
-        let t = Solver(prior: exact).timesteps[0]
+        let t = try #require(exact.schedule.timesteps(25).first { $0 <= 300 })
         let noisePrediction = try exact.predictNoise(Z, timestep: t)
         try expectClose(rough.predictNoise(Z, timestep: t), noisePrediction, "noise prediction")
         let abar = exact.schedule.alphaBar(t)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import VisionXL
 
-@Suite struct SteadyingFilterTests {
+@Suite struct SteadyingTests {
     private static func noise(_ shape: [Int], seed: UInt64) throws -> Tensor {
         var random = RandomGenerator(seed: seed, stream: 0)
         return try random.normal(shape)
@@ -41,48 +41,88 @@ import Testing
         #expect(try (SteadyingFilter(strength: 0.1).apply(frame) - frame).norm() == 0)
     }
 
-    /// A still scene from a noisy measurement comes out steadier, and no further from the truth; without noise and prior error h is 0.
+    /// A still scene from a noisy measurement comes out steadier, and no further from the truth.
     @Test func restorationsOfNoisyMeasurementsAreSteadier() throws {
         let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(to: -1...1)
         let truth = try picture.expanded([7, -1, -1, -1]).contiguous()
         let A = try AveragePooling(factor: 2)
         let Y = try addNoise(to: A.apply(truth), sigma: 0.05, seed: 6)
         func restored(_ steadiness: Double) throws -> Tensor {
-            var solver = Solver(prior: SolverTests.prior)
+            var solver = Solver(prior: BlurPrior())
             solver.options.steadiness = steadiness
-            return try solver.restore(Y, operator: A, measurementNoise: 0.05).frames
+            return try solver.restore(measured(Y, A, noise: 0.05)).frames
         }
         func flicker(_ X: Tensor) throws -> Double { try (X.rows(1..<7) - X.rows(0..<6)).norm() }
         let (plain, steady) = (try restored(0), try restored(1))
         #expect(try flicker(steady) < 0.7 * flicker(plain))
         #expect(try (steady - truth).norm() <= (plain - truth).norm())
-        #expect(RestorationOptions().steadyingStrength(measurementNoise: 0, passedNoise: 0, noiseToSignal: 0) == 0)
-        #expect(RestorationOptions.paper.finalSteadyingStrength(passedNoise: 0.1) == 0)
-        #expect(RestorationOptions.paper.steadyingStrength(measurementNoise: 0.1, passedNoise: 0.1, noiseToSignal: 1) == 0)
+    }
+
+    /// Without noise and the prior's error there is nothing to average; the paper's strength averages nothing whatever
+    /// there is.
+    @Test func withoutNoiseNothingIsAveraged() throws {
+        let frames = try Self.flickering(0.05)
+        func change(_ strength: Double, measurement: Double = 0, passed: Double = 0, prior: Double = 0) throws -> Double
+        {
+            let steady = try Steadying(strength: strength).apply(
+                frames, measurementNoise: measurement, passedNoise: passed, noiseToSignal: prior)
+            return try (steady - frames).norm()
+        }
+        #expect(try change(1) == 0)
+        #expect(try change(0, measurement: 0.1, passed: 0.1, prior: 1) == 0)
+        #expect(try (Steadying(strength: 0).applyToResult(frames, passedNoise: 0.1) - frames).norm() == 0)
+        for changed in try [change(1, measurement: 0.1), change(1, passed: 0.1), change(1, prior: 2)] {
+            #expect(changed > 0)
+        }
+    }
+
+    /// h as the documents have it, and no more of the noise that was let through than is good.
+    @Test func theStrengthFollowsTheNoise() throws {
+        let frames = try Self.flickering(0.03)
+        func expectFilter(_ h: Double, _ steady: Tensor) throws {
+            #expect(try (steady - SteadyingFilter(strength: h).apply(frames)).norm() < 1e-6 * frames.norm())
+        }
+        let steadying = Steadying(strength: 1.5)
+        try expectFilter(0.03, steadying.apply(frames, measurementNoise: 0.04, passedNoise: 0.01, noiseToSignal: 0))
+        try expectFilter(0.036, steadying.apply(frames, measurementNoise: 0.04, passedNoise: 0.024, noiseToSignal: 0))
+        try expectFilter(0.0375, steadying.apply(frames, measurementNoise: 0.04, passedNoise: 9, noiseToSignal: 0))
+        try expectFilter(0.075, steadying.apply(frames, measurementNoise: 0.08, passedNoise: 0, noiseToSignal: 1.5))
+        try expectFilter(0.0075, steadying.applyToResult(frames, passedNoise: 0.003))
+        try expectFilter(
+            1.5 * (0.004 * 0.004 + 0.025 * 0.025).squareRoot(), steadying.applyToResult(frames, passedNoise: 9))
+    }
+
+    /// A still picture with noise in each frame.
+    private static func flickering(_ sigma: Double) throws -> Tensor {
+        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1))
+        return try picture.expanded([7, -1, -1, -1]) + Self.noise([7, 3, 32, 40], seed: 2) * sigma
     }
 
     /// Undoing an average makes the rounding to 8 bits larger: it is known by how much, and a still scene stays still.
     @Test func roundingIsSteadied() throws {
-        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(to: -0.9...0.9)
+        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(
+            to: -0.9...0.9)
         let truth = try picture.expanded([9, -1, -1, -1]).contiguous() + Self.noise([9, 3, 32, 40], seed: 2) * 0.004
         let A = try TemporalAverage(window: 7)
         let Y = try A.apply(truth).rounded(toBits: 8)
         func restored(noise: Double) throws -> Tensor {
-            try Solver(prior: SolverTests.prior).restore(Y, operator: A, measurementNoise: noise).frames
+            try Solver(prior: BlurPrior()).restore(measured(Y, A, noise: noise)).frames
         }
         func flicker(_ X: Tensor) throws -> Double { try (X.rows(1..<9) - X.rows(0..<8)).norm() }
         let rounding = NoiseLevel.rounding(toBits: 8)
         #expect(try flicker(restored(noise: rounding)) < 2 * flicker(truth))
     }
 
-    /// A flicker of less than 8 bits show goes after the last data step where an operator mixed pixels; pixels that were measured stay exact.
+    /// A flicker of less than 8 bits show goes after the last data step where an operator mixed pixels; pixels that
+    /// were measured stay exact.
     @Test func theFinalStepIsSteadied() throws {
-        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(to: -0.9...0.9)
+        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(
+            to: -0.9...0.9)
         let truth = try picture.expanded([7, -1, -1, -1]).contiguous() + Self.noise([7, 3, 32, 40], seed: 2) * 0.001
         func restored(_ A: some LinearOperator, _ steadiness: Double) throws -> Tensor {
-            var solver = Solver(prior: SolverTests.prior)
+            var solver = Solver(prior: BlurPrior())
             solver.options.steadiness = steadiness
-            return try solver.restore(A.apply(truth), operator: A).frames
+            return try solver.restore(measured(A.apply(truth), A)).frames
         }
         func flicker(_ X: Tensor) throws -> Double { try (X.rows(1..<7) - X.rows(0..<6)).norm() }
         let blur = try GaussianBlur(size: 5, sigma: 0.6)
