@@ -45,9 +45,6 @@ extension Tensor {
     public func squareRoot() throws(TensorError) -> Tensor { try Self.dispatch("aten::sqrt", "", .tensor(self)) }
     public func absolute() throws(TensorError) -> Tensor { try Self.dispatch("aten::abs", "", .tensor(self)) }
     public func exponential() throws(TensorError) -> Tensor { try Self.dispatch("aten::exp", "", .tensor(self)) }
-    public func logarithm() throws(TensorError) -> Tensor { try Self.dispatch("aten::log", "", .tensor(self)) }
-    public func sine() throws(TensorError) -> Tensor { try Self.dispatch("aten::sin", "", .tensor(self)) }
-    public func cosine() throws(TensorError) -> Tensor { try Self.dispatch("aten::cos", "", .tensor(self)) }
     /// To the nearest integer, halves to even.
     public func rounded() throws(TensorError) -> Tensor { try Self.dispatch("aten::round", "", .tensor(self)) }
 
@@ -68,9 +65,6 @@ extension Tensor {
 
     // MARK: Comparison, element by element
 
-    public func isLess(than other: some TensorOperand) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::lt", "Tensor", .tensor(self), .tensor(other.operand()))
-    }
     public func isGreater(than other: some TensorOperand) throws(TensorError) -> Tensor {
         try Self.dispatch("aten::gt", "Tensor", .tensor(self), .tensor(other.operand()))
     }
@@ -103,14 +97,6 @@ extension Tensor {
         try modify(
             { (t) throws(TensorError) in try t.dispatchInPlace("aten::mul_", "Tensor", .tensor(factor)) },
             orAssign: { (t) throws(TensorError) in try t * factor })
-    }
-
-    /// self /= divisor, under the same conditions.
-    public mutating func divide(by divisor: some TensorOperand) throws(TensorError) {
-        let divisor = try divisor.operand()
-        try modify(
-            { (t) throws(TensorError) in try t.dispatchInPlace("aten::div_", "Tensor", .tensor(divisor)) },
-            orAssign: { (t) throws(TensorError) in try t / divisor })
     }
 
     /// self += factor * other in one pass, or the same for the box of other's shape that begins at the index `start`. In place where the

@@ -168,6 +168,7 @@ struct Rules<F: Facts> {
         followed.start = start().value
         followed.firstEstimate = firstEstimate().value
         followed.upsampling = upsampling().value
+        followed.exactCodecSteps = try exactCodecSteps().value
         return Settings(
             timesteps: try timesteps().value,
             dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },

@@ -42,7 +42,7 @@ public struct Settings: Sendable {
         }
     }
 
-    /// What was asked, with what was left open filled in: for logs.
+    /// What was asked, with what was left open filled in (but for taps that are as many as matter): for logs.
     public let options: RestorationOptions
     /// Each value with its reason.
     public let choices: [Policy.Row]
