@@ -1,5 +1,5 @@
-# Reads what `swift test --event-stream-output-path` wrote, a JSON record a line. Says which ten tests took longest, and how many
-# suites ran that hold our numbers against other programs': those whose names begin with Golden.
+# Reads what `swift test --event-stream-output-path` wrote, a JSON record a line. Says which ten tests took longest, and
+# how many suites ran that hold our numbers against other programs': those whose names begin with Golden.
 
 # What stands between `mark` and the next quotation mark.
 function after(mark,    at, rest) {
@@ -27,15 +27,20 @@ function instant(    at) {
     if (suite ~ /\.Golden/) golden[suite]
 }
 
-# A test begins and ends with all the others that wait for a processor; its cases begin when they run.
-/"kind":"testCaseStarted"/ { seconds[test] -= instant(); ran[suite] }
+# A test's record begins before its turn has come, those of its cases when they run. Swift 6.3 leaves out the one case
+# of a test without arguments, so that such a test's time is known only where one test follows the other.
+/"kind":"testCaseStarted"/ { seconds[test] -= instant(); cases[test]; ran[suite] }
 /"kind":"testCaseEnded"/ { seconds[test] += instant() }
+/"kind":"testStarted"/ && test ~ /\// { whole[test] -= instant(); ran[suite] }
+/"kind":"testEnded"/ && test ~ /\// { whole[test] += instant() }
 /"kind":"testSkipped"/ { reason[suite] = after("\"_comments\":[\"") }
 
 END {
-    print "\ntest: The slowest, in seconds, all cases of a test together:"
+    if (serial) for (test in whole) if (!(test in cases)) seconds[test] = whole[test]
+    others = serial ? "" : ", of those with arguments (ARGS=--no-parallel times every one)"
+    print "\ntest: The slowest, in seconds" others ":"
     fflush()
-    for (test in seconds) printf "%8.1f  %s\n", seconds[test], test | "sort -rn | head -n 10"
+    for (test in seconds) if (seconds[test] >= 0.05) printf "%8.1f  %s\n", seconds[test], test | "sort -rn | head -n 10"
     close("sort -rn | head -n 10")
     print ""
     for (suite in golden) {

@@ -3,7 +3,7 @@ import TensorKit
 import Testing
 import Weights
 
-/// A set of reference tensors that Python's diffusers and PyTorch made: Benchmarks/reference/golden.py says what is in it.
+/// A set of reference tensors of Python's diffusers and PyTorch; Benchmarks/reference/golden.py says what is in it.
 public struct Golden: Sendable, CustomTestStringConvertible {
     public let folder: URL
     public var testDescription: String { folder.path }
@@ -13,7 +13,8 @@ public struct Golden: Sendable, CustomTestStringConvertible {
     public static let sets: [Golden] = {
         let named = ProcessInfo.processInfo.environment["VISIONXL_GOLDEN"] ?? ""
         let other = named.isEmpty ? sharedFolder("golden") : URL(fileURLWithPath: named, isDirectory: true)
-        return ([projectRoot.appendingPathComponent("Tests/Golden", isDirectory: true)] + [other].compactMap { $0 }).map(Golden.init)
+        let own = projectRoot.appendingPathComponent("Tests/Golden", isDirectory: true)
+        return [own, other].compactMap { $0 }.map(Golden.init)
     }()
 
     /// All tensors of `NAME.safetensors`.
