@@ -146,19 +146,6 @@ extension Tensor {
             })
     }
 
-    /// self[indices[i]] += values[i] for a tensor of one dimension; an index may come more than once. In place where the memory is not shared.
-    /// A CPU adds in the order of i; a GPU in any, so that results differ by rounding from run to run.
-    /// - Parameters:
-    ///   - values: of self's type, one dimension.
-    ///   - indices: int64, as many.
-    public mutating func addScattered(_ values: Tensor, at indices: Tensor) throws(TensorError) {
-        try modify(
-            { (t) throws(TensorError) in try t.dispatchInPlace("aten::scatter_add_", "", .int(0), .tensor(indices), .tensor(values)) },
-            orAssign: { (t) throws(TensorError) in
-                try Self.dispatch("aten::scatter_add", "", .tensor(t), .int(0), .tensor(indices), .tensor(values))
-            })
-    }
-
     /// x * sigmoid(x), in place where the memory is not shared.
     public mutating func formSilu() throws(TensorError) {
         try modify(

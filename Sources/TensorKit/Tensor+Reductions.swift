@@ -20,13 +20,6 @@ extension Tensor {
     public func maximum() throws(TensorError) -> Tensor { try Self.dispatch("aten::max", "", .tensor(self)) }
     public func minimum() throws(TensorError) -> Tensor { try Self.dispatch("aten::min", "", .tensor(self)) }
 
-    /// The `count` smallest elements along the last dimension, ascending, and their indices (int64). Among equal ones any may be left out.
-    public func smallest(_ count: Int) throws(TensorError) -> (values: Tensor, indices: Tensor) {
-        let (values, indices) = try Self.dispatchPair(
-            "aten::topk", "", .tensor(self), .int(count), .int(-1), .bool(false), .bool(true))
-        return (values, indices)
-    }
-
     /// Whether all elements are true (or not zero).
     public func all() throws(TensorError) -> Bool { try Self.dispatch("aten::all", "", .tensor(self)).item() != 0 }
 

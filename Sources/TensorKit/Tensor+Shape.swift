@@ -15,21 +15,6 @@ extension Tensor {
         try view("aten::narrow", "", .int(dimension), .int(start), .int(count))
     }
 
-    /// Every `step`-th index of one dimension from `start` to before `end`. O(1).
-    public func strided(_ dimension: Int, from start: Int = 0, to end: Int = .max, by step: Int) throws(TensorError) -> Tensor {
-        try view("aten::slice", "Tensor", .int(dimension), .some(.int(start)), .some(.int(end)), .int(step))
-    }
-
-    /// Windows of `count` indices that slide along one dimension by `step`: the dimension counts the windows, a new last one what is in them. O(1).
-    public func slidingWindows(_ dimension: Int, count: Int, step: Int = 1) throws(TensorError) -> Tensor {
-        try view("aten::unfold", "", .int(dimension), .int(count), .int(step))
-    }
-
-    /// Where the indices of two dimensions are the same: both disappear, and a new last one counts. O(1).
-    public func diagonal(_ first: Int, _ second: Int) throws(TensorError) -> Tensor {
-        try view("aten::diagonal", "", .int(0), .int(first), .int(second))
-    }
-
     /// The rows of a batch: `tensor[2..<5]`-like access to the first dimension. O(1).
     public func rows(_ range: Range<Int>) throws(TensorError) -> Tensor { try narrow(0, from: range.lowerBound, count: range.count) }
 
@@ -66,11 +51,6 @@ extension Tensor {
     public func gathered(_ indices: [Int], along dimension: Int) throws(TensorError) -> Tensor {
         let index = try Tensor(indices, shape: [indices.count], device: device)
         return try Self.dispatch("aten::index_select", "", .tensor(self), .int(dimension), .tensor(index))
-    }
-
-    /// The same with indices in a tensor of whole numbers (int64, one dimension) on this tensor's device.
-    public func gathered(_ indices: Tensor, along dimension: Int) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::index_select", "", .tensor(self), .int(dimension), .tensor(indices))
     }
 
     /// Tensors side by side along one dimension.

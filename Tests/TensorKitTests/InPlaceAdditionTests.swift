@@ -29,25 +29,4 @@ import Testing
         #expect(throws: TensorError.self) { try x.add(.ones([4])) }
         #expect(try x.absolute().maximum().item() == 0)
     }
-
-    /// An index that comes twice is added to twice, and who shares the memory does not see it.
-    @Test(arguments: [DType.float32, .float64]) func scatteredValuesAreAdded(dtype: DType) throws {
-        var x = try Tensor.ones([4], dtype: dtype)
-        let copy = x
-        let (values, indices) = try (Tensor([1.0, 2, 4], shape: [3]).to(dtype), Tensor([2, 0, 2], shape: [3]))
-        try x.addScattered(values, at: indices)
-        try x.addScattered(values, at: indices)
-        #expect(try x.array(of: Double.self) == [5, 1, 11, 1])
-        #expect(try copy.array(of: Double.self) == [1, 1, 1, 1])
-        #expect(throws: TensorError.self) { try x.addScattered(values, at: Tensor([0, 1, 4], shape: [3])) }
-    }
-
-    @Test func theSmallestComeInOrderWithTheirPlaces() throws {
-        let x = try Tensor([3.0, -1, 2, 0, 5, 4], shape: [2, 3])
-        let (values, indices) = try x.smallest(2)
-        #expect(try values.array(of: Double.self) == [-1, 2, 0, 4])
-        #expect(try indices.array(of: Int.self) == [1, 2, 0, 2])
-        #expect(try x.gathered(Tensor([2, 2, 0], shape: [3]), along: 1).array(of: Double.self) == [2, 2, 3, 4, 4, 0])
-        #expect(throws: TensorError.self) { try x.smallest(4) }
-    }
 }

@@ -165,17 +165,6 @@ import Testing
         #expect(try image.padded([1, 1, 0, 0], .constant(7)).array() == [7, 0, 1, 2, 7] as [Float])
         #expect(try a.rolled(1, along: 0).array() == [2, 0, 1] as [Float])
         #expect(try a.gathered([2, 2, 0], along: 0).array() == [2, 2, 0] as [Float])
-        #expect(try a.strided(0, from: 1, by: 1).array() == [1, 2] as [Float])
-    }
-
-    @Test func windowsAndDiagonals() throws {
-        let a = try Tensor.arange(5)
-        let windows = try a.slidingWindows(0, count: 3, step: 2)
-        #expect(try windows.shape == [2, 3] && windows.contiguous().array() == [0, 1, 2, 2, 3, 4] as [Float])
-        let x = try Tensor.arange(12).reshaped([2, 3, 2])
-        let diagonal = try x.diagonal(0, 2)
-        #expect(try diagonal.shape == [3, 2] && diagonal.contiguous().array() == [0, 7, 2, 9, 4, 11] as [Float])
-        #expect(throws: TensorError.self) { try a.slidingWindows(0, count: 6) }
     }
 
     @Test func reductions() throws {
