@@ -37,7 +37,9 @@ public struct VideoMeasurement: Sendable {
         if let mask = try problem.separated(for: videoShape)?.mask {
             let mask = try mask.to(self.frames.dtype).to(frames.device)
             known = mask
-            self.frames = try self.frames * mask
+            // Not times the mask: what stands in a hole need not be a number.
+            self.frames = try self.frames.selected(
+                where: mask.isGreater(than: 0.5), otherwise: .zeros([], dtype: mask.dtype, device: mask.device))
         }
     }
 
