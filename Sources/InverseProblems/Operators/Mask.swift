@@ -77,6 +77,13 @@ public struct Holes: Stage {
 
     public init(file: String) { self.file = file }
 
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        ratio = try values.decodeIfPresent(Double.self, forKey: .ratio)
+        seed = try values.decodeIfPresent(UInt64.self, forKey: .seed) ?? (ratio == nil ? nil : 0)
+        file = try values.decodeIfPresent(String.self, forKey: .file)
+    }
+
     public func located(_ place: (String) -> String) -> Holes {
         var copy = self
         copy.file = file.map(place)
