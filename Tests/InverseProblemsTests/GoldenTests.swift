@@ -55,12 +55,18 @@ struct GoldenFile {
     static func problem(_ task: String, _ golden: GoldenFile) throws -> any LinearOperator {
         let params = try golden["params"].array(of: Double.self)
         let video = try golden["video"]
-        var degradation = try Problem(task: task)
-        (degradation.blurSize, degradation.blurSigma) = (Int(params[1]), degradation.blurSigma.map { _ in params[0] })
-        degradation.averageWindow = degradation.averageWindow.map { _ in Int(params[2]) }
-        if let scale = degradation.scale, let pooled = try? golden["\(task).forward"] { #expect(pooled.size(2) * scale == video.size(2)) }
-        return try degradation.operator(
-            height: video.size(2), width: video.size(3), mask: degradation.maskRatio == nil ? nil : golden["mask"])
+        var problem = try Problem(task: task)
+        if problem.stage(Blur.self) != nil { problem.set(Blur(sigma: params[0], size: Int(params[1]))) }
+        if problem.stage(Average.self) != nil { problem.set(Average(frames: Int(params[2]))) }
+        var files: [String: Tensor] = [:]
+        if problem.stage(Holes.self) != nil {
+            problem.set(Holes(file: "mask"))
+            files["mask"] = try golden["mask"]
+        }
+        if let scale = problem.stage(Shrink.self)?.factor, let pooled = try? golden["\(task).forward"] {
+            #expect(pooled.size(2) * scale == video.size(2))
+        }
+        return try problem.operator(height: video.size(2), width: video.size(3), files: files)
     }
 
     @Test(arguments: tasks) func forwardAndAdjoint(task: String) throws {

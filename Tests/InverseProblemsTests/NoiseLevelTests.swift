@@ -1,5 +1,6 @@
 import Foundation
 import TensorKit
+import TestSupport
 import Testing
 
 @testable import InverseProblems
@@ -29,6 +30,9 @@ import Testing
         let known = try Mask.random(ratio: 0.5, seed: 2, height: 98, width: 130).mask
         let partly = try #require(try NoiseLevel.estimated(in: noisy * known, known: known))
         #expect(abs(partly / sigma - 1) < 0.15, "\(partly)")
+        let masks = try Registered.maskOfEachFrame([3, 3, 98, 130]).mask
+        let apart = try #require(try NoiseLevel.estimated(in: noisy * masks, known: masks))
+        #expect(abs(apart / sigma - 1) < 0.15, "\(apart)")
     }
 
     @Test func aCleanPictureHasLittle() throws {
@@ -36,7 +40,8 @@ import Testing
         #expect(try #require(try NoiseLevel.estimated(in: clean)) < 1e-3)
         let rounded = try #require(try NoiseLevel.estimated(in: clean.rounded(toBits: 8)))
         // Contours of rounded hills are no white noise, but of its size.
-        #expect(rounded > NoiseLevel.rounding(toBits: 8) / 3 && rounded < NoiseLevel.rounding(toBits: 8) * 2, "\(rounded)")
+        #expect(
+            rounded > NoiseLevel.rounding(toBits: 8) / 3 && rounded < NoiseLevel.rounding(toBits: 8) * 2, "\(rounded)")
     }
 
     @Test func roundingIsUniform() throws {
@@ -59,5 +64,19 @@ import Testing
         #expect(try NoiseLevel.estimated(in: .zeros([1, 3, 8, 8])) == nil)
         let known = try Mask.random(ratio: 0.99, seed: 2, height: 64, width: 64).mask
         #expect(try NoiseLevel.estimated(in: .zeros([1, 3, 64, 64]), known: known) == nil)
+    }
+
+    @Test func figuresSayWhereTheyComeFrom() {
+        #expect(NoiseFigure.none.sigma == 0 && NoiseFigure.sigma(0.1).source == .said)
+        let rounding = NoiseFigure.rounding(toBits: 8)
+        #expect(rounding.sigma == NoiseLevel.rounding(toBits: 8) && rounding.source == .bits && rounding.coding == nil)
+        #expect("\(rounding)" == "0.0023 (rounding to the file's bits)")
+        let coded = NoiseFigure(0.03, source: .record).with(.init(codec: "h264", sigma: 0.04, isMeasured: true))
+        #expect(abs(coded.sigma - 0.05) < 1e-12)
+        #expect("\(coded)" == "0.05 (from the measurement's .json; with 0.04 for h264's quantizer)")
+        #expect(
+            "\(NoiseFigure(0, source: .frames).with(.init(codec: "vp9", sigma: 0.04, isMeasured: false)))"
+                == "0.04 (estimated from the frames; with 0.04 for vp9, a guess)")
+        #expect(NoiseFigure.none.atLeastRounding == 1e-6 && NoiseFigure.sigma(0.1).atLeastRounding == 0.1)
     }
 }

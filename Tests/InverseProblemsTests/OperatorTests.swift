@@ -1,5 +1,6 @@
 import Foundation
 import TensorKit
+import TestSupport
 import Testing
 
 @testable import InverseProblems
@@ -20,7 +21,9 @@ import Testing
             case .circular: .circular
             case .zero: .constant(0)
             }
-        let expected = try x.reshaped([6, 1, 9, 14]).padded([6, 6, 6, 6], mode).convolved(kernel).reshaped([2, 3, 9, 14])
+        let expected = try x.reshaped([6, 1, 9, 14]).padded([6, 6, 6, 6], mode).convolved(kernel).reshaped([
+            2, 3, 9, 14,
+        ])
         let result = try GaussianBlur(size: size, sigma: sigma, boundary: boundary).apply(x)
         #expect(try relativeDistance(result, expected) < 1e-12)
     }
@@ -56,7 +59,9 @@ import Testing
     }
 
     @Test func impossibleBlursAreRefused() {
-        for size in [0, -3, 4, 10_001, .max, .min] { #expect(throws: ProblemError.self) { try GaussianBlur(size: size, sigma: 1) } }
+        for size in [0, -3, 4, 10_001, .max, .min] {
+            #expect(throws: ProblemError.self) { try GaussianBlur(size: size, sigma: 1) }
+        }
         for sigma in [-1, .nan, .infinity] {
             #expect(throws: ProblemError.self) { try GaussianBlur(size: 3, sigma: sigma) }
             #expect(throws: ProblemError.self) { try GaussianBlur.lowPass(sigma: sigma) }
@@ -70,11 +75,14 @@ import Testing
         let pooling = try AveragePooling(factor: 2)
         let y = try pooling.apply(x)
         #expect(try y.array(of: Float.self) == [3.5, 5.5])
-        #expect(try pooling.adjoint(y).array(of: Float.self) == [0.875, 0.875, 1.375, 1.375, 0.875, 0.875, 1.375, 1.375])
+        #expect(
+            try pooling.adjoint(y).array(of: Float.self) == [0.875, 0.875, 1.375, 1.375, 0.875, 0.875, 1.375, 1.375])
     }
 
     @Test func indivisibleFramesAreToldWhatToDo() throws {
-        let error = #expect(throws: ProblemError.self) { try AveragePooling(factor: 4).outputShape(for: [1, 3, 721, 1278]) }
+        let error = #expect(throws: ProblemError.self) {
+            try AveragePooling(factor: 4).outputShape(for: [1, 3, 721, 1278])
+        }
         let text = try #require(error).description
         #expect(text.contains("1276x720") && text.contains("1280x724"))
         for factor in [0, -1, 1025, .max] { #expect(throws: ProblemError.self) { try AveragePooling(factor: factor) } }
@@ -87,10 +95,14 @@ import Testing
             let mask = try Mask.random(ratio: ratio, seed: 9, height: 40, width: 25).mask
             #expect(try mask.sum().item() == (1000 * (1 - ratio)).rounded())
         }
-        func values(_ seed: UInt64) throws -> [Float] { try Mask.random(ratio: 0.5, seed: seed, height: 16, width: 16).mask.array() }
+        func values(_ seed: UInt64) throws -> [Float] {
+            try Mask.random(ratio: 0.5, seed: seed, height: 16, width: 16).mask.array()
+        }
         #expect(try values(1) == values(1))
         #expect(try values(1) != values(2))
-        for ratio in [-0.1, 1.1, .nan] { #expect(throws: ProblemError.self) { try Mask.random(ratio: ratio, seed: 1, height: 4, width: 4) } }
+        for ratio in [-0.1, 1.1, .nan] {
+            #expect(throws: ProblemError.self) { try Mask.random(ratio: ratio, seed: 1, height: 4, width: 4) }
+        }
         #expect(throws: ProblemError.self) { try Mask.random(ratio: 0.5, seed: 1, height: 0, width: 4) }
         #expect(throws: ProblemError.self) { try Mask.random(ratio: 0.5, seed: 1, height: -4, width: -4) }
     }
@@ -110,6 +122,54 @@ import Testing
         #expect(throws: ProblemError.self) { try Mask(.full([4, 4], .nan)) }
         #expect(throws: ProblemError.self) { try Mask(.ones([1, 4, 4])) }
         #expect(throws: ProblemError.self) { try Mask(.ones([0, 4])) }
+        for shape in [[3, 3, 4, 4], [3, 4, 4], [0, 1, 4, 4], [2, 1, 1, 4, 4]] {
+            #expect(throws: ProblemError.self) { try Mask(.ones(shape)) }
+        }
+    }
+
+    @Test func everyFrameHasItsMask() throws {
+        let mask = try Mask(Tensor([true, false, false, true, false, true, true, false], shape: [2, 1, 2, 2]))
+        let y = try mask.apply(.full([2, 3, 2, 2], 0.5))
+        let frames = [[0.5, 0, 0, 0.5], [0, 0.5, 0.5, 0]] as [[Float]]
+        #expect(try y.array(of: Float.self) == frames.flatMap { Array(repeating: $0, count: 3).flatMap(\.self) })
+        #expect(mask.name == "mask 2x2 of each frame" && mask.mixesFrames)
+        #expect(try !Mask(.ones([2, 2])).mixesFrames)
+        let error = #expect(throws: ProblemError.maskFrames(2, frames: 3)) { try mask.apply(.zeros([3, 3, 2, 2])) }
+        #expect(
+            try #require(error).description
+                == "There are 2 masks and 3 frames; give one mask for each frame, or one for all.")
+        #expect(throws: ProblemError.maskFrames(2, frames: 1)) { try mask.adjoint(.zeros([1, 3, 2, 2])) }
+        #expect(throws: ProblemError.maskSize(mask: [2, 2], height: 4, width: 6)) {
+            try mask.apply(.zeros([2, 3, 4, 6]))
+        }
+    }
+
+    // MARK: Grey
+
+    @Test(arguments: [(Grey.Matrix.bt601, [0.299, 0.587, 0.114]), (.bt709, [0.2126, 0.7152, 0.0722])])
+    func greyWeighsTheColours(matrix: Grey.Matrix, weights: [Double]) throws {
+        let grey = Greyscale(matrix)
+        let x = try Tensor([1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1] as [Double], shape: [4, 3, 1, 1])
+        let expected = weights + [1]
+        #expect(zip(try grey.apply(x).array(of: Double.self), expected).allSatisfy { abs($0 - $1) < 1e-12 })
+        let back = try grey.adjoint(Tensor([2] as [Double], shape: [1, 1, 1, 1]))
+        #expect(back.shape == [1, 3, 1, 1])
+        #expect(zip(try back.array(of: Double.self), weights).allSatisfy { abs($0 - 2 * $1) < 1e-12 })
+        // The norm that the operator says it has.
+        let norm = weights.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        #expect(norm > 0.66 && norm < 0.76)
+        let form = try #require(try grey.separated(for: [1, 3, 4, 4]))
+        #expect(try abs(form.norm() - norm) < 1e-12)
+        #expect(grey.name == "grey (\(matrix.rawValue))" && !grey.mixesFrames)
+    }
+
+    @Test func greyIsMadeOfThreeChannels() {
+        let grey = Greyscale(.bt601)
+        for channels in [1, 2, 4] {
+            let error = #expect(throws: ProblemError.self) { try grey.apply(.zeros([2, channels, 4, 4])) }
+            #expect(error?.description.contains("\(channels) channels") == true)
+        }
+        for channels in [2, 3] { #expect(throws: ProblemError.self) { try grey.adjoint(.zeros([2, channels, 4, 4])) } }
     }
 
     // MARK: Temporal average
@@ -117,7 +177,9 @@ import Testing
     @Test func averagesByHand() throws {
         let x = try Tensor([1, 2, 4, 8, 16] as [Double], shape: [5, 1, 1, 1])
         func average(_ boundary: TemporalBoundary, _ window: Int) throws -> [Double] {
-            try TemporalAverage(window: window, boundary: boundary).apply(x).array(of: Double.self).map { $0 * Double(window) }
+            try TemporalAverage(window: window, boundary: boundary).apply(x).array(of: Double.self).map {
+                $0 * Double(window)
+            }
         }
         func expectEqual(_ a: [Double], _ b: [Double]) {
             #expect(a.count == b.count && zip(a, b).allSatisfy { abs($0 - $1) < 1e-12 }, "\(a) \(b)")
@@ -129,7 +191,8 @@ import Testing
         // Wrapped around more than once: seven frames centred on each.
         expectEqual(try average(.circular, 7), [31 + 4 + 8, 31 + 8 + 16, 31 + 16 + 1, 31 + 1 + 2, 31 + 2 + 4])
         expectEqual(
-            try average(.replicate, 7), [4 + 2 + 4 + 8, 3 + 2 + 4 + 8 + 16, 2 + 2 + 4 + 8 + 32, 1 + 2 + 4 + 8 + 48, 2 + 4 + 8 + 64])
+            try average(.replicate, 7),
+            [4 + 2 + 4 + 8, 3 + 2 + 4 + 8 + 16, 2 + 2 + 4 + 8 + 32, 1 + 2 + 4 + 8 + 48, 2 + 4 + 8 + 64])
         expectEqual(try average(.circular, 1), [1, 2, 4, 8, 16])
     }
 
@@ -137,7 +200,9 @@ import Testing
         let average = try TemporalAverage(window: 7, boundary: .valid)
         #expect(throws: ProblemError.tooFewFrames(6, window: 7)) { try average.apply(.zeros([6, 3, 4, 4])) }
         #expect(try average.apply(.zeros([7, 3, 4, 4])).shape == [1, 3, 4, 4])
-        for window in [0, -7, 10_000, .max] { #expect(throws: ProblemError.self) { try TemporalAverage(window: window) } }
+        for window in [0, -7, 10_000, .max] {
+            #expect(throws: ProblemError.self) { try TemporalAverage(window: window) }
+        }
     }
 
     // MARK: Composition
@@ -149,7 +214,9 @@ import Testing
         #expect(try both.outputShape(for: x.shape) == [3, 3, 2, 3])
         #expect(try relativeDistance(both.apply(x), pooling.apply(average.apply(x))) == 0)
         #expect(both.name.hasPrefix(average.name) && both.name.hasSuffix(pooling.name))
-        #expect(throws: ProblemError.indivisible(height: 5, width: 6, factor: 2)) { try both.apply(.zeros([5, 3, 5, 6])) }
+        #expect(throws: ProblemError.indivisible(height: 5, width: 6, factor: 2)) {
+            try both.apply(.zeros([5, 3, 5, 6]))
+        }
     }
 
     @Test func operatorsSeeThroughLayouts() throws {
@@ -174,13 +241,17 @@ import Testing
 
     @Test func noiseHasItsSigma() throws {
         let x = try random([2, 3, 64, 64], seed: 1)
-        func noisy(_ sigma: Double, _ seed: UInt64) throws -> [Float] { try addNoise(to: x, sigma: sigma, seed: seed).array() }
+        func noisy(_ sigma: Double, _ seed: UInt64) throws -> [Float] {
+            try addNoise(to: x, sigma: sigma, seed: seed).array()
+        }
         let noise = try addNoise(to: x, sigma: 0.1, seed: 4) - x
         #expect(abs(try noise.norm() / Double(noise.count).squareRoot() - 0.1) < 0.002)
         #expect(abs(try noise.mean().item()) < 0.003)
         #expect(try noisy(0.1, 4) == noisy(0.1, 4))
         #expect(try noisy(0.1, 4) != noisy(0.1, 5))
         #expect(try noisy(0, 4) == x.array())
-        for sigma in [-0.1, .nan, .infinity] { #expect(throws: ProblemError.self) { try addNoise(to: x, sigma: sigma, seed: 1) } }
+        for sigma in [-0.1, .nan, .infinity] {
+            #expect(throws: ProblemError.self) { try addNoise(to: x, sigma: sigma, seed: 1) }
+        }
     }
 }
