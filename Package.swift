@@ -97,7 +97,9 @@ let package = Package(
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TensorKit", "TestSupport"]),
         .testTarget(
             name: "BaselinesTests",
-            dependencies: ["Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "TensorKit", "TestSupport"],
+            dependencies: [
+                "Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "Metrics", "TensorKit", "Weights", "TestSupport",
+            ],
             exclude: ["Fixtures"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TensorKit", "TestSupport"]),
         .testTarget(

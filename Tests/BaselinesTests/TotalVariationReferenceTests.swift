@@ -1,3 +1,4 @@
+import Baselines
 import Foundation
 import InverseProblems
 import Metrics
@@ -11,15 +12,18 @@ import Weights
 ///
 /// Made by `python Benchmarks/reference/make_fixtures.py admm_tv`; its docstring says what is in the file.
 @Suite struct TotalVariationReferenceTests {
-    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/admm_tv.safetensors")
+    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Fixtures/admm_tv.safetensors")
 
     @Test(arguments: ["sr4", "deblur", "inpaint", "sr4+", "deblur+", "inpaint+"])
     func agreesWithPyTorch(_ task: String) throws {
         let fixture = try SafetensorsFile(at: Self.file).tensors()
         let truth = try fixture.require("truth").to(.float32) * (2.0 / 255) - 1
-        let mask = task.hasPrefix("inpaint") ? try fixture.require("inpaint.mask").to(.float32) : nil
-        let A = try Problem(task: task).operator(height: truth.size(2), width: truth.size(3), mask: mask)
-        let result = try ADMMTotalVariation().restore(A.apply(truth), operator: A)
+        var problem = try Problem(task: task)
+        if problem.stage(Holes.self) != nil { problem.set(Holes(file: "mask")) }
+        let mask = try fixture.require("inpaint.mask").to(.float32)
+        let A = try problem.operator(height: truth.size(2), width: truth.size(3), files: ["mask": mask])
+        let result = try ADMMTotalVariation().restore(VideoMeasurement(A.apply(truth), operator: A, noise: .none))
         let objective = try fixture.require("\(task).objective").array(of: Double.self)
         let decibels = try fixture.require("\(task).psnr").array(of: Double.self)
         let (lastObjective, lastDecibels) = (try #require(objective.last), try #require(decibels.last))

@@ -1,26 +1,11 @@
-import Foundation
+import InverseProblems
 import TensorKit
+import TestSupport
 import Testing
 
-@testable import InverseProblems
+@testable import Baselines
 
 @Suite struct TotalVariationTests {
-    /// A smooth texture that moves from frame to frame, (N, 3, H, W) in [-1, 1].
-    static func movingTexture(_ frames: Int, _ height: Int, _ width: Int, dtype: DType = .float32) throws -> Tensor {
-        var values: [Double] = []
-        for t in 0..<frames {
-            for c in 0..<3 {
-                for i in 0..<height {
-                    for j in 0..<width {
-                        let (y, x) = (Double(i) + 0.7 * Double(t), Double(j) - 0.4 * Double(t))
-                        values.append(0.6 * sin(0.35 * x + Double(c)) * cos(0.27 * y) + 0.3 * sin(0.11 * (x + 2 * y)))
-                    }
-                }
-            }
-        }
-        return try Tensor(values, shape: [frames, 3, height, width]).to(dtype)
-    }
-
     /// <D x, d> = <x, D'd> for every part of D, videos of single frames, rows and columns included.
     @Test(arguments: Registered.shapes) func theAdjointOfTheDifferencesIsExact(shape: [Int]) throws {
         let x = try random(shape, seed: 1, dtype: .float64)
@@ -54,7 +39,7 @@ import Testing
     /// ADMM promises the limit, not the way; on these problems, the six tasks of the paper's tables among them, every one of the thirty
     /// outer iterations lowers the objective.
     @Test(arguments: Problem.tasks) func theObjectiveFallsOnEveryTask(task: String) throws {
-        let truth = try Self.movingTexture(8, 24, 32)
+        let truth = try movingTexture(8, 24, 32)
         let problem = try Problem(task: task).operator(height: 24, width: 32)
         let Y = try problem.apply(truth)
         let (X, report) = try minimizeTotalVariation(problem, measurement: Y)
@@ -73,7 +58,7 @@ import Testing
     /// The objectives that the same formulas gave in a few lines of PyTorch, with z stored and the differences padded by zeros.
     @Test func theWayIsTheOneOfTheFormulas() throws {
         let problem = try AveragePooling(factor: 4)
-        let (_, report) = try minimizeTotalVariation(problem, measurement: problem.apply(Self.movingTexture(8, 24, 32)))
+        let (_, report) = try minimizeTotalVariation(problem, measurement: problem.apply(movingTexture(8, 24, 32)))
         for (iteration, expected) in [1: 29.82, 2: 19.312, 5: 7.9999, 10: 4.324, 20: 3.4561, 30: 3.3433] {
             #expect(abs(report.objectives[iteration] - expected) < 2e-4 * expected, "iteration \(iteration)")
         }
@@ -81,7 +66,9 @@ import Testing
 
     /// At the minimum A'(Y - A X) = lambda D's with s the signs of D X where it is not zero and within -1...1 elsewhere. For a single pair of
     /// pixels and A = 1 that is soft thresholding: both move towards each other by lambda, or meet.
-    @Test(arguments: [(0.3, 0.3, 0.7), (0.6, 0.5, 0.5)]) func twoPixelsMeetOrMoveByLambda(weight: Double, low: Double, high: Double) throws {
+    @Test(arguments: [(0.3, 0.3, 0.7), (0.6, 0.5, 0.5)]) func twoPixelsMeetOrMoveByLambda(
+        weight: Double, low: Double, high: Double
+    ) throws {
         var options = TotalVariationOptions()
         (options.weight, options.iterations) = (weight, 200)
         let Y = try Tensor([0.0, 1.0], shape: [1, 1, 1, 2])
@@ -92,7 +79,7 @@ import Testing
 
     /// The penalty changes the way, not where it leads.
     @Test func theSolutionDoesNotDependOnThePenalty() throws {
-        let truth = try Self.movingTexture(3, 8, 12, dtype: .float64)
+        let truth = try movingTexture(3, 8, 12, dtype: .float64)
         let problem = try GaussianBlur(size: 5, sigma: 1)
         func minimum(_ penalty: Double) throws -> Double {
             var options = TotalVariationOptions()
@@ -102,6 +89,26 @@ import Testing
         }
         let (one, other) = (try minimum(1), try minimum(0.2))
         #expect(abs(one - other) < 1e-3 * one)
+    }
+
+    /// |Y - A X|^2 / (2 sigma^2) + weight |D X|_1 of a single frame: `minimizeFrameVariation` finds the same minimum.
+    @Test(arguments: ["sr4", "deblur", "inpaint"]) func agreesWithTheFrameVariation(task: String) throws {
+        let (height, width) = (24, 32)
+        let A = try Problem(task: task).operator(height: height, width: width)
+        let Y = try A.apply(movingTexture(1, height, width))
+        let (noise, weight) = (0.1, 3.0)
+        func objective(_ X: Tensor) throws -> Double {
+            let distance = try (Y - A.apply(X)).norm() / noise
+            return try distance * distance / 2 + weight * totalVariation(X)
+        }
+        let X = try minimizeFrameVariation(
+            VideoMeasurement(Y, operator: A, noise: .sigma(noise)), start: .zeros([1, 3, height, width]),
+            weight: weight, iterations: 1000)
+        var options = TotalVariationOptions()
+        (options.weight, options.penalty, options.iterations) = (weight * noise * noise, 0.3, 200)
+        let other = try minimizeTotalVariation(A, measurement: Y, options: options).solution
+        let (found, known) = (try objective(X), try objective(other))
+        #expect(abs(found - known) < 2e-3 * known, "\(found), \(known)")
     }
 
     @Test func aMeasurementOfZerosIsAVideoOfZeros() throws {
@@ -118,10 +125,14 @@ import Testing
         ] as [(inout TotalVariationOptions) -> Void] {
             var options = TotalVariationOptions()
             change(&options)
-            #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: Y, options: options) }
+            #expect(throws: ProblemError.self) {
+                try minimizeTotalVariation(Identity(), measurement: Y, options: options)
+            }
         }
         #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: .zeros([2, 4])) }
         #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: Y.to(.float16)) }
-        #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: .full([2, 3, 4, 4], .nan)) }
+        #expect(throws: ProblemError.self) {
+            try minimizeTotalVariation(Identity(), measurement: .full([2, 3, 4, 4], .nan))
+        }
     }
 }
