@@ -1,7 +1,7 @@
 """The ADM U-Net (Dhariwal & Nichol 2021) in plain PyTorch, written from the paper and from the names of guided-diffusion's tensors,
-to hold Sources/LatentDiffusion/ADMUNet.swift against.
+to hold Sources/PixelPriors/ADMUNet.swift against.
 
-    python adm.py fixture Tests/LatentDiffusionTests/Fixtures     writes adm.safetensors, adm.json and adm-names.txt
+    python adm.py fixture Tests/PixelPriorsTests/Fixtures     writes adm.safetensors, adm.json and adm-names.txt
 """
 
 import json

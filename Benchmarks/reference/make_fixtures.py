@@ -4,16 +4,16 @@
     python Benchmarks/reference/make_fixtures.py admm_tv      # minutes: in float64
 
 The clip is that of `make setup`: Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0; its frames from 32 on,
-shrunk by averaging. Both go to Tests/VisionXLTests/Fixtures.
+shrunk by averaging.
 
-visionxl.safetensors: Algorithm 1 with the built-in prior, seed 1, the other numbers as `--data-step cg --start inversion
+Tests/VisionXLTests/Fixtures/visionxl.safetensors: Algorithm 1 with the built-in prior, seed 1, the other numbers as `--data-step cg --start inversion
 --first-estimate measurement --steadiness 0 --lambda 1.4142135623730951` has them; 8 frames of 48x64.
     TASK.measurement   uint8 (8, 3, h, w): Y = value 2/255 - 1, for the tasks sr4+, deblur+ and inpaint (mask of seed 0, holes at 128
                        in the file: what stands there must be masked away)
     TASK.frames        float32 (2, 3, 48, 64): frames 0 and 4 of the result
     sr4+.paper         the same of the paper's own algorithm (nearest start, no final step)
 
-admm_tv.safetensors: ADMM-TV as admm_tv.py specifies it, in float64, on exact measurements (not rounded); 9 frames of 64x96.
+Tests/BaselinesTests/Fixtures/admm_tv.safetensors: ADMM-TV as admm_tv.py specifies it, in float64, on exact measurements (not rounded); 9 frames of 64x96.
     truth              uint8 (9, 3, 64, 96): X = value 2/255 - 1
     inpaint.mask       uint8 (64, 96): 1 known, 0 missing; that of ratio 0.5 and seed 0, also for inpaint+
     TASK.objective     float64 (30): F(X) = 1/2 |Y - A X|^2 + 1e-3 |D X|_1 after each outer iteration; the last is the final one
@@ -31,7 +31,7 @@ import torch
 from safetensors.torch import save_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "Tests/VisionXLTests/Fixtures"
+FIXTURES = {"visionxl": ROOT / "Tests/VisionXLTests/Fixtures", "admm_tv": ROOT / "Tests/BaselinesTests/Fixtures"}
 
 
 def to_bytes(x):
@@ -85,8 +85,8 @@ def main():
     arguments = parser.parse_args()
     with torch.inference_mode():
         tensors = {"visionxl": make_visionxl, "admm_tv": make_admm_tv}[arguments.fixture](arguments.clip)
-    FIXTURES.mkdir(parents=True, exist_ok=True)
-    path = FIXTURES / f"{arguments.fixture}.safetensors"
+    path = FIXTURES[arguments.fixture] / f"{arguments.fixture}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
 
