@@ -99,7 +99,8 @@ let package = Package(
         .testTarget(
             name: "BaselinesTests",
             dependencies: [
-                "Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "TensorKit", "Weights", "TestSupport",
+                "Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "Metrics", "TensorKit", "Weights",
+                "TestSupport",
             ],
             exclude: ["Fixtures"]),
         .testTarget(name: "VideoIOTests", dependencies: ["VideoIO", "TensorKit", "TestSupport"]),

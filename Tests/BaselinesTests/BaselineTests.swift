@@ -11,7 +11,8 @@ import VisionXL
 
     static let all: [any Restorer] = [
         UpsamplingRestorer(), UpsamplingRestorer(.nearest), AdjointRestorer(), AdjointRestorer(normalized: false),
-        DataStepRestorer(ConjugateGradientStep(iterations: 10)), DataStepRestorer(SymmetricStep()), DataStepRestorer(ProximalStep()),
+        DataStepRestorer(ConjugateGradientStep(iterations: 10)), DataStepRestorer(SymmetricStep()),
+        DataStepRestorer(ProximalStep()),
         quickADMM,
     ]
 
@@ -45,7 +46,9 @@ import VisionXL
     @Test func fewerMeasuredFramesAreRestoredToAll() throws {
         let truth = try Self.video(7, 12, 12)
         let A = try TemporalAverage(window: 3, boundary: .valid)
-        for method in Self.all { #expect(try method.restore(Self.exact(A.apply(truth), A)).frames.shape == truth.shape) }
+        for method in Self.all {
+            #expect(try method.restore(Self.exact(A.apply(truth), A)).frames.shape == truth.shape)
+        }
     }
 
     @Test func everyMethodReportsItsEndAndCanBeStopped() throws {
@@ -54,14 +57,21 @@ import VisionXL
             let log = Log()
             _ = try method.restore(Self.exact(Y, Identity())) { log.entries.append($0) }
             #expect(log.entries.last?.fraction == 1)
-            #expect(zip(log.entries, log.entries.dropFirst()).allSatisfy { $0.fraction <= $1.fraction && $0.step <= $1.step })
-            #expect(throws: CancellationError.self) { try method.restore(Self.exact(Y, Identity())) { _ in throw CancellationError() } }
+            #expect(
+                zip(log.entries, log.entries.dropFirst()).allSatisfy {
+                    $0.fraction <= $1.fraction && $0.step <= $1.step
+                })
+            #expect(throws: CancellationError.self) {
+                try method.restore(Self.exact(Y, Identity())) { _ in throw CancellationError() }
+            }
             // A video of another number of channels.
             let grey = try Self.exact(.zeros([2, 1, 8, 8]), Identity())
             #expect(throws: RestorationError.self) { try method.restore(grey) }
         }
         #expect(throws: ProblemError.self) { try Self.exact(.zeros([3, 8, 8]), Identity()) }
-        #expect(throws: ProblemError.self) { try Self.exact(Y, AveragePooling(factor: 2).transposed.then(Mask(.ones([3, 3])))) }
+        #expect(throws: ProblemError.self) {
+            try Self.exact(Y, AveragePooling(factor: 2).transposed.then(Mask(.ones([3, 3]))))
+        }
     }
 
     /// A film without colours, and one whose frames have holes of their own.
@@ -69,7 +79,10 @@ import VisionXL
         let truth = try Self.video(4, 16, 24)
         let masks = try (0..<4).map { try Mask.random(ratio: 0.3, seed: $0, height: 16, width: 24).mask }
         let holes = try Mask(Tensor.stack(masks).unsqueezed(1))
-        for A in [Greyscale(.bt601), try Greyscale(.bt709).then(AveragePooling(factor: 2)), holes, Greyscale(.bt709).then(holes)]
+        for A in [
+            Greyscale(.bt601), try Greyscale(.bt709).then(AveragePooling(factor: 2)), holes,
+            Greyscale(.bt709).then(holes),
+        ]
             as [any LinearOperator]
         {
             for method in Self.all {
@@ -82,7 +95,9 @@ import VisionXL
 
     @Test func whereTheSizesAgreeUpsamplingIsTheMeasurement() throws {
         let Y = try Self.video(3, 12, 16)
-        #expect(try (UpsamplingRestorer().restore(Self.exact(Y, GaussianBlur())).frames - Y).absolute().maximum().item() == 0)
+        #expect(
+            try (UpsamplingRestorer().restore(Self.exact(Y, GaussianBlur())).frames - Y).absolute().maximum().item()
+                == 0)
     }
 
     /// A flat video keeps its level through the normalised adjoint of every task; where nothing was measured it is mid-grey.

@@ -21,7 +21,8 @@ struct Registered: Sendable, CustomTestStringConvertible {
 
     /// Ordinary, odd, tiny and single frames, and more of them than the windows have.
     static let shapes = [
-        [1, 1, 1, 1], [2, 3, 1, 5], [1, 3, 2, 3], [9, 2, 7, 5], [3, 1, 16, 24], [1, 3, 33, 47], [8, 3, 8, 12], [70, 1, 4, 4],
+        [1, 1, 1, 1], [2, 3, 1, 5], [1, 3, 2, 3], [9, 2, 7, 5], [3, 1, 16, 24], [1, 3, 33, 47], [8, 3, 8, 12],
+        [70, 1, 4, 4],
         [2, 1, 64, 65], [4, 3, 6, 9],
     ]
 
@@ -32,16 +33,26 @@ struct Registered: Sendable, CustomTestStringConvertible {
             Registered("mask") { try Mask.random(ratio: 0.5, seed: 3, height: $0[2], width: $0[3]) },
             Registered("pooling") { _ in try AveragePooling(factor: 2) },
             Registered("grey", channels: 3) { _ in Greyscale(.bt709) },
-            Registered("grey, then blur", channels: 3) { _ in try Greyscale(.bt709).then(GaussianBlur(size: 9, sigma: 1)) },
+            Registered("grey, then blur", channels: 3) { _ in
+                try Greyscale(.bt709).then(GaussianBlur(size: 9, sigma: 1))
+            },
             Registered("blur, then average") { _ in try GaussianBlur().then(TemporalAverage()) },
-            Registered("valid average, then blur") { _ in try TemporalAverage(window: 2, boundary: .valid).then(GaussianBlur()) },
-            Registered("pooling, then blur") { _ in try AveragePooling(factor: 2).then(GaussianBlur(size: 5, sigma: 0.7)) },
-            Registered("blur twice") { _ in try GaussianBlur(size: 5, sigma: 1).then(GaussianBlur(size: 7, sigma: 2, boundary: .zero)) },
+            Registered("valid average, then blur") { _ in
+                try TemporalAverage(window: 2, boundary: .valid).then(GaussianBlur())
+            },
+            Registered("pooling, then blur") { _ in
+                try AveragePooling(factor: 2).then(GaussianBlur(size: 5, sigma: 0.7))
+            },
+            Registered("blur twice") { _ in
+                try GaussianBlur(size: 5, sigma: 1).then(GaussianBlur(size: 7, sigma: 2, boundary: .zero))
+            },
             Registered("adjoint of blur") { _ in try GaussianBlur().transposed },
         ]
         + BlurBoundary.allCases.flatMap { boundary in
             [(61, 3.0), (21, 3), (5, 1), (3, 0.4), (15, 0), (1, 2), (151, 40)].map { size, sigma in
-                Registered("blur \(size) \(sigma) \(boundary)") { _ in try GaussianBlur(size: size, sigma: sigma, boundary: boundary) }
+                Registered("blur \(size) \(sigma) \(boundary)") { _ in
+                    try GaussianBlur(size: size, sigma: sigma, boundary: boundary)
+                }
             }
         }
         + Problem.tasks.map { task in

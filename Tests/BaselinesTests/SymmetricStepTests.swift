@@ -17,7 +17,8 @@ import Testing
             #expect(try abs(au.dot(v) - u.dot(av)) <= 1e-12 * scale, "\(problem) \(shape)")
             // Random vectors, what the operator almost swallows, and a checkerboard: the highest frequency.
             let rest = try u - au
-            let board = try Tensor((0..<shape.reduce(1, *)).map { ($0 + $0 / shape[3]) % 2 == 0 ? 1.0 : -1 }, shape: shape)
+            let board = try Tensor(
+                (0..<shape.reduce(1, *)).map { ($0 + $0 / shape[3]) % 2 == 0 ? 1.0 : -1 }, shape: shape)
             for w in [u, v, rest, board] {
                 #expect(try w.dot(symmetrizer.apply(problem.apply(w))) >= -2e-6 * w.dot(w), "\(problem) \(shape)")
             }
@@ -97,11 +98,11 @@ import Testing
     /// The system is not squared: for a blur it comes closer in as many steps.
     @Test func goesFurtherThanTheSquaredSystem() throws {
         let problem = try GaussianBlur(size: 61, sigma: 3)
-        let truth = try movingTexture(2, 48, 64, dtype: .float64)
+        let truth = try GaussianBlur(size: 15, sigma: 2).apply(random([2, 3, 48, 64], seed: 1, dtype: .float64))
         let y = try problem.apply(truth)
         let symmetric = try symmetricConjugateGradients(problem, measurement: y, start: y).solution
         let squared = try conjugateGradients(problem, measurement: y, start: y).solution
-        #expect(try relativeError(symmetric, truth) < 0.8 * relativeError(squared, truth))
+        #expect(try relativeError(symmetric, truth) < 0.6 * relativeError(squared, truth))
     }
 
     @Test func inpaintingConvergesInOneStep() throws {
@@ -194,8 +195,14 @@ import Testing
         #expect(throws: ProblemError.notFinite("start")) {
             try symmetricConjugateGradients(problem, measurement: y, start: .full([1, 3, 8, 8], .infinity))
         }
-        #expect(throws: ProblemError.self) { try symmetricConjugateGradients(problem, measurement: y.to(.float16), start: y.to(.float16)) }
-        #expect(throws: ProblemError.self) { try symmetricConjugateGradients(problem, measurement: y, start: y, iterations: -1) }
-        #expect(throws: ProblemError.self) { try symmetricConjugateGradients(problem, measurement: y, start: y, tolerance: .nan) }
+        #expect(throws: ProblemError.self) {
+            try symmetricConjugateGradients(problem, measurement: y.to(.float16), start: y.to(.float16))
+        }
+        #expect(throws: ProblemError.self) {
+            try symmetricConjugateGradients(problem, measurement: y, start: y, iterations: -1)
+        }
+        #expect(throws: ProblemError.self) {
+            try symmetricConjugateGradients(problem, measurement: y, start: y, tolerance: .nan)
+        }
     }
 }

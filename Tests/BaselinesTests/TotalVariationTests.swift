@@ -66,7 +66,9 @@ import Testing
 
     /// At the minimum A'(Y - A X) = lambda D's with s the signs of D X where it is not zero and within -1...1 elsewhere. For a single pair of
     /// pixels and A = 1 that is soft thresholding: both move towards each other by lambda, or meet.
-    @Test(arguments: [(0.3, 0.3, 0.7), (0.6, 0.5, 0.5)]) func twoPixelsMeetOrMoveByLambda(weight: Double, low: Double, high: Double) throws {
+    @Test(arguments: [(0.3, 0.3, 0.7), (0.6, 0.5, 0.5)]) func twoPixelsMeetOrMoveByLambda(
+        weight: Double, low: Double, high: Double
+    ) throws {
         var options = TotalVariationOptions()
         (options.weight, options.iterations) = (weight, 200)
         let Y = try Tensor([0.0, 1.0], shape: [1, 1, 1, 2])
@@ -89,7 +91,7 @@ import Testing
         #expect(abs(one - other) < 1e-3 * one)
     }
 
-    /// |Y - A X|^2 / (2 sigma^2) + weight |D X|_1 of a single frame: what the start's first estimate minimises has the same minimum.
+    /// |Y - A X|^2 / (2 sigma^2) + weight |D X|_1 of a single frame: `minimizeFrameVariation` finds the same minimum.
     @Test(arguments: ["sr4", "deblur", "inpaint"]) func agreesWithTheFrameVariation(task: String) throws {
         let (height, width) = (24, 32)
         let A = try Problem(task: task).operator(height: height, width: width)
@@ -100,7 +102,8 @@ import Testing
             return try distance * distance / 2 + weight * totalVariation(X)
         }
         let X = try minimizeFrameVariation(
-            VideoMeasurement(Y, operator: A, noise: .sigma(noise)), start: .zeros([1, 3, height, width]), weight: weight, iterations: 1000)
+            VideoMeasurement(Y, operator: A, noise: .sigma(noise)), start: .zeros([1, 3, height, width]),
+            weight: weight, iterations: 1000)
         var options = TotalVariationOptions()
         (options.weight, options.penalty, options.iterations) = (weight * noise * noise, 0.3, 200)
         let other = try minimizeTotalVariation(A, measurement: Y, options: options).solution
@@ -122,10 +125,14 @@ import Testing
         ] as [(inout TotalVariationOptions) -> Void] {
             var options = TotalVariationOptions()
             change(&options)
-            #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: Y, options: options) }
+            #expect(throws: ProblemError.self) {
+                try minimizeTotalVariation(Identity(), measurement: Y, options: options)
+            }
         }
         #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: .zeros([2, 4])) }
         #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: Y.to(.float16)) }
-        #expect(throws: ProblemError.self) { try minimizeTotalVariation(Identity(), measurement: .full([2, 3, 4, 4], .nan)) }
+        #expect(throws: ProblemError.self) {
+            try minimizeTotalVariation(Identity(), measurement: .full([2, 3, 4, 4], .nan))
+        }
     }
 }

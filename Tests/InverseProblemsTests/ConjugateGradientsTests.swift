@@ -17,7 +17,9 @@ import Testing
                 #expect(try x.isFinite().all())
                 // What the report says is true of the solution, not only of the recurrence.
                 let scale = try y.norm() > 0 ? y.norm() : 1
-                #expect(try abs((y - problem.apply(x)).norm() / scale - report.residualAfter) < 1e-5 * (1 + report.residualBefore))
+                #expect(
+                    try abs((y - problem.apply(x)).norm() / scale - report.residualAfter) < 1e-5
+                        * (1 + report.residualBefore))
                 last = report.residualAfter
             }
         }
@@ -87,7 +89,8 @@ import Testing
         let (truth, start) = (try random([4, 3, 24, 31], seed: 1), try random([4, 3, 24, 31], seed: 2))
         let (x, report) = try conjugateGradients(problem, measurement: problem.apply(truth), start: start)
         #expect(report.steps == 1)
-        #expect(try relativeDistance(x, truth.selected(where: problem.mask.isGreater(than: 0.5), otherwise: start)) < 1e-6)
+        #expect(
+            try relativeDistance(x, truth.selected(where: problem.mask.isGreater(than: 0.5), otherwise: start)) < 1e-6)
     }
 
     @Test(arguments: Registered.all) func zeroMeasurement(registered: Registered) throws {
@@ -113,7 +116,8 @@ import Testing
 
     /// argmin |Y - A X| over start + K_l, by an orthonormal basis of K_l and dense least squares.
     @Test(arguments: 1...4) func agreesWithDenseLeastSquaresOverTheKrylovSpace(steps: Int) throws {
-        let problem = try TemporalAverage(window: 3).then(GaussianBlur(size: 5, sigma: 0.7)).then(AveragePooling(factor: 2))
+        let problem = try TemporalAverage(window: 3).then(GaussianBlur(size: 5, sigma: 0.7)).then(
+            AveragePooling(factor: 2))
         let shape = [3, 1, 6, 4]
         let start = try random(shape, seed: 2, dtype: .float64)
         let y = try random(problem.outputShape(for: shape), seed: 1, dtype: .float64)
@@ -148,8 +152,10 @@ import Testing
         let problem = try GaussianBlur(size: 5, sigma: 0.6)
         let y = try problem.apply(random([2, 3, 16, 16], seed: 1))
         let start = try Tensor.zeros(y.shape)
-        let loose = try conjugateGradients(problem, measurement: y, start: start, iterations: 50, tolerance: 1e-2).report
-        let tight = try conjugateGradients(problem, measurement: y, start: start, iterations: 50, tolerance: 1e-4).report
+        let loose = try conjugateGradients(problem, measurement: y, start: start, iterations: 50, tolerance: 1e-2)
+            .report
+        let tight = try conjugateGradients(problem, measurement: y, start: start, iterations: 50, tolerance: 1e-4)
+            .report
         #expect(0 < loose.steps && loose.steps < tight.steps && tight.steps < 50)
     }
 
@@ -173,10 +179,16 @@ import Testing
         #expect(throws: ProblemError.notFinite("start")) {
             try conjugateGradients(problem, measurement: y, start: .full([1, 3, 8, 8], .infinity))
         }
-        for (type, other) in [(DType.float16, DType.float16), (.bfloat16, .bfloat16), (.float32, .float64), (.uint8, .uint8)] {
-            #expect(throws: ProblemError.self) { try conjugateGradients(problem, measurement: y.to(type), start: x.to(other)) }
+        for (type, other) in [
+            (DType.float16, DType.float16), (.bfloat16, .bfloat16), (.float32, .float64), (.uint8, .uint8),
+        ] {
+            #expect(throws: ProblemError.self) {
+                try conjugateGradients(problem, measurement: y.to(type), start: x.to(other))
+            }
         }
         #expect(throws: ProblemError.self) { try conjugateGradients(problem, measurement: y, start: x, iterations: -1) }
-        #expect(throws: ProblemError.self) { try conjugateGradients(problem, measurement: y, start: x, tolerance: .nan) }
+        #expect(throws: ProblemError.self) {
+            try conjugateGradients(problem, measurement: y, start: x, tolerance: .nan)
+        }
     }
 }

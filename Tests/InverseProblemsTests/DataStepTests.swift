@@ -7,9 +7,11 @@ import Testing
 @Suite struct ConjugateGradientStepTests {
     @Test(arguments: Registered.all) func isTheFunction(registered: Registered) throws {
         for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
-            let measurement = try VideoMeasurement(random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .sigma(0.3))
+            let measurement = try VideoMeasurement(
+                random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .sigma(0.3))
             let start = try random(shape, seed: 2)
-            let (x, report) = try conjugateGradients(problem, measurement: measurement.frames, start: start, iterations: 4)
+            let (x, report) = try conjugateGradients(
+                problem, measurement: measurement.frames, start: start, iterations: 4)
             let step = ConjugateGradientStep(iterations: 4)
             for unit in [0.01, 10] {
                 let result = try step.apply(start, measurement, noiseToSignal: unit)
@@ -41,7 +43,8 @@ import Testing
             try Y.replace(along: 0, from: 1, with: .zeros([1] + Y.shape[1...]))
             let measurement = try VideoMeasurement(Y, operator: problem, noise: .none)
             let start = try random(shape, seed: 2)
-            let alone = try ConjugateGradientStep(iterations: 3, solvesFramesAlone: true).apply(start, measurement, noiseToSignal: 1)
+            let alone = try ConjugateGradientStep(iterations: 3, solvesFramesAlone: true).apply(
+                start, measurement, noiseToSignal: 1)
             for frame in 0..<shape[0] {
                 let rows = frame..<frame + 1
                 let x = try conjugateGradients(
@@ -49,19 +52,26 @@ import Testing
                 ).solution
                 #expect(try relativeDistance(alone.frames.rows(rows), x) == 0, "\(problem) \(shape) \(frame)")
             }
-            #expect(try abs(alone.residual.before - measurement.residual(of: start)) < 1e-5 * (1 + alone.residual.before))
-            #expect(try abs(alone.residual.after - measurement.residual(of: alone.frames)) < 1e-5 * (1 + alone.residual.before))
+            #expect(
+                try abs(alone.residual.before - measurement.residual(of: start)) < 1e-5 * (1 + alone.residual.before))
+            #expect(
+                try abs(alone.residual.after - measurement.residual(of: alone.frames)) < 1e-5
+                    * (1 + alone.residual.before))
             let together = try ConjugateGradientStep(iterations: 3).apply(start, measurement, noiseToSignal: 1)
             #expect(alone.residual.after <= together.residual.after * (1 + 1e-5))
         }
     }
 
-    @Test(arguments: ["average 3 circular", "mask of each frame", "task deblur+"]) func framesTogetherWhereTheyAreMixed(name: String) throws {
+    @Test(arguments: ["average 3 circular", "mask of each frame", "task deblur+"]) func framesTogetherWhereTheyAreMixed(
+        name: String
+    ) throws {
         let registered = try #require(Registered.all.named(name).first)
         for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
-            let measurement = try VideoMeasurement(random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .none)
+            let measurement = try VideoMeasurement(
+                random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .none)
             let start = try random(shape, seed: 2)
-            let alone = try ConjugateGradientStep(iterations: 3, solvesFramesAlone: true).apply(start, measurement, noiseToSignal: 1)
+            let alone = try ConjugateGradientStep(iterations: 3, solvesFramesAlone: true).apply(
+                start, measurement, noiseToSignal: 1)
             let together = try ConjugateGradientStep(iterations: 3).apply(start, measurement, noiseToSignal: 1)
             #expect(try relativeDistance(alone.frames, together.frames) == 0 && alone.residual == together.residual)
         }
@@ -72,7 +82,9 @@ import Testing
         #expect(throws: ProblemError.self) {
             try ConjugateGradientStep(iterations: -1).apply(measurement.frames, measurement, noiseToSignal: 1)
         }
-        #expect(throws: ProblemError.self) { try ConjugateGradientStep().apply(.zeros([2, 3, 4, 4]), measurement, noiseToSignal: 1) }
+        #expect(throws: ProblemError.self) {
+            try ConjugateGradientStep().apply(.zeros([2, 3, 4, 4]), measurement, noiseToSignal: 1)
+        }
     }
 }
 
@@ -85,15 +97,19 @@ import Testing
     /// The bounds grow with the noise of the latents.
     @Test(arguments: Registered.all) func isTheFunction(registered: Registered) throws {
         for (problem, shape) in try registered.cases() where shape.reduce(1, *) < 1500 {
-            let measurement = try VideoMeasurement(random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .sigma(0.3))
+            let measurement = try VideoMeasurement(
+                random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .sigma(0.3))
             let start = try random(shape, seed: 2)
             for (error, unit) in [(0.4...2, 0.25), (0.5...0.5, 2)] as [(ClosedRange<Double>, Double)] {
                 let (x, passed) = try problem.solveProximal(
-                    measurement.frames, around: start, noise: 0.3, error: error.lowerBound * unit...error.upperBound * unit)
+                    measurement.frames, around: start, noise: 0.3,
+                    error: error.lowerBound * unit...error.upperBound * unit)
                 let result = try ProximalStep(error: error).apply(start, measurement, noiseToSignal: unit)
                 #expect(try relativeDistance(result.frames, x) == 0, "\(problem) \(shape)")
                 #expect(result.passedNoise == passed)
-                #expect(try result.residual == Residual(before: measurement.residual(of: start), after: measurement.residual(of: x)))
+                #expect(
+                    try result.residual
+                        == Residual(before: measurement.residual(of: start), after: measurement.residual(of: x)))
             }
         }
     }
@@ -103,7 +119,8 @@ import Testing
         let problem = try AveragePooling(factor: 2)
         let Y = try problem.apply(random([2, 3, 8, 12], seed: 1))
         let start = try random([2, 3, 8, 12], seed: 2)
-        let result = try ProximalStep().apply(start, VideoMeasurement(Y, operator: problem, noise: .none), noiseToSignal: 1)
+        let result = try ProximalStep().apply(
+            start, VideoMeasurement(Y, operator: problem, noise: .none), noiseToSignal: 1)
         let expected = try problem.proximal(Y, around: start, noise: 1e-6, error: 0.4...2)
         #expect(try relativeDistance(result.frames, expected) == 0)
         #expect(result.residual.after < 1e-5)
@@ -128,19 +145,27 @@ import Testing
         // The residual is that of what was measured.
         #expect(try result.residual.after == measurement.residual(of: result.frames))
 
-        let plain = try ProximalStep().prepared(measurement) { throw ProblemError.invalidParameter("No start is needed.") }
+        let plain = try ProximalStep().prepared(measurement) {
+            throw ProblemError.invalidParameter("No start is needed.")
+        }
         #expect(plain.dequantized == nil)
     }
 
     @Test func badNumbersAreRefused() throws {
         let measurement = try VideoMeasurement(random([2, 3, 4, 5], seed: 1), operator: Identity(), noise: .sigma(0.1))
         let exact = try VideoMeasurement(measurement.frames, operator: Identity(), noise: .none)
-        for (step, unit) in [(ProximalStep(error: 0...1), 1), (ProximalStep(), 0), (ProximalStep(error: -1...1), 1)] as [(ProximalStep, Double)] {
+        for (step, unit) in [(ProximalStep(error: 0...1), 1), (ProximalStep(), 0), (ProximalStep(error: -1...1), 1)]
+            as [(ProximalStep, Double)]
+        {
             #expect(throws: ProblemError.self) { try step.apply(measurement.frames, measurement, noiseToSignal: unit) }
         }
-        #expect(throws: ProblemError.self) { try ProximalStep(roundedBits: 0).prepared(measurement) { measurement.frames } }
+        #expect(throws: ProblemError.self) {
+            try ProximalStep(roundedBits: 0).prepared(measurement) { measurement.frames }
+        }
         // What is exact was not rounded.
         #expect(throws: ProblemError.self) { try ProximalStep(roundedBits: 8).prepared(exact) { measurement.frames } }
-        #expect(throws: ProblemError.self) { try ProximalStep().apply(.zeros([2, 3, 4, 4]), measurement, noiseToSignal: 1) }
+        #expect(throws: ProblemError.self) {
+            try ProximalStep().apply(.zeros([2, 3, 4, 4]), measurement, noiseToSignal: 1)
+        }
     }
 }

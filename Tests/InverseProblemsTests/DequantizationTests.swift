@@ -25,15 +25,19 @@ import Testing
     }
 
     static func dequantize(
-        _ problem: any LinearOperator, _ Y: Tensor, bits: Int = 8, noise: Double = NoiseLevel.rounding(toBits: 8), start: Tensor,
+        _ problem: any LinearOperator, _ Y: Tensor, bits: Int = 8, noise: Double = NoiseLevel.rounding(toBits: 8),
+        start: Tensor,
         error: Double = 0.1, iterations: Int = 2
     ) throws -> Tensor {
         let measurement = try VideoMeasurement(Y, operator: problem, noise: .sigma(noise))
-        return try InverseProblems.dequantize(measurement, bits: bits, start: start, error: error, iterations: iterations)
+        return try InverseProblems.dequantize(
+            measurement, bits: bits, start: start, error: error, iterations: iterations)
     }
 
     /// What becomes of Y's error when the blur is undone, root mean square.
-    private static func amplified(_ Y: Tensor, _ clean: Tensor, _ problem: any LinearOperator, _ shape: [Int]) throws -> Double {
+    private static func amplified(
+        _ Y: Tensor, _ clean: Tensor, _ problem: any LinearOperator, _ shape: [Int]
+    ) throws -> Double {
         let zero = try Tensor.zeros(shape)
         let noise = NoiseLevel.rounding(toBits: 8)
         let passed = try problem.proximal(Y - clean, around: zero, ratio: 0.01 / (noise * noise))
@@ -41,7 +45,9 @@ import Testing
     }
 
     /// Shrunk by 4 the sky has its steps every one or two pixels: less is left to tell.
-    @Test(arguments: [("deblur", 0.5), ("deblur+", 0.5), ("sr4+", 0.8)]) func bandsGo(task: String, bound: Double) throws {
+    @Test(arguments: [("deblur", 0.5), ("deblur+", 0.5), ("sr4+", 0.8)]) func bandsGo(
+        task: String, bound: Double
+    ) throws {
         let truth = try Self.sky()
         let problem = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let clean = try problem.apply(truth)
@@ -50,7 +56,9 @@ import Testing
         let found = try Self.dequantize(problem, Y, start: start)
         #expect(try (found - Y).absolute().maximum().item() <= 1 / 255 * 1.001)
         #expect(try (found - clean).norm() < 0.9 * (Y - clean).norm())
-        let (before, after) = (try Self.amplified(Y, clean, problem, truth.shape), try Self.amplified(found, clean, problem, truth.shape))
+        let (before, after) = (
+            try Self.amplified(Y, clean, problem, truth.shape), try Self.amplified(found, clean, problem, truth.shape)
+        )
         #expect(after < bound * before, "\(before) -> \(after)")
     }
 
@@ -99,7 +107,9 @@ import Testing
         // One frame that was not rounded is enough.
         #expect(try NoiseLevel.bits(of: .concatenate([rounded, values], along: 0)) == nil)
         let masks = try Registered.maskOfEachFrame([2, 3, 20, 30]).mask
-        #expect(try NoiseLevel.bits(of: rounded * masks) == nil && NoiseLevel.bits(of: rounded * masks, known: masks) == bits)
+        #expect(
+            try NoiseLevel.bits(of: rounded * masks) == nil
+                && NoiseLevel.bits(of: rounded * masks, known: masks) == bits)
     }
 
     @Test func badArgumentsAreRefused() throws {
@@ -107,7 +117,8 @@ import Testing
         let Y = try random([1, 3, 8, 9], seed: 1)
         func refused(bits: Int = 8, noise: Double = 0.1, error: Double = 0.1, iterations: Int = 1) {
             #expect(throws: ProblemError.self) {
-                try Self.dequantize(problem, Y, bits: bits, noise: noise, start: Y, error: error, iterations: iterations)
+                try Self.dequantize(
+                    problem, Y, bits: bits, noise: noise, start: Y, error: error, iterations: iterations)
             }
         }
         refused(bits: 0)
@@ -116,6 +127,8 @@ import Testing
         refused(noise: .nan)
         refused(error: -1)
         refused(iterations: -1)
-        #expect(throws: ProblemError.self) { try Self.dequantize(problem, Y, noise: 0.1, start: random([1, 3, 8, 8], seed: 1)) }
+        #expect(throws: ProblemError.self) {
+            try Self.dequantize(problem, Y, noise: 0.1, start: random([1, 3, 8, 8], seed: 1))
+        }
     }
 }

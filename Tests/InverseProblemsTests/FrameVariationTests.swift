@@ -9,11 +9,14 @@ import Testing
 
     /// |D X|_1, D the differences of neighbours in height and width.
     static func variation(_ x: Tensor) throws -> Double {
-        try Neighbours.all(x.shape).filter { $0.axis != 0 }.reduce(0) { try $0 + $1.difference(x).absolute().sum().item() }
+        try Neighbours.all(x.shape).filter { $0.axis != 0 }.reduce(0) {
+            try $0 + $1.difference(x).absolute().sum().item()
+        }
     }
 
     static func minimize(
-        _ A: any LinearOperator, _ Y: Tensor, start: Tensor, noise: Double, weight: Double = 10, iterations: Int = 50, step: Double = 0.2
+        _ A: any LinearOperator, _ Y: Tensor, start: Tensor, noise: Double, weight: Double = 10, iterations: Int = 50,
+        step: Double = 0.2
     ) throws -> Tensor {
         let measurement = try VideoMeasurement(Y, operator: A, noise: .sigma(noise))
         return try minimizeFrameVariation(measurement, start: start, weight: weight, iterations: iterations, step: step)
@@ -88,16 +91,23 @@ import Testing
         for frame in 0..<3 {
             let mask = try Mask(A.mask.select(0, frame).select(0, 0))
             let Y = try Y.rows(frame..<frame + 1)
-            #expect(try relativeDistance(all.rows(frame..<frame + 1), Self.minimize(mask, Y, start: Y, noise: 0.1, iterations: 20)) < 1e-6)
+            #expect(
+                try relativeDistance(
+                    all.rows(frame..<frame + 1), Self.minimize(mask, Y, start: Y, noise: 0.1, iterations: 20)) < 1e-6)
         }
     }
 
     @Test func whatDoesNotFitIsRefused() throws {
         let Y = try Tensor.zeros([2, 3, 4, 4])
-        func minimize(_ Y: Tensor, start: Tensor, noise: Double = 0.1, weight: Double = 1, iterations: Int = 1, step: Double = 1) throws {
-            _ = try Self.minimize(Identity(), Y, start: start, noise: noise, weight: weight, iterations: iterations, step: step)
+        func minimize(
+            _ Y: Tensor, start: Tensor, noise: Double = 0.1, weight: Double = 1, iterations: Int = 1, step: Double = 1
+        ) throws {
+            _ = try Self.minimize(
+                Identity(), Y, start: start, noise: noise, weight: weight, iterations: iterations, step: step)
         }
-        for bad in [-1, .nan, .infinity] { #expect(throws: ProblemError.self) { try minimize(Y, start: Y, noise: bad) } }
+        for bad in [-1, .nan, .infinity] {
+            #expect(throws: ProblemError.self) { try minimize(Y, start: Y, noise: bad) }
+        }
         for bad in [0, -1, .nan, .infinity] {
             #expect(throws: ProblemError.self) { try minimize(Y, start: Y, weight: bad) }
             #expect(throws: ProblemError.self) { try minimize(Y, start: Y, step: bad) }

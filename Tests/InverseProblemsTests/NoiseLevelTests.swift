@@ -40,7 +40,8 @@ import Testing
         #expect(try #require(try NoiseLevel.estimated(in: clean)) < 1e-3)
         let rounded = try #require(try NoiseLevel.estimated(in: clean.rounded(toBits: 8)))
         // Contours of rounded hills are no white noise, but of its size.
-        #expect(rounded > NoiseLevel.rounding(toBits: 8) / 3 && rounded < NoiseLevel.rounding(toBits: 8) * 2, "\(rounded)")
+        #expect(
+            rounded > NoiseLevel.rounding(toBits: 8) / 3 && rounded < NoiseLevel.rounding(toBits: 8) * 2, "\(rounded)")
     }
 
     @Test func roundingIsUniform() throws {
@@ -73,7 +74,9 @@ import Testing
         let coded = NoiseFigure(0.03, source: .record).with(.init(codec: "h264", sigma: 0.04, isMeasured: true))
         #expect(abs(coded.sigma - 0.05) < 1e-12)
         #expect("\(coded)" == "0.05 (from the measurement's .json; with 0.04 for h264's quantizer)")
-        #expect("\(NoiseFigure(0, source: .frames).with(.init(codec: "vp9", sigma: 0.04, isMeasured: false)))" == "0.04 (estimated from the frames; with 0.04 for vp9, a guess)")
+        #expect(
+            "\(NoiseFigure(0, source: .frames).with(.init(codec: "vp9", sigma: 0.04, isMeasured: false)))"
+                == "0.04 (estimated from the frames; with 0.04 for vp9, a guess)")
         #expect(NoiseFigure.none.atLeastRounding == 1e-6 && NoiseFigure.sigma(0.1).atLeastRounding == 0.1)
     }
 }

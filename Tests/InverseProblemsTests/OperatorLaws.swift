@@ -65,7 +65,9 @@ import Testing
             #expect(throws: ProblemError.notAVideo(shape: shape)) { try problem.apply(.zeros(shape)) }
             #expect(throws: ProblemError.notAVideo(shape: shape)) { try problem.adjoint(.zeros(shape)) }
         }
-        #expect(throws: ProblemError.notFloatingPoint(.uint8)) { try problem.apply(.zeros([8, 3, 8, 12], dtype: .uint8)) }
+        #expect(throws: ProblemError.notFloatingPoint(.uint8)) {
+            try problem.apply(.zeros([8, 3, 8, 12], dtype: .uint8))
+        }
         guard let channels = registered.channels else { return }
         let other = [8, 4 - channels, 8, 12]
         #expect(throws: ProblemError.self) { try problem.outputShape(for: other) }

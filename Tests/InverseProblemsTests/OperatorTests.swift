@@ -21,7 +21,9 @@ import Testing
             case .circular: .circular
             case .zero: .constant(0)
             }
-        let expected = try x.reshaped([6, 1, 9, 14]).padded([6, 6, 6, 6], mode).convolved(kernel).reshaped([2, 3, 9, 14])
+        let expected = try x.reshaped([6, 1, 9, 14]).padded([6, 6, 6, 6], mode).convolved(kernel).reshaped([
+            2, 3, 9, 14,
+        ])
         let result = try GaussianBlur(size: size, sigma: sigma, boundary: boundary).apply(x)
         #expect(try relativeDistance(result, expected) < 1e-12)
     }
@@ -57,7 +59,9 @@ import Testing
     }
 
     @Test func impossibleBlursAreRefused() {
-        for size in [0, -3, 4, 10_001, .max, .min] { #expect(throws: ProblemError.self) { try GaussianBlur(size: size, sigma: 1) } }
+        for size in [0, -3, 4, 10_001, .max, .min] {
+            #expect(throws: ProblemError.self) { try GaussianBlur(size: size, sigma: 1) }
+        }
         for sigma in [-1, .nan, .infinity] {
             #expect(throws: ProblemError.self) { try GaussianBlur(size: 3, sigma: sigma) }
             #expect(throws: ProblemError.self) { try GaussianBlur.lowPass(sigma: sigma) }
@@ -71,11 +75,14 @@ import Testing
         let pooling = try AveragePooling(factor: 2)
         let y = try pooling.apply(x)
         #expect(try y.array(of: Float.self) == [3.5, 5.5])
-        #expect(try pooling.adjoint(y).array(of: Float.self) == [0.875, 0.875, 1.375, 1.375, 0.875, 0.875, 1.375, 1.375])
+        #expect(
+            try pooling.adjoint(y).array(of: Float.self) == [0.875, 0.875, 1.375, 1.375, 0.875, 0.875, 1.375, 1.375])
     }
 
     @Test func indivisibleFramesAreToldWhatToDo() throws {
-        let error = #expect(throws: ProblemError.self) { try AveragePooling(factor: 4).outputShape(for: [1, 3, 721, 1278]) }
+        let error = #expect(throws: ProblemError.self) {
+            try AveragePooling(factor: 4).outputShape(for: [1, 3, 721, 1278])
+        }
         let text = try #require(error).description
         #expect(text.contains("1276x720") && text.contains("1280x724"))
         for factor in [0, -1, 1025, .max] { #expect(throws: ProblemError.self) { try AveragePooling(factor: factor) } }
@@ -88,10 +95,14 @@ import Testing
             let mask = try Mask.random(ratio: ratio, seed: 9, height: 40, width: 25).mask
             #expect(try mask.sum().item() == (1000 * (1 - ratio)).rounded())
         }
-        func values(_ seed: UInt64) throws -> [Float] { try Mask.random(ratio: 0.5, seed: seed, height: 16, width: 16).mask.array() }
+        func values(_ seed: UInt64) throws -> [Float] {
+            try Mask.random(ratio: 0.5, seed: seed, height: 16, width: 16).mask.array()
+        }
         #expect(try values(1) == values(1))
         #expect(try values(1) != values(2))
-        for ratio in [-0.1, 1.1, .nan] { #expect(throws: ProblemError.self) { try Mask.random(ratio: ratio, seed: 1, height: 4, width: 4) } }
+        for ratio in [-0.1, 1.1, .nan] {
+            #expect(throws: ProblemError.self) { try Mask.random(ratio: ratio, seed: 1, height: 4, width: 4) }
+        }
         #expect(throws: ProblemError.self) { try Mask.random(ratio: 0.5, seed: 1, height: 0, width: 4) }
         #expect(throws: ProblemError.self) { try Mask.random(ratio: 0.5, seed: 1, height: -4, width: -4) }
     }
@@ -111,7 +122,9 @@ import Testing
         #expect(throws: ProblemError.self) { try Mask(.full([4, 4], .nan)) }
         #expect(throws: ProblemError.self) { try Mask(.ones([1, 4, 4])) }
         #expect(throws: ProblemError.self) { try Mask(.ones([0, 4])) }
-        for shape in [[3, 3, 4, 4], [3, 4, 4], [0, 1, 4, 4], [2, 1, 1, 4, 4]] { #expect(throws: ProblemError.self) { try Mask(.ones(shape)) } }
+        for shape in [[3, 3, 4, 4], [3, 4, 4], [0, 1, 4, 4], [2, 1, 1, 4, 4]] {
+            #expect(throws: ProblemError.self) { try Mask(.ones(shape)) }
+        }
     }
 
     @Test func everyFrameHasItsMask() throws {
@@ -122,9 +135,13 @@ import Testing
         #expect(mask.name == "mask 2x2 of each frame" && mask.mixesFrames)
         #expect(try !Mask(.ones([2, 2])).mixesFrames)
         let error = #expect(throws: ProblemError.maskFrames(2, frames: 3)) { try mask.apply(.zeros([3, 3, 2, 2])) }
-        #expect(try #require(error).description == "There are 2 masks and 3 frames; give one mask for each frame, or one for all.")
+        #expect(
+            try #require(error).description
+                == "There are 2 masks and 3 frames; give one mask for each frame, or one for all.")
         #expect(throws: ProblemError.maskFrames(2, frames: 1)) { try mask.adjoint(.zeros([1, 3, 2, 2])) }
-        #expect(throws: ProblemError.maskSize(mask: [2, 2], height: 4, width: 6)) { try mask.apply(.zeros([2, 3, 4, 6])) }
+        #expect(throws: ProblemError.maskSize(mask: [2, 2], height: 4, width: 6)) {
+            try mask.apply(.zeros([2, 3, 4, 6]))
+        }
     }
 
     // MARK: Grey
@@ -160,7 +177,9 @@ import Testing
     @Test func averagesByHand() throws {
         let x = try Tensor([1, 2, 4, 8, 16] as [Double], shape: [5, 1, 1, 1])
         func average(_ boundary: TemporalBoundary, _ window: Int) throws -> [Double] {
-            try TemporalAverage(window: window, boundary: boundary).apply(x).array(of: Double.self).map { $0 * Double(window) }
+            try TemporalAverage(window: window, boundary: boundary).apply(x).array(of: Double.self).map {
+                $0 * Double(window)
+            }
         }
         func expectEqual(_ a: [Double], _ b: [Double]) {
             #expect(a.count == b.count && zip(a, b).allSatisfy { abs($0 - $1) < 1e-12 }, "\(a) \(b)")
@@ -172,7 +191,8 @@ import Testing
         // Wrapped around more than once: seven frames centred on each.
         expectEqual(try average(.circular, 7), [31 + 4 + 8, 31 + 8 + 16, 31 + 16 + 1, 31 + 1 + 2, 31 + 2 + 4])
         expectEqual(
-            try average(.replicate, 7), [4 + 2 + 4 + 8, 3 + 2 + 4 + 8 + 16, 2 + 2 + 4 + 8 + 32, 1 + 2 + 4 + 8 + 48, 2 + 4 + 8 + 64])
+            try average(.replicate, 7),
+            [4 + 2 + 4 + 8, 3 + 2 + 4 + 8 + 16, 2 + 2 + 4 + 8 + 32, 1 + 2 + 4 + 8 + 48, 2 + 4 + 8 + 64])
         expectEqual(try average(.circular, 1), [1, 2, 4, 8, 16])
     }
 
@@ -180,7 +200,9 @@ import Testing
         let average = try TemporalAverage(window: 7, boundary: .valid)
         #expect(throws: ProblemError.tooFewFrames(6, window: 7)) { try average.apply(.zeros([6, 3, 4, 4])) }
         #expect(try average.apply(.zeros([7, 3, 4, 4])).shape == [1, 3, 4, 4])
-        for window in [0, -7, 10_000, .max] { #expect(throws: ProblemError.self) { try TemporalAverage(window: window) } }
+        for window in [0, -7, 10_000, .max] {
+            #expect(throws: ProblemError.self) { try TemporalAverage(window: window) }
+        }
     }
 
     // MARK: Composition
@@ -192,7 +214,9 @@ import Testing
         #expect(try both.outputShape(for: x.shape) == [3, 3, 2, 3])
         #expect(try relativeDistance(both.apply(x), pooling.apply(average.apply(x))) == 0)
         #expect(both.name.hasPrefix(average.name) && both.name.hasSuffix(pooling.name))
-        #expect(throws: ProblemError.indivisible(height: 5, width: 6, factor: 2)) { try both.apply(.zeros([5, 3, 5, 6])) }
+        #expect(throws: ProblemError.indivisible(height: 5, width: 6, factor: 2)) {
+            try both.apply(.zeros([5, 3, 5, 6]))
+        }
     }
 
     @Test func operatorsSeeThroughLayouts() throws {
@@ -217,13 +241,17 @@ import Testing
 
     @Test func noiseHasItsSigma() throws {
         let x = try random([2, 3, 64, 64], seed: 1)
-        func noisy(_ sigma: Double, _ seed: UInt64) throws -> [Float] { try addNoise(to: x, sigma: sigma, seed: seed).array() }
+        func noisy(_ sigma: Double, _ seed: UInt64) throws -> [Float] {
+            try addNoise(to: x, sigma: sigma, seed: seed).array()
+        }
         let noise = try addNoise(to: x, sigma: 0.1, seed: 4) - x
         #expect(abs(try noise.norm() / Double(noise.count).squareRoot() - 0.1) < 0.002)
         #expect(abs(try noise.mean().item()) < 0.003)
         #expect(try noisy(0.1, 4) == noisy(0.1, 4))
         #expect(try noisy(0.1, 4) != noisy(0.1, 5))
         #expect(try noisy(0, 4) == x.array())
-        for sigma in [-0.1, .nan, .infinity] { #expect(throws: ProblemError.self) { try addNoise(to: x, sigma: sigma, seed: 1) } }
+        for sigma in [-0.1, .nan, .infinity] {
+            #expect(throws: ProblemError.self) { try addNoise(to: x, sigma: sigma, seed: 1) }
+        }
     }
 }

@@ -14,7 +14,9 @@ import Testing
         init(_ json: String, _ stages: any Stage...) { (self.json, problem) = (json, Problem(stages: stages)) }
     }
 
-    static func decoded(_ text: String) throws -> Problem { try JSONDecoder().decode(Problem.self, from: Data(text.utf8)) }
+    static func decoded(_ text: String) throws -> Problem {
+        try JSONDecoder().decode(Problem.self, from: Data(text.utf8))
+    }
     static func encoded(_ problem: Problem) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -23,7 +25,8 @@ import Testing
 
     /// A sentence: one, with an end.
     static func isSentence(_ text: String) -> Bool {
-        text.hasSuffix(".") && !text.dropLast().contains(". ") && !text.contains("\n") && text.first?.isUppercase == true
+        text.hasSuffix(".") && !text.dropLast().contains(". ") && !text.contains("\n")
+            && text.first?.isUppercase == true
     }
 
     // MARK: Presets
@@ -37,7 +40,9 @@ import Testing
     @Test(arguments: Problem.tasks) func presetsAreThePapersTasks(task: String) throws {
         let problem = try Problem(task: task).operator(height: 16, width: 24)
         let parts = problem.name.components(separatedBy: ", then ")
-        let spatial = ["sr4": "average pooling by 4", "deblur": "Gaussian blur 61x61, sigma 3.0, reflect", "inpaint": "mask 24x16"]
+        let spatial = [
+            "sr4": "average pooling by 4", "deblur": "Gaussian blur 61x61, sigma 3.0, reflect", "inpaint": "mask 24x16",
+        ]
         var expected = spatial[task.replacingOccurrences(of: "+", with: "")].map { [$0] } ?? []
         if task.hasSuffix("+") || task == "average" { expected.insert("average of 7 frames, circular", at: 0) }
         #expect(parts == expected)
@@ -59,8 +64,13 @@ import Testing
 
     @Test func unknownNamesAreListed() {
         let error = #expect(throws: ProblemError.unknownTask("sr5", known: Problem.tasks)) { try Problem(task: "sr5") }
-        #expect(error?.description == "There is no task named 'sr5'; choose one of sr4, deblur, inpaint, average, sr4+, deblur+, inpaint+.")
-        for name in ["", "+", "average+", "sr4++", "SR4"] { #expect(throws: ProblemError.self) { try Problem(task: name) } }
+        #expect(
+            error?.description
+                == "There is no task named 'sr5'; choose one of sr4, deblur, inpaint, average, sr4+, deblur+, inpaint+."
+        )
+        for name in ["", "+", "average+", "sr4++", "SR4"] {
+            #expect(throws: ProblemError.self) { try Problem(task: name) }
+        }
     }
 
     // MARK: JSON
@@ -70,7 +80,8 @@ import Testing
         Written(#"{"stages":[{"average":{"boundary":"circular","frames":7}}]}"#, Average(frames: 7)),
         Written(#"{"stages":[{"average":{"boundary":"valid","frames":3}}]}"#, Average(frames: 3, boundary: .valid)),
         Written(#"{"stages":[{"blur":{"boundary":"reflect","sigma":1.5,"size":61}}]}"#, Blur(sigma: 1.5)),
-        Written(#"{"stages":[{"blur":{"boundary":"zero","sigma":2,"size":9}}]}"#, Blur(sigma: 2, size: 9, boundary: .zero)),
+        Written(
+            #"{"stages":[{"blur":{"boundary":"zero","sigma":2,"size":9}}]}"#, Blur(sigma: 2, size: 9, boundary: .zero)),
         Written(#"{"stages":[{"shrink":{"factor":4}}]}"#, Shrink(factor: 4)),
         Written(#"{"stages":[{"grey":{"matrix":"bt601"}}]}"#, Grey(.bt601)),
         Written(#"{"stages":[{"grey":{"matrix":"bt709"}}]}"#, Grey(.bt709)),
@@ -107,8 +118,8 @@ import Testing
         (#"{"stages": [{"blur": {"sigmo": 3, "sigma": 3}}]}"#, ["'blur'", "'sigmo'", "sigma, size, boundary"]),
         (#"{"stages": [{"grey": {"matrix": "bt601", "weight": 1}}]}"#, ["'grey'", "'weight'", "matrix"]),
         (#"{"stages": [{"holes": {"file": "a.png", "ration": 1}}]}"#, ["'holes'", "'ration'", "ratio, seed, file"]),
-        (#"{"stages": [{"blur": {"sigma": 3}, "shrink": {"factor": 4}}]}"#, ["one name", "with 2"]),
-        (#"{"stages": [{}]}"#, ["one name", "with 0"]),
+        (#"{"stages": [{"blur": {"sigma": 3}, "shrink": {"factor": 4}}]}"#, ["one name", "has 2 names"]),
+        (#"{"stages": [{}]}"#, ["one name", "has 0 names"]),
         (#"{"stages": [{"blur": {"sigma": "three"}}]}"#, ["'blur'", "'sigma'"]),
         (#"{"stages": [{"blur": {"sigma": null}}]}"#, ["'blur'", "'sigma'"]),
         (#"{"stages": [{"blur": {"sigma": 3, "boundary": "mirror"}}]}"#, ["'blur'", "'boundary'"]),
@@ -119,9 +130,9 @@ import Testing
         (#"{"stages": [{"holes": {"seed": -1}}]}"#, ["'holes'", "whole numbers"]),
         (#"{"stages": [{"shrink": 4}]}"#, ["'shrink'", "braces"]),
         (#"{"stages": [{"shrink": null}]}"#, ["'shrink'", "braces"]),
-        (#"{"stages": ["shrink"]}"#, ["list of names"]),
-        (#"{"stages": {"shrink": {"factor": 4}}}"#, ["list of names"]),
-        (#"{"stages": null}"#, ["list of names"]),
+        (#"{"stages": ["shrink"]}"#, ["a list, of names"]),
+        (#"{"stages": {"shrink": {"factor": 4}}}"#, ["a list, of names"]),
+        (#"{"stages": null}"#, ["a list, of names"]),
         (#"{"stages": [], "scale": 4}"#, ["'scale'", "stages"]),
         (#"{"blurSigmo": 3}"#, ["'blurSigmo'", "blurSigma"]),
     ]
@@ -134,7 +145,9 @@ import Testing
         for word in words { #expect(text.contains(word), "\(json): \(text)") }
     }
 
-    @Test(arguments: ["3", "[]", #""sr4""#, "null", #"{"scale": "four"}"#, #"{"averageBoundary": "open", "averageWindow": 3}"#])
+    @Test(arguments: [
+        "3", "[]", #""sr4""#, "null", #"{"scale": "four"}"#, #"{"averageBoundary": "open", "averageWindow": 3}"#,
+    ])
     func whatIsNoProblemIsRefused(json: String) {
         #expect(throws: DecodingError.self) { try Self.decoded(json) }
     }
@@ -156,12 +169,13 @@ import Testing
         Written(#"{"averageWindow": 3, "averageBoundary": "valid"}"#, Average(frames: 3, boundary: .valid)),
         // As the program wrote `deblur+`: ordinary numbers of what did not happen say nothing.
         Written(
-            #"{"averageBoundary": "circular", "averageWindow": 7, "blurBoundary": "reflect", "blurSigma": 3, "blurSize": 61, "maskSeed": 0}"#,
+            #"{"averageBoundary": "circular", "averageWindow": 7, "blurBoundary": "reflect", "blurSigma": 3, "#
+                + #""blurSize": 61, "maskSeed": 0}"#,
             Average(frames: 7), Blur(sigma: 3)),
         Written(#"{"scale": null, "blurSigma": 2, "maskFile": null}"#, Blur(sigma: 2)),
         Written(
-            #"{"maskRatio": 0.25, "scale": 2, "blurSigma": 1.5, "blurSize": 9, "blurBoundary": "zero", "averageWindow": 3, "#
-                + #""averageBoundary": "valid", "maskSeed": 18446744073709551615}"#,
+            #"{"maskRatio": 0.25, "scale": 2, "blurSigma": 1.5, "blurSize": 9, "blurBoundary": "zero", "#
+                + #""averageWindow": 3, "averageBoundary": "valid", "maskSeed": 18446744073709551615}"#,
             Average(frames: 3, boundary: .valid), Blur(sigma: 1.5, size: 9, boundary: .zero), Shrink(factor: 2),
             Holes(ratio: 0.25, seed: .max)),
     ]
@@ -176,7 +190,9 @@ import Testing
         let made = try problem.operator(height: 8, width: 12)
         #expect(
             made.name
-                == "average of 3 frames, valid, then Gaussian blur 9x9, sigma 1.5, zero, then average pooling by 2, then mask 6x4")
+                == "average of 3 frames, valid, then Gaussian blur 9x9, sigma 1.5, zero, then average pooling by 2, "
+                + "then mask 6x4"
+        )
         #expect(try made.outputShape(for: [5, 3, 8, 12]) == [3, 3, 4, 6])
         #expect(try problem.fullSize(ofMeasurement: [3, 3, 4, 6]) == [5, 3, 8, 12])
         #expect(try Problem().operator(height: 8, width: 12) is Identity)
@@ -193,7 +209,8 @@ import Testing
         problem.set(Grey(.bt601))
         problem.set(Blur(sigma: 1))
         problem.set(Shrink(factor: 2))
-        #expect(problem == Problem(Average(frames: 3), Blur(sigma: 1), Shrink(factor: 2), Grey(.bt601), Holes(ratio: 0.5)))
+        #expect(
+            problem == Problem(Average(frames: 3), Blur(sigma: 1), Shrink(factor: 2), Grey(.bt601), Holes(ratio: 0.5)))
         problem.set(Blur(sigma: 2))
         #expect(problem.stage(Blur.self) == Blur(sigma: 2) && problem.stages.count == 5)
         problem.set(nil as Shrink?)
@@ -213,11 +230,15 @@ import Testing
 
     /// What happened first comes first: a blur of small frames is not a blur of large ones.
     @Test func theOrderIsKept() throws {
-        let (blurred, shrunk) = (Problem(Blur(sigma: 1, size: 5), Shrink(factor: 2)), Problem(Shrink(factor: 2), Blur(sigma: 1, size: 5)))
+        let (blurred, shrunk) = (
+            Problem(Blur(sigma: 1, size: 5), Shrink(factor: 2)), Problem(Shrink(factor: 2), Blur(sigma: 1, size: 5))
+        )
         #expect(blurred != shrunk)
         let x = try random([1, 3, 8, 12], seed: 1)
         let (blur, pooling) = (try GaussianBlur(size: 5, sigma: 1), try AveragePooling(factor: 2))
-        let (a, b) = (try blurred.operator(height: 8, width: 12).apply(x), try shrunk.operator(height: 8, width: 12).apply(x))
+        let (a, b) = (
+            try blurred.operator(height: 8, width: 12).apply(x), try shrunk.operator(height: 8, width: 12).apply(x)
+        )
         #expect(try (a - pooling.apply(blur.apply(x))).norm() == 0)
         #expect(try (b - blur.apply(pooling.apply(x))).norm() == 0)
         #expect(try (a - b).norm() > 0.01 * a.norm())
@@ -227,8 +248,10 @@ import Testing
     }
 
     @Test(arguments: [
-        #"{"scale": 0}"#, #"{"scale": 9223372036854775807}"#, #"{"scale": 3}"#, #"{"blurSigma": -1}"#, #"{"blurSigma": 1, "blurSize": 4}"#,
-        #"{"maskRatio": 1.5}"#, #"{"averageWindow": 0}"#, #"{"averageWindow": 9223372036854775807}"#, #"{"maskFile": "mask.png"}"#,
+        #"{"scale": 0}"#, #"{"scale": 9223372036854775807}"#, #"{"scale": 3}"#, #"{"blurSigma": -1}"#,
+        #"{"blurSigma": 1, "blurSize": 4}"#,
+        #"{"maskRatio": 1.5}"#, #"{"averageWindow": 0}"#, #"{"averageWindow": 9223372036854775807}"#,
+        #"{"maskFile": "mask.png"}"#,
         #"{"stages": [{"holes": {}}]}"#, #"{"stages": [{"holes": {"ratio": 0.5, "file": "mask.png"}}]}"#,
         #"{"stages": [{"grey": {"matrix": "bt601"}}, {"grey": {"matrix": "bt601"}}]}"#,
         #"{"stages": [{"shrink": {"factor": 4}}, {"shrink": {"factor": 8}}]}"#,
@@ -248,7 +271,9 @@ import Testing
         #expect(throws: ProblemError.maskSize(mask: [4, 6], height: 8, width: 8)) {
             try problem.operator(height: 16, width: 16, files: ["mask.png": mask])
         }
-        let error = #expect(throws: ProblemError.self) { try problem.operator(height: 8, width: 12, files: ["another.png": mask]) }
+        let error = #expect(throws: ProblemError.self) {
+            try problem.operator(height: 8, width: 12, files: ["another.png": mask])
+        }
         #expect(error?.description.contains("mask.png") == true)
         // Two files, each at its place.
         let two = Problem(Holes(file: "a.png"), Shrink(factor: 2), Holes(file: "b.png"))

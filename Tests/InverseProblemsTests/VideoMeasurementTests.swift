@@ -39,11 +39,14 @@ import Testing
             let hole = try Tensor.full([], Double.nan)
             let stored = try y.selected(where: mask.mask.isGreater(than: 0.5), otherwise: hole)
             let (a, b) = try (
-                VideoMeasurement(y, operator: mask, noise: .sigma(0.1)), VideoMeasurement(stored, operator: mask, noise: .sigma(0.1))
+                VideoMeasurement(y, operator: mask, noise: .sigma(0.1)),
+                VideoMeasurement(stored, operator: mask, noise: .sigma(0.1))
             )
             let start = try random(Self.shape, seed: 2)
             for step in [ConjugateGradientStep(iterations: 3), ProximalStep()] as [any DataStep] {
-                let (first, second) = try (step.apply(start, a, noiseToSignal: 0.5), step.apply(start, b, noiseToSignal: 0.5))
+                let (first, second) = try (
+                    step.apply(start, a, noiseToSignal: 0.5), step.apply(start, b, noiseToSignal: 0.5)
+                )
                 #expect(try (first.frames - second.frames).norm() == 0)
                 #expect(first.residual == second.residual)
             }
@@ -69,7 +72,9 @@ import Testing
         refused([4, 3, 6, 9], try AveragePooling(factor: 2).transposed)
     }
 
-    @Test(arguments: [DType.float64, .float32, .float16, .bfloat16, .uint8]) func otherTypesBecomeFloat32(dtype: DType) throws {
+    @Test(arguments: [DType.float64, .float32, .float16, .bfloat16, .uint8]) func otherTypesBecomeFloat32(
+        dtype: DType
+    ) throws {
         let mask = try Registered.mask(Self.shape)
         let y = try (random(Self.shape, seed: 1) * 40).clamped(to: 0...255).rounded().to(dtype)
         let measurement = try VideoMeasurement(y, operator: mask, noise: .none)
@@ -101,7 +106,9 @@ import Testing
 
     /// |Y - A X| / |Y|, by hand and at its ends.
     @Test func theResidualIsRelative() throws {
-        for registered in Registered.all.named("blur 5 1.0 reflect", "task sr4+", "grey, then mask of each frame", "mask") {
+        for registered in Registered.all.named(
+            "blur 5 1.0 reflect", "task sr4+", "grey, then mask of each frame", "mask")
+        {
             for (problem, shape) in try registered.cases() {
                 let (x, y) = (try random(shape, seed: 1), try random(problem.outputShape(for: shape), seed: 2))
                 let measurement = try VideoMeasurement(y, operator: problem, noise: .none)
@@ -121,7 +128,8 @@ import Testing
     /// A part of the frames is a measurement of its own, for every operator that does not mix them.
     @Test(arguments: Registered.all) func rowsAreAMeasurement(registered: Registered) throws {
         for (problem, shape) in try registered.cases() where !problem.mixesFrames && shape[0] > 1 {
-            var whole = try VideoMeasurement(random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .sigma(0.1))
+            var whole = try VideoMeasurement(
+                random(problem.outputShape(for: shape), seed: 1), operator: problem, noise: .sigma(0.1))
             whole.dequantized = try whole.frames * 0.5
             let range = 1..<shape[0]
             let part = try whole.rows(range)
@@ -142,7 +150,9 @@ import Testing
         for problem in [blur, pooling, average.then(blur), blur.then(Greyscale(.bt601))] as [any LinearOperator] {
             #expect(try measurement(problem).mixesPixels, "\(problem)")
         }
-        for problem in try [Identity(), average, Greyscale(.bt601), average.then(Self.masks()[0]), Self.masks()[1]] as [any LinearOperator] {
+        for problem in try [Identity(), average, Greyscale(.bt601), average.then(Self.masks()[0]), Self.masks()[1]]
+            as [any LinearOperator]
+        {
             #expect(try !measurement(problem).mixesPixels, "\(problem)")
         }
         // Nothing is known of an operator without a form.

@@ -15,7 +15,9 @@ struct Echo: NoiseConditionalDenoiser {
 
     func denoise(_ noisy: Tensor, sigma: Double) throws -> Tensor {
         guard noisy.size(2) % 2 == 0, noisy.size(3) % 2 == 0 else { throw ModelError.mismatch("frames must be padded") }
-        guard sigmas.contains(sigma) || abs(sigma - 0.5) < 1e-12 else { throw ModelError.mismatch("sigma \(sigma) is out of range") }
+        guard sigmas.contains(sigma) || abs(sigma - 0.5) < 1e-12 else {
+            throw ModelError.mismatch("sigma \(sigma) is out of range")
+        }
         return noisy
     }
 }
@@ -36,11 +38,15 @@ struct Echo: NoiseConditionalDenoiser {
     static let hasFFDNet = NetworkLibrary.isAvailable(.ffdnetColor)
 
     /// White noise on a smooth picture: the network takes most of it away, at strengths in its range and beyond.
-    @Test(.enabled(if: hasFFDNet, "FFDNet was not fetched: make setup"), arguments: [(0.1, 0.25), (0.5, 0.2), (2, 0.15), (20, 0.1)])
+    @Test(
+        .enabled(if: hasFFDNet, "FFDNet was not fetched: make setup"),
+        arguments: [(0.1, 0.25), (0.5, 0.2), (2, 0.15), (20, 0.1)])
     func ffdnetRemovesNoise(sigma: Double, remaining: Double) throws {
         let network = try FFDNet()
         var values: [Double] = []
-        for _ in 0..<3 { for i in 0..<64 { for j in 0..<64 { values.append(0.5 * sin(Double(i) / 9) * cos(Double(j) / 11)) } } }
+        for _ in 0..<3 {
+            for i in 0..<64 { for j in 0..<64 { values.append(0.5 * sin(Double(i) / 9) * cos(Double(j) / 11)) } }
+        }
         let clean = try Tensor(values, shape: [1, 3, 64, 64]).to(.float32)
         var random = RandomGenerator(seed: 2)
         let noisy = try clean.adding(random.normal(clean.shape), times: sigma)

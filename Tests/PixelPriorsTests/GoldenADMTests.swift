@@ -19,12 +19,15 @@ import Weights
     }
 
     /// Writes weights and configuration as they come, and opens them.
-    static func network(_ folder: TemporaryFolder, _ configuration: [String: Any], _ weights: [String: SafetensorsWriter.Array]) throws
+    static func network(
+        _ folder: TemporaryFolder, _ configuration: [String: Any], _ weights: [String: SafetensorsWriter.Array]
+    ) throws
         -> ADMUNet
     {
         let url = URL(fileURLWithPath: folder.file("adm.safetensors"))
         try SafetensorsWriter.write(weights, to: url)
-        try JSONSerialization.data(withJSONObject: configuration).write(to: URL(fileURLWithPath: folder.file("adm.json")))
+        try JSONSerialization.data(withJSONObject: configuration).write(
+            to: URL(fileURLWithPath: folder.file("adm.json")))
         return try ADMUNet(weights: url)
     }
 
@@ -40,8 +43,12 @@ import Weights
         }
         // The tiny network has tensors that the other has not.
         if name == "other" {
-            for key in weights.keys where key.contains("input_blocks.2.0.") && !key.contains(".op.") { weights[key] = nil }
-            for key in weights.keys where key.contains("output_blocks.1.2.") && !key.contains(".conv.") { weights[key] = nil }
+            for key in weights.keys where key.contains("input_blocks.2.0.") && !key.contains(".op.") {
+                weights[key] = nil
+            }
+            for key in weights.keys where key.contains("output_blocks.1.2.") && !key.contains(".conv.") {
+                weights[key] = nil
+            }
         }
         let folder = try TemporaryFolder()
         let network = try Self.network(folder, Self.configuration(name), weights)
@@ -74,13 +81,16 @@ import Weights
     }
 
     @Test func defaultsAreGuidedDiffusions() throws {
-        func read(_ json: String) throws -> ADMUNet.Configuration { try .init(ConfigurationReader(data: Data(json.utf8), path: "adm.json")) }
+        func read(_ json: String) throws -> ADMUNet.Configuration {
+            try .init(ConfigurationReader(data: Data(json.utf8), path: "adm.json"))
+        }
         #expect(try read("{}") == ADMUNet.Configuration())
         #expect(try read(#"{"image_size": 256, "channel_mult": ""}"#).multipliers == [1, 1, 2, 2, 4, 4])
         #expect(try read(#"{"channel_mult": [1, 2], "num_head_channels": -1}"#).multipliers == [1, 2])
         #expect(try read(#"{"num_heads": 2}"#).headsOnTheWayUp == 2)
         for refused in [
-            #"{"class_cond": true}"#, #"{"noise_schedule": "cosine"}"#, #"{"predict_xstart": true}"#, #"{"image_size": 48}"#,
+            #"{"class_cond": true}"#, #"{"noise_schedule": "cosine"}"#, #"{"predict_xstart": true}"#,
+            #"{"image_size": 48}"#,
             #"{"channel_mult": "1,x"}"#, #"{"channel_mult": "0"}"#, #"{"num_head_channels": 0}"#, #"{"new_key": 1}"#,
         ] {
             #expect(throws: ModelError.self, "\(refused)") { try read(refused) }

@@ -11,8 +11,8 @@ extension Problem: Codable {
 
     /// Numbers may be left out where a stage has an ordinary one. A name that does not exist is refused, since a misspelt one would silently
     /// change the problem. What earlier versions wrote (`{"scale": 4}`) is read, too.
-    /// - Throws: `ProblemError.invalidParameter` for unknown names and for stages that are not written as they should be, `DecodingError` for
-    ///   what is no problem at all.
+    /// - Throws: `ProblemError.invalidParameter` for unknown names and for stages that are not written as they should be,
+    ///   `DecodingError` for what is no problem at all.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         let stagesKey = Key(stringValue: "stages")
@@ -26,7 +26,8 @@ extension Problem: Codable {
         func read<Value>(_ part: () throws -> Value) throws -> Value {
             do { return try part() } catch is DecodingError {
                 throw ProblemError.invalidParameter(
-                    #"The stages of a problem are a list of names with numbers behind them, as [{"shrink": {"factor": 4}}]."#)
+                    #"The stages of a problem are a list, of names with numbers behind them: [{"shrink": {"factor": 4}}]."#
+                )
             }
         }
         stages = []
@@ -35,7 +36,8 @@ extension Problem: Codable {
             let entry = try read { try list.nestedContainer(keyedBy: Key.self) }
             guard entry.allKeys.count == 1, let name = entry.allKeys.first else {
                 throw ProblemError.invalidParameter(
-                    "Each stage of a problem has one name with its numbers behind it; there is one with \(entry.allKeys.count).")
+                    "Each stage of a problem has one name with its numbers behind it; one has \(entry.allKeys.count) names."
+                )
             }
             guard let kind = Self.kinds.first(where: { $0.kind == name.stringValue }) else {
                 let known = Self.kinds.map { $0.kind }.joined(separator: ", ")
@@ -45,7 +47,8 @@ extension Problem: Codable {
         }
     }
 
-    private static func decode<S: Stage>(_ kind: S.Type, _ entry: KeyedDecodingContainer<Key>, _ name: Key) throws -> S {
+    private static func decode<S: Stage>(_ kind: S.Type, _ entry: KeyedDecodingContainer<Key>, _ name: Key) throws -> S
+    {
         let stage: S
         do {
             stage = try entry.decode(S.self, forKey: name)
@@ -65,7 +68,8 @@ extension Problem: Codable {
     /// What is wrong with a stage's numbers.
     private static func sentence(_ error: any Error, stage: String) -> String {
         switch error {
-        case DecodingError.keyNotFound(let key, _): return "The stage '\(stage)' lacks its '\(key.stringValue)'; add it."
+        case DecodingError.keyNotFound(let key, _):
+            return "The stage '\(stage)' lacks its '\(key.stringValue)'; add it."
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.dataCorrupted(let context):
             guard let part = context.codingPath.last?.stringValue, part != stage else {
@@ -99,16 +103,23 @@ extension Problem {
         let known = FlatKeys.allCases.map(\.rawValue)
         if let name = names.first(where: { !known.contains($0) }) {
             throw ProblemError.invalidParameter(
-                "A problem has no '\(name)'; it has stages, or as earlier versions wrote it \(known.joined(separator: ", ")).")
+                "A problem has no '\(name)'; it has stages, or as earlier versions wrote it "
+                    + "\(known.joined(separator: ", "))."
+            )
         }
         let values = try decoder.container(keyedBy: FlatKeys.self)
-        func value<Value: Decodable>(_ key: FlatKeys) throws -> Value? { try values.decodeIfPresent(Value.self, forKey: key) }
+        func value<Value: Decodable>(_ key: FlatKeys) throws -> Value? {
+            try values.decodeIfPresent(Value.self, forKey: key)
+        }
         stages = []
         if let frames: Int = try value(.averageWindow) {
             stages.append(Average(frames: frames, boundary: try value(.averageBoundary) ?? .circular))
         }
         if let sigma: Double = try value(.blurSigma) {
-            stages.append(Blur(sigma: sigma, size: try value(.blurSize) ?? Blur.ordinarySize, boundary: try value(.blurBoundary) ?? .reflect))
+            stages.append(
+                Blur(
+                    sigma: sigma, size: try value(.blurSize) ?? Blur.ordinarySize,
+                    boundary: try value(.blurBoundary) ?? .reflect))
         }
         if let factor: Int = try value(.scale) { stages.append(Shrink(factor: factor)) }
         if let file: String = try value(.maskFile) {
