@@ -52,19 +52,22 @@ let package = Package(
         .target(
             name: "Workflow",
             dependencies: [
-                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion", "InverseProblems",
+                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion",
+                "InverseProblems",
                 "VisionXL",
             ]),
         .target(
             name: "Evaluation",
             dependencies: [
-                "TensorKit", "Weights", "VideoIO", "Metrics", "Diffusion", "LatentDiffusion", "PixelPriors", "InverseProblems",
+                "TensorKit", "Weights", "VideoIO", "Metrics", "Diffusion", "LatentDiffusion", "PixelPriors",
+                "InverseProblems",
                 "VisionXL", "Baselines", "Workflow",
             ]),
         .executableTarget(
             name: "VisionXLCommand",
             dependencies: [
-                "TensorKit", "Weights", "ModelHub", "VideoIO", "Metrics", "LatentDiffusion", "InverseProblems", "VisionXL",
+                "TensorKit", "Weights", "ModelHub", "VideoIO", "Metrics", "LatentDiffusion", "InverseProblems",
+                "VisionXL",
                 "Workflow", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -72,7 +75,8 @@ let package = Package(
         .executableTarget(
             name: "VisionXLBenchmarks",
             dependencies: [
-                "TensorKit", "Weights", "VideoIO", "Metrics", "Diffusion", "LatentDiffusion", "InverseProblems", "VisionXL",
+                "TensorKit", "Weights", "VideoIO", "Metrics", "Diffusion", "LatentDiffusion", "InverseProblems",
+                "VisionXL",
                 "Baselines", "Workflow",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -90,16 +94,20 @@ let package = Package(
         .testTarget(name: "ModelHubTests", dependencies: ["ModelHub", "TestSupport"]),
         .testTarget(
             name: "LatentDiffusionTests",
-            dependencies: ["LatentDiffusion", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"], exclude: ["Fixtures"]),
+            dependencies: ["LatentDiffusion", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"],
+            exclude: ["Fixtures"]),
         .testTarget(
             name: "PixelPriorsTests",
-            dependencies: ["PixelPriors", "InverseProblems", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport"],
+            dependencies: [
+                "PixelPriors", "InverseProblems", "Diffusion", "Networks", "TensorKit", "Weights", "TestSupport",
+            ],
             exclude: ["Fixtures"]),
         .testTarget(name: "InverseProblemsTests", dependencies: ["InverseProblems", "TensorKit", "TestSupport"]),
         .testTarget(
             name: "BaselinesTests",
             dependencies: [
-                "Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "Metrics", "TensorKit", "Weights",
+                "Baselines", "InverseProblems", "Diffusion", "PixelPriors", "VisionXL", "Metrics", "TensorKit",
+                "Weights",
                 "TestSupport",
             ],
             exclude: ["Fixtures"]),
@@ -115,17 +123,20 @@ let package = Package(
         .testTarget(
             name: "WorkflowTests",
             dependencies: [
-                "Workflow", "Diffusion", "InverseProblems", "LatentDiffusion", "VisionXL", "VideoIO", "TensorKit", "TestSupport",
+                "Workflow", "Diffusion", "InverseProblems", "LatentDiffusion", "VisionXL", "VideoIO", "TensorKit",
+                "TestSupport",
             ]),
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "Evaluation", "Baselines", "InverseProblems", "Metrics", "VideoIO", "VisionXL", "Workflow", "TensorKit", "TestSupport",
+                "Evaluation", "Baselines", "InverseProblems", "Metrics", "VideoIO", "VisionXL", "Workflow", "TensorKit",
+                "TestSupport",
             ]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "LatentDiffusion", "InverseProblems", "Metrics",
+                "VisionXLCommand", "TestSupport", "VisionXL", "Evaluation", "ModelHub", "LatentDiffusion",
+                "InverseProblems", "Metrics",
                 "TensorKit", "Weights", "Workflow",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),

@@ -24,11 +24,15 @@ enum Child {
         let began = clock.now
         var id = pid_t()
         let failure = posix_spawnp(&id, words[0], &actions, nil, &arguments, environ)
-        guard failure == 0 else { throw BenchmarkError.message("\(words[0]) could not be started: \(String(cString: strerror(failure))).") }
+        guard failure == 0 else {
+            throw BenchmarkError.message("\(words[0]) could not be started: \(String(cString: strerror(failure))).")
+        }
         var status: Int32 = 0
         while waitpid(id, &status, 0) < 0 && errno == EINTR {}
         let seconds = (clock.now - began) / .seconds(1)
-        guard status == 0 || mayFail else { throw BenchmarkError.message("`\(words.joined(separator: " "))` failed (status \(status)).") }
+        guard status == 0 || mayFail else {
+            throw BenchmarkError.message("`\(words.joined(separator: " "))` failed (status \(status)).")
+        }
         return seconds
     }
 }

@@ -32,9 +32,11 @@ struct Circumstances: Encodable {
         var lines = [
             "- Machine: \(machine.processor), \(machine.cores) cores (\(machine.features.joined(separator: ", "))), "
                 + String(format: "%.0f GB", Double(machine.memoryBytes) / 1e9),
-            "- Engine: \(machine.engine) on \(device), \(threads) threads" + (waitPolicy.map { ", OMP_WAIT_POLICY=\($0)" } ?? ""),
+            "- Engine: \(machine.engine) on \(device), \(threads) threads"
+                + (waitPolicy.map { ", OMP_WAIT_POLICY=\($0)" } ?? ""),
             "- Date: \(date)" + (revision.map { ", revision \($0)" } ?? ""),
-            String(format: "- Load average: %.1f before", loadBefore) + (loadAfter.map { String(format: ", %.1f after", $0) } ?? ""),
+            String(format: "- Load average: %.1f before", loadBefore)
+                + (loadAfter.map { String(format: ", %.1f after", $0) } ?? ""),
             "- Command: `\(command)`",
         ]
         if machine.cores < threads { lines.append("- More threads than cores.") }

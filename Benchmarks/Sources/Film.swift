@@ -11,7 +11,8 @@ enum Film {
         let factor = min(reader.info.height / height, reader.info.width / width)
         guard factor > 0 else {
             throw BenchmarkError.message(
-                "\(path) has frames of \(reader.info.width)x\(reader.info.height), which cannot be shrunk to \(width)x\(height).")
+                "\(path) has frames of \(reader.info.width)x\(reader.info.height), which cannot be shrunk to \(width)x\(height)."
+            )
         }
         var frames: [Tensor] = []
         for try await frame in reader.frames(first..<first + count) {

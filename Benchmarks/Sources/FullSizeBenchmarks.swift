@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diffusion
 import Foundation
 import InverseProblems
 import LatentDiffusion
@@ -6,13 +7,13 @@ import Synchronization
 import TensorKit
 import VisionXL
 import Workflow
-import Diffusion
 
 // SDXL's architecture at full size. Its weights are random: what they are takes no time.
 extension Bench {
     /// Networks against diffusers', and on a GPU whole restorations against the authors' way.
     func fullSize(
-        model folder: URL, passes: [SpeedCommand.Pass], sizes: [FrameSize], frames: Int, wholeVideos: Bool, into report: inout Report
+        model folder: URL, passes: [SpeedCommand.Pass], sizes: [FrameSize], frames: Int, wholeVideos: Bool,
+        into report: inout Report
     ) throws {
         let python = PythonServer(device: device, threads: threads)
         report.python = report.python ?? python?.description
@@ -26,7 +27,10 @@ extension Bench {
 
     /// One pass of each network. Two copies of the weights do not fit most machines, so each side loads its own anew for every run, and what is
     /// not measured before a run is a pass of a quarter of the size.
-    private func networks(_ folder: URL, _ passes: [SpeedCommand.Pass], _ size: FrameSize, _ python: PythonServer?, into table: inout Table) throws {
+    private func networks(
+        _ folder: URL, _ passes: [SpeedCommand.Pass], _ size: FrameSize, _ python: PythonServer?,
+        into table: inout Table
+    ) throws {
         let exchange = try Exchange()
         let operations = passes.map(\.rawValue)
         // What each side runs in: the other one in what its users choose.
@@ -54,20 +58,25 @@ extension Bench {
                 table.add(
                     Row(
                         group: SpeedCommand.Group.sdxl.rawValue,
-                        what: "\(folder.lastPathComponent): \(titles[op] ?? op), \(dtype.rawValue), \(format)", size: "1x3x\(size)",
+                        what: "\(folder.lastPathComponent): \(titles[op] ?? op), \(dtype.rawValue), \(format)",
+                        size: "1x3x\(size)",
                         ours: Timing(samples: samples), alternative: "diffusers, \(theirType.rawValue), contiguous",
-                        theirs: theirs[op].map(Timing.init), note: python == nil ? "not measured: \(PythonServer.absence)" : ""))
+                        theirs: theirs[op].map(Timing.init),
+                        note: python == nil ? "not measured: \(PythonServer.absence)" : ""))
             }
         }
     }
 
-    private func ourPasses(_ folder: URL, _ dtype: DType, _ size: FrameSize, _ operations: [String]) throws -> [(String, Double)] {
+    private func ourPasses(
+        _ folder: URL, _ dtype: DType, _ size: FrameSize, _ operations: [String]
+    ) throws -> [(String, Double)] {
         let prior = LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device))
         return try operations.map { op in
             var time = 0.0
             for size in [size.quarter, size] {
                 var random = RandomGenerator(seed: 1)
-                let latents = try random.normal(prior.latentShape(frames: 1, height: size.height, width: size.width), device: device)
+                let latents = try random.normal(
+                    prior.latentShape(frames: 1, height: size.height, width: size.width), device: device)
                 let frames = try random.uniform([1, 3, size.height, size.width], device: device) * 2 - 1
                 time = try seconds(on: device) {
                     switch op {
@@ -90,7 +99,8 @@ extension Bench {
             let shape = op == "encode" ? [1, 3, size.height, size.width] : [1, 4, size.height / 8, size.width / 8]
             seconds = try python.time([
                 "op": op, "folder": folder.path, "format": "contiguous", "dtype": dtype.rawValue,
-                "input": try exchange.write(random.uniform(shape) * 2 - 1, as: "\(op)-\(size)"), "height": size.height, "width": size.width,
+                "input": try exchange.write(random.uniform(shape) * 2 - 1, as: "\(op)-\(size)"), "height": size.height,
+                "width": size.width,
                 "timestep": 281,
             ])
         }
@@ -98,7 +108,9 @@ extension Bench {
     }
 
     /// Whole restorations within 12 GB, the paper's steps and the default's, against the authors' way; without loading the model.
-    private func wholeVideo(_ folder: URL, _ size: FrameSize, frames: Int, _ python: PythonServer?, into table: inout Table) throws {
+    private func wholeVideo(
+        _ folder: URL, _ size: FrameSize, frames: Int, _ python: PythonServer?, into table: inout Table
+    ) throws {
         let exchange = try Exchange()
         var random = RandomGenerator(seed: 1)
         let frame = try random.uniform([1, 3, size.height, size.width]) * 2 - 1
@@ -107,7 +119,8 @@ extension Bench {
         let measurement = try problem.apply(video)
         let given = try VideoMeasurement(measurement.to(device), operator: problem, noise: .none)
         let request: [String: Any] = [
-            "op": "authors", "folder": folder.path, "dtype": (device == .cpu ? DType.float32 : .float16).rawValue, "task": "deblur",
+            "op": "authors", "folder": folder.path, "dtype": (device == .cpu ? DType.float32 : .float16).rawValue,
+            "task": "deblur",
             "input": try exchange.write(measurement, as: "measurement"),
         ]
         let ways = [("the paper's", RestorationOptions.paper), ("the default's", RestorationOptions())]
@@ -135,8 +148,10 @@ extension Bench {
         for (index, (name, _)) in ways.enumerated() {
             table.add(
                 Row(
-                    group: SpeedCommand.Group.sdxl.rawValue, what: "\(folder.lastPathComponent): deblur, \(name) steps, within 12 GB",
-                    size: "\(frames)x3x\(size)", ours: Timing(samples: ours[index]), alternative: "the authors' way (reference/authors.py)",
+                    group: SpeedCommand.Group.sdxl.rawValue,
+                    what: "\(folder.lastPathComponent): deblur, \(name) steps, within 12 GB",
+                    size: "\(frames)x3x\(size)", ours: Timing(samples: ours[index]),
+                    alternative: "the authors' way (reference/authors.py)",
                     theirs: python == nil ? nil : Timing(samples: theirs),
                     note: "peak memory \(gigabytes(Double(peaks[index])))"
                         + (python == nil ? "; \(PythonServer.absence)" : ", theirs \(gigabytes(theirPeak))")))
@@ -177,7 +192,9 @@ struct FrameSize: CustomStringConvertible {
 extension FrameSize: ExpressibleByArgument {
     init?(argument: String) {
         let sides = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-        guard sides.count == 2, let height = sides[0], let width = sides[1], height > 0, width > 0, height % 64 == 0, width % 64 == 0 else {
+        guard sides.count == 2, let height = sides[0], let width = sides[1], height > 0, width > 0, height % 64 == 0,
+            width % 64 == 0
+        else {
             return nil
         }
         self.init(height: height, width: width)

@@ -1,9 +1,9 @@
 import ArgumentParser
+import Diffusion
 import Foundation
 import LatentDiffusion
 import TensorKit
 import VisionXL
-import Diffusion
 
 struct MemoryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,16 +23,21 @@ struct MemoryCommand: AsyncParsableCommand {
     @Option(
         help: "The type that the networks run in.",
         transform: { text in
-            guard let dtype = DType(rawValue: text), dtype.isFloatingPoint else { throw ValidationError("'\(text)' is no type to compute in.") }
+            guard let dtype = DType(rawValue: text), dtype.isFloatingPoint else {
+                throw ValidationError("'\(text)' is no type to compute in.")
+            }
             return dtype
         })
     var dtype = DType.float32
 
     mutating func run() async throws {
         let device = try common.prepareEngine()
-        guard device == .cpu, PeakMemory.reset() else { throw BenchmarkError.message("Only a CPU's memory under Linux can be measured.") }
+        guard device == .cpu, PeakMemory.reset() else {
+            throw BenchmarkError.message("Only a CPU's memory under Linux can be measured.")
+        }
         var machine = try Circumstances(device: device, revision: common.revision)
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-memory-\(UUID().uuidString)")
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "visionxl-memory-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         Heap.returnLargeBlocks()
         // The autoencoder's widths are SDXL's, the U-Net's less than half.
@@ -50,17 +55,25 @@ struct MemoryCommand: AsyncParsableCommand {
         }
         machine.loadAfter = Circumstances.load
         print(machine.description + "\n")
-        print(markdownTable(["network", "pass", "size", "predicted", "measured", "ratio", "time", "against the whole"], rows.map(\.cells)))
+        print(
+            markdownTable(
+                ["network", "pass", "size", "predicted", "measured", "ratio", "time", "against the whole"],
+                rows.map(\.cells)))
         if let json = common.json { try writeJSON(rows, to: json) }
     }
 
-    private func measure(_ name: String, _ model: LatentDiffusionModel, _ memory: ModelMemory, height: Int, width: Int) throws -> [MemoryRow] {
+    private func measure(
+        _ name: String, _ model: LatentDiffusionModel, _ memory: ModelMemory, height: Int, width: Int
+    ) throws -> [MemoryRow] {
         let prior = LatentDiffusionPrior(model)
         var random = RandomGenerator(seed: 1)
-        let frame = try random.normal([1, 3, height / 8, width / 8]).resizedBicubic(height: height, width: width).clamped(to: -1...1)
+        let frame = try random.normal([1, 3, height / 8, width / 8]).resizedBicubic(height: height, width: width)
+            .clamped(to: -1...1)
         let latents = try prior.encode(frame, samplingWith: nil)
         var rows: [MemoryRow] = []
-        func row(_ pass: String, predicted: Int, against whole: Tensor? = nil, _ body: () throws -> Tensor) throws -> Tensor {
+        func row(
+            _ pass: String, predicted: Int, against whole: Tensor? = nil, _ body: () throws -> Tensor
+        ) throws -> Tensor {
             _ = try body()
             PeakMemory.reset()
             let before = PeakMemory.bytes ?? 0
@@ -68,7 +81,8 @@ struct MemoryCommand: AsyncParsableCommand {
             let result = try body()
             let time = (ContinuousClock.now - began) / .seconds(1)
             let row = MemoryRow(
-                network: name, pass: pass, size: "\(height)x\(width)", predictedBytes: predicted, measuredBytes: (PeakMemory.bytes ?? 0) - before,
+                network: name, pass: pass, size: "\(height)x\(width)", predictedBytes: predicted,
+                measuredBytes: (PeakMemory.bytes ?? 0) - before,
                 seconds: time, decibels: try whole.map { try decibels(result, $0) })
             note("  " + row.cells.joined(separator: "; "))
             rows.append(row)
@@ -82,13 +96,21 @@ struct MemoryCommand: AsyncParsableCommand {
             try prior.encode(frame, samplingWith: nil)
         }
         for tile in tiles {
-            _ = try row("encode in tiles of \(tile)", predicted: memory.encoding(frames: 1, height: height, width: width, tile: tile), against: encoded) {
+            _ = try row(
+                "encode in tiles of \(tile)",
+                predicted: memory.encoding(frames: 1, height: height, width: width, tile: tile), against: encoded
+            ) {
                 try prior.encode(frame, samplingWith: nil, CodecPass(tile: tile))
             }
         }
-        let decoded = try row("decode", predicted: memory.decoding(frames: 1, height: height, width: width)) { try prior.decode(latents) }
+        let decoded = try row("decode", predicted: memory.decoding(frames: 1, height: height, width: width)) {
+            try prior.decode(latents)
+        }
         for tile in tiles {
-            _ = try row("decode in tiles of \(tile)", predicted: memory.decoding(frames: 1, height: height, width: width, tile: tile), against: decoded) {
+            _ = try row(
+                "decode in tiles of \(tile)",
+                predicted: memory.decoding(frames: 1, height: height, width: width, tile: tile), against: decoded
+            ) {
                 try prior.decode(latents, CodecPass(tile: tile))
             }
         }
@@ -116,7 +138,8 @@ struct MemoryRow: Encodable {
         func megabytes(_ bytes: Int) -> String { String(format: "%.0f MB", Double(bytes) / 1e6) }
         return [
             network, pass, size, megabytes(predictedBytes), megabytes(measuredBytes),
-            String(format: "%.2f", Double(predictedBytes) / Double(max(measuredBytes, 1))), String(format: "%.2f s", seconds),
+            String(format: "%.2f", Double(predictedBytes) / Double(max(measuredBytes, 1))),
+            String(format: "%.2f s", seconds),
             decibels.map { String(format: "%.0f dB", $0) } ?? "",
         ]
     }

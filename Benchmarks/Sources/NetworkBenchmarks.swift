@@ -1,15 +1,18 @@
+import Diffusion
 import Foundation
 import LatentDiffusion
 import TensorKit
 import VisionXL
-import Diffusion
 
 // Single passes of the networks: both memory formats of ours, and diffusers as it runs (row-major) and in channels last.
 extension Bench {
     func networks(prior: URL?, into report: inout Report) throws {
         let python = PythonServer(device: device, threads: threads)
         report.python = report.python ?? python?.description
-        let models = [("built-in prior", prior, "no model: Models/builtin is not there"), ("tiny SDXL", goldenModel, "no golden tensors")]
+        let models = [
+            ("built-in prior", prior, "no model: Models/builtin is not there"),
+            ("tiny SDXL", goldenModel, "no golden tensors"),
+        ]
         for (name, folder, absence) in models {
             guard let folder else {
                 report.skip(.networks, "\(name): U-Net, encode, decode", absence)
@@ -20,7 +23,9 @@ extension Bench {
         }
     }
 
-    private func networks(_ name: String, _ folder: URL, _ dtype: DType, _ python: PythonServer?, into table: inout Table) throws {
+    private func networks(
+        _ name: String, _ folder: URL, _ dtype: DType, _ python: PythonServer?, into table: inout Table
+    ) throws {
         let (height, width, timestep) = (384, 640, 281)
         let ours = try [MemoryFormat.channelsLast, .contiguous].map {
             LatentDiffusionPrior(try LatentDiffusionModel(at: folder, dtype: dtype, device: device, format: $0))
@@ -33,7 +38,8 @@ extension Bench {
         let framesFile = try exchange.write(frames, as: "frames")
 
         func row(
-            _ op: String, _ title: String, _ input: [String: Any], _ work: @escaping (LatentDiffusionPrior) throws -> Tensor
+            _ op: String, _ title: String, _ input: [String: Any],
+            _ work: @escaping (LatentDiffusionPrior) throws -> Tensor
         ) throws {
             var sides: [Side] = ours.map { prior in { try seconds(on: device) { _ = try work(prior) } } }
             var names = ["ours, contiguous"]
@@ -42,7 +48,8 @@ extension Bench {
                 let expected = try work(ours[0])
                 for format in ["contiguous", "channels_last"] {
                     var request: [String: Any] = [
-                        "op": op, "folder": folder.path, "format": format, "dtype": dtype.rawValue, "input": input, "height": height,
+                        "op": op, "folder": folder.path, "format": format, "dtype": dtype.rawValue, "input": input,
+                        "height": height,
                         "width": width, "timestep": timestep,
                     ]
                     names.append("diffusers, \(format == "contiguous" ? "contiguous (its default)" : "channels last")")
@@ -59,14 +66,17 @@ extension Bench {
             for (index, alternative) in names.enumerated() {
                 table.add(
                     Row(
-                        group: SpeedCommand.Group.networks.rawValue, what: "\(name): \(title), \(dtype.rawValue), channels last",
-                        size: "1x3x\(height)x\(width)", ours: timings[0], alternative: alternative, theirs: timings[index + 1],
+                        group: SpeedCommand.Group.networks.rawValue,
+                        what: "\(name): \(title), \(dtype.rawValue), channels last",
+                        size: "1x3x\(height)x\(width)", ours: timings[0], alternative: alternative,
+                        theirs: timings[index + 1],
                         note: notes[index]))
             }
             if python == nil {
                 table.add(
                     Row(
-                        group: SpeedCommand.Group.networks.rawValue, what: "\(name): \(title), \(dtype.rawValue), channels last",
+                        group: SpeedCommand.Group.networks.rawValue,
+                        what: "\(name): \(title), \(dtype.rawValue), channels last",
                         size: "1x3x\(height)x\(width)", ours: timings[0], alternative: "diffusers",
                         note: "not measured: \(PythonServer.absence)"))
             }
@@ -78,12 +88,15 @@ extension Bench {
 
     private func load(_ name: String, _ folder: URL, _ python: PythonServer?, into table: inout Table) throws {
         var row = Row(
-            group: SpeedCommand.Group.networks.rawValue, what: "\(name): model load", size: "U-Net and autoencoder", alternative: "diffusers")
+            group: SpeedCommand.Group.networks.rawValue, what: "\(name): model load", size: "U-Net and autoencoder",
+            alternative: "diffusers")
         var sides: [Side] = [
             { try seconds(on: device) { _ = try LatentDiffusionModel(at: folder, dtype: .float32, device: device) } }
         ]
         if let python {
-            let request: [String: Any] = ["op": "load", "folder": folder.path, "format": "contiguous", "dtype": "float32"]
+            let request: [String: Any] = [
+                "op": "load", "folder": folder.path, "format": "contiguous", "dtype": "float32",
+            ]
             sides.append { try python.time(request) }
             row.note = "files in the page cache, libraries already loaded"
         } else {

@@ -26,7 +26,8 @@ extension Bench {
             let mask = try Mask(Mask.random(ratio: 0.5, seed: 0, height: height, width: width).mask.to(device))
             ours = task == "inpaint" ? mask : try TemporalAverage(window: 7).then(mask)
         }
-        let (plain, alternative) = try plainOperator(task, denseBlur: denseBlur, height: height, width: width, device: device)
+        let (plain, alternative) = try plainOperator(
+            task, denseBlur: denseBlur, height: height, width: width, device: device)
         let y = try ours.apply(x)
         let agreement = String(format: "results differ by %.0e", try relativeDifference(y, plain.apply(x)))
         let size = x.shape.map(String.init).joined(separator: "x")
@@ -35,13 +36,16 @@ extension Bench {
         func row(_ what: String, _ timings: [Timing], _ alternative: String, _ note: String) {
             table.add(
                 Row(
-                    group: SpeedCommand.Group.operators.rawValue, what: "\(task): \(what)", size: size, ours: timings[0],
+                    group: SpeedCommand.Group.operators.rawValue, what: "\(task): \(what)", size: size,
+                    ours: timings[0],
                     alternative: alternative, theirs: timings[1], note: note))
         }
         func both(_ operation: any LinearOperator) throws -> Double {
             try seconds(on: device) { _ = try operation.adjoint(operation.apply(x)) }
         }
-        row("apply and adjoint", try repetitions.alternate([{ try both(A) }, { try both(plain) }]), alternative, agreement)
+        row(
+            "apply and adjoint", try repetitions.alternate([{ try both(A) }, { try both(plain) }]), alternative,
+            agreement)
 
         // From a start that the steps have to work on.
         let start = try x.rolled(3, along: 2)
@@ -49,12 +53,15 @@ extension Bench {
         func solving(_ name: String, _ operation: any LinearOperator) -> Side {
             {
                 try seconds(on: device) {
-                    reports[name] = try conjugateGradients(operation, measurement: y, start: start, iterations: 10).report
+                    reports[name] = try conjugateGradients(operation, measurement: y, start: start, iterations: 10)
+                        .report
                 }
             }
         }
         func describe(_ name: String) -> String {
-            reports[name].map { "\(name): residual " + String(format: "%.0e after \($0.steps) steps", $0.residualAfter) } ?? ""
+            reports[name].map {
+                "\(name): residual " + String(format: "%.0e after \($0.steps) steps", $0.residualAfter)
+            } ?? ""
         }
         // Ten steps of a whole video take the convolutions minutes.
         let isSlow = task.hasPrefix("deblur")
@@ -82,7 +89,10 @@ extension Bench {
                 "data step, error measured",
                 try repetitions.alternate([
                     {
-                        try seconds(on: device) { _ = try A.proximal(y, around: start, noise: 2.0 / 255 / 12.0.squareRoot(), error: 0.04...0.2) }
+                        try seconds(on: device) {
+                            _ = try A.proximal(
+                                y, around: start, noise: 2.0 / 255 / 12.0.squareRoot(), error: 0.04...0.2)
+                        }
                     }, solving("ours", A),
                 ]), "CG, 10 steps at most", describe("ours"))
         }

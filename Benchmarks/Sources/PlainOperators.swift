@@ -66,11 +66,17 @@ struct ConvolutionPooling: LinearOperator {
     let factor = 4
     let kernel: Tensor
 
-    init(device: Device) throws { kernel = try Tensor.full([3, 1, factor, factor], 1 / Double(factor * factor), device: device) }
+    init(device: Device) throws {
+        kernel = try Tensor.full([3, 1, factor, factor], 1 / Double(factor * factor), device: device)
+    }
 
     var name: String { "strided convolution" }
-    func outputShape(for input: [Int]) throws(ProblemError) -> [Int] { input.prefix(2) + input.suffix(2).map { $0 / factor } }
-    func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { output.prefix(2) + output.suffix(2).map { $0 * factor } }
+    func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
+        input.prefix(2) + input.suffix(2).map { $0 / factor }
+    }
+    func inputShape(for output: [Int]) throws(ProblemError) -> [Int] {
+        output.prefix(2) + output.suffix(2).map { $0 * factor }
+    }
     func apply(_ video: Tensor) throws -> Tensor { try video.convolved(kernel, stride: factor, groups: 3) }
     func adjoint(_ measurement: Tensor) throws -> Tensor {
         try measurement.transposeConvolved(kernel, stride: factor, groups: 3)
@@ -82,7 +88,8 @@ struct ChoosingMask: LinearOperator {
     let known: Tensor
 
     init(ratio: Double, height: Int, width: Int, device: Device) throws {
-        known = try Mask.random(ratio: ratio, seed: 0, height: height, width: width).mask.to(device).isGreater(than: 0.5)
+        known = try Mask.random(ratio: ratio, seed: 0, height: height, width: width).mask.to(device).isGreater(
+            than: 0.5)
     }
 
     var name: String { "where" }
@@ -104,8 +111,12 @@ func plainOperator(
     case "sr4": parts.append((try ConvolutionPooling(device: device), "strided 4x4 convolution"))
     case "deblur":
         parts.append(
-            (try ConvolutionBlur(dense: denseBlur, device: device), denseBlur ? "dense 61x61 convolution" : "61x1 and 1x61 convolutions"))
-    case "inpaint": parts.append((try ChoosingMask(ratio: 0.5, height: height, width: width, device: device), "torch.where"))
+            (
+                try ConvolutionBlur(dense: denseBlur, device: device),
+                denseBlur ? "dense 61x61 convolution" : "61x1 and 1x61 convolutions"
+            ))
+    case "inpaint":
+        parts.append((try ChoosingMask(ratio: 0.5, height: height, width: width, device: device), "torch.where"))
     default: break
     }
     guard let last = parts.last else { throw BenchmarkError.message("There is no task \(task).") }

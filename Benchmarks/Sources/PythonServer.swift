@@ -18,7 +18,9 @@ final class PythonServer {
     init?(device: Device, threads: Int) {
         let python = ProcessInfo.processInfo.environment["VISIONXL_PYTHON"] ?? "python3"
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [python, "-u", "Benchmarks/reference/networks.py", "--device", "\(device)", "--threads", "\(threads)"]
+        process.arguments = [
+            python, "-u", "Benchmarks/reference/networks.py", "--device", "\(device)", "--threads", "\(threads)",
+        ]
         process.standardInput = input
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice

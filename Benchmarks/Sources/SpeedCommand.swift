@@ -31,7 +31,9 @@ struct SpeedCommand: AsyncParsableCommand {
     @Option(help: "Frames of the whole pipeline.")
     var frames = 25
 
-    @Option(name: .customLong("task"), help: ArgumentHelp("Only this task of the whole pipeline; may be repeated.", valueName: "task"))
+    @Option(
+        name: .customLong("task"),
+        help: ArgumentHelp("Only this task of the whole pipeline; may be repeated.", valueName: "task"))
     var tasks: [PipelineTask] = []
 
     enum PipelineTask: String, CaseIterable, ExpressibleByArgument {
@@ -45,10 +47,14 @@ struct SpeedCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("size"),
-        help: ArgumentHelp("Frames for SDXL, height x width in multiples of 64; may be repeated, the first is the networks' too.", valueName: "HxW"))
+        help: ArgumentHelp(
+            "Frames for SDXL, height x width in multiples of 64; may be repeated, the first is the networks' too.",
+            valueName: "HxW"))
     var sizes: [FrameSize] = []
 
-    @Option(name: .customLong("pass"), help: ArgumentHelp("Only this pass of SDXL's networks; may be repeated.", valueName: "pass"))
+    @Option(
+        name: .customLong("pass"),
+        help: ArgumentHelp("Only this pass of SDXL's networks; may be repeated.", valueName: "pass"))
     var passes: [Pass] = []
 
     enum Pass: String, CaseIterable, ExpressibleByArgument {
@@ -59,13 +65,16 @@ struct SpeedCommand: AsyncParsableCommand {
     var wholeVideos = false
 
     mutating func validate() throws {
-        guard runs >= 1, denseFrames >= 1, frames >= 1 else { throw ValidationError("--runs and the numbers of frames are 1 or more.") }
+        guard runs >= 1, denseFrames >= 1, frames >= 1 else {
+            throw ValidationError("--runs and the numbers of frames are 1 or more.")
+        }
     }
 
     mutating func run() async throws {
         let device = try common.prepareEngine()
         var report = Report(machine: try Circumstances(device: device, revision: common.revision))
-        let bench = Bench(device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
+        let bench = Bench(
+            device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
         let groups = Group.allCases.filter { only.isEmpty || only.contains($0) }
         var failed = false
         for group in groups {
@@ -111,7 +120,12 @@ struct SpeedCommand: AsyncParsableCommand {
             }
         case .startup: try bench.startup(into: &report)
         case .sdxl:
-            let sizes = sizes.isEmpty ? [FrameSize(height: 768, width: 1280), .init(height: 1280, width: 768), .init(height: 1024, width: 1024)] : sizes
+            let sizes =
+                sizes.isEmpty
+                ? [
+                    FrameSize(height: 768, width: 1280), .init(height: 1280, width: 768),
+                    .init(height: 1024, width: 1024),
+                ] : sizes
             try bench.fullSize(
                 model: fullSizeModel(), passes: passes.isEmpty ? Pass.allCases : passes, sizes: sizes, frames: frames,
                 wholeVideos: wholeVideos || bench.device != .cpu, into: &report)

@@ -7,7 +7,10 @@ extension Bench {
         let hasDiffusers = (try? Child.time([python, "-c", "import torch, diffusers"])) != nil
         let rows: [(what: String, words: [String], alternative: String, other: [String])] = [
             ("visionxl --version", ["--version"], "/bin/sh -c true, any process at all", ["/bin/sh", "-c", "true"]),
-            ("visionxl doctor", ["doctor"], "python -c 'import torch, diffusers'", [python, "-c", "import torch, diffusers"]),
+            (
+                "visionxl doctor", ["doctor"], "python -c 'import torch, diffusers'",
+                [python, "-c", "import torch, diffusers"]
+            ),
         ]
         for row in rows {
             // `doctor` ends with an error where something is missing, after the same work.
@@ -17,7 +20,8 @@ extension Bench {
             let timings = try repetitions.alternate(sides)
             report.table.add(
                 Row(
-                    group: SpeedCommand.Group.startup.rawValue, what: row.what, size: "", ours: timings[0], alternative: row.alternative,
+                    group: SpeedCommand.Group.startup.rawValue, what: row.what, size: "", ours: timings[0],
+                    alternative: row.alternative,
                     theirs: isThere ? timings[1] : nil, note: isThere ? "" : "not measured: \(PythonServer.absence)"))
         }
     }

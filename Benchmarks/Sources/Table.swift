@@ -39,7 +39,9 @@ struct Table {
     /// Says on standard error what has been measured: a run takes minutes.
     mutating func add(_ row: Row) {
         rows.append(row)
-        let cells = [row.what, row.size, row.ours.map(describe) ?? "", row.alternative, row.theirs.map(describe) ?? "", row.note]
+        let cells = [
+            row.what, row.size, row.ours.map(describe) ?? "", row.alternative, row.theirs.map(describe) ?? "", row.note,
+        ]
         note("  " + cells.filter { !$0.isEmpty }.joined(separator: "; "))
     }
 
@@ -48,8 +50,10 @@ struct Table {
             ["what", "size", "runs", "median (min to max)", "against", "median (min to max)", "ratio", "note"],
             rows.map { row in
                 [
-                    row.what, row.size, row.ours.map { "\($0.samples.count)" } ?? "", row.ours.map(describe) ?? "not measured",
-                    row.alternative, row.theirs.map(describe) ?? "not measured", row.ratio.map { String(format: "%.2f", $0) } ?? "",
+                    row.what, row.size, row.ours.map { "\($0.samples.count)" } ?? "",
+                    row.ours.map(describe) ?? "not measured",
+                    row.alternative, row.theirs.map(describe) ?? "not measured",
+                    row.ratio.map { String(format: "%.2f", $0) } ?? "",
                     row.note,
                 ]
             })

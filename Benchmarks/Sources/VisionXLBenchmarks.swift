@@ -52,7 +52,9 @@ struct CommonOptions: ParsableArguments {
             setenv("OMP_NUM_THREADS", "\(threads)", 1)
             setenv("MKL_NUM_THREADS", "\(threads)", 1)
         }
-        guard let chosen = Device(device) else { throw BenchmarkError.message("--device must be cpu, cuda, cuda:N or mps, not \(device).") }
+        guard let chosen = Device(device) else {
+            throw BenchmarkError.message("--device must be cpu, cuda, cuda:N or mps, not \(device).")
+        }
         _ = try Engine.load()
         try Engine.require(chosen)
         return chosen
@@ -61,13 +63,15 @@ struct CommonOptions: ParsableArguments {
     /// The folder of the prior; nil where there is none.
     var modelFolder: URL? {
         let folder = URL(fileURLWithPath: model ?? "Models/builtin")
-        return FileManager.default.fileExists(atPath: folder.appendingPathComponent("unet/config.json").path) ? folder : nil
+        return FileManager.default.fileExists(atPath: folder.appendingPathComponent("unet/config.json").path)
+            ? folder : nil
     }
 
     /// Frames of the film, (N, 3, height, width) in [-1, 1].
     func frames(_ count: Int, height: Int, width: Int) async throws -> Tensor {
         try await Film.frames(
-            of: clip ?? ".deps/clips/bigbuckbunny.mp4", first: first ?? (clip == nil ? 32 : 0), count: count, height: height, width: width)
+            of: clip ?? ".deps/clips/bigbuckbunny.mp4", first: first ?? (clip == nil ? 32 : 0), count: count,
+            height: height, width: width)
     }
 }
 

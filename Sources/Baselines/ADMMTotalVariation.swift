@@ -15,7 +15,9 @@ public struct ADMMTotalVariation: Restorer {
     }
 
     /// X from Y = A(X). `objectives` has the objective of X = 0 and after each outer iteration, `residuals` one entry for each iteration.
-    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(
+        _ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: device)
         let (A, Y, count) = (measurement.operator, measurement.frames, measurement.videoShape[0])
         let steps = options.innerSteps
@@ -23,7 +25,8 @@ public struct ADMMTotalVariation: Restorer {
             let last = step == steps ? report.residuals.suffix(2) : []
             try progress(
                 RestorationProgress(
-                    phase: .optimizing, step: iteration + 1, stepCount: options.iterations, timestep: 0, frame: count, frameCount: count,
+                    phase: .optimizing, step: iteration + 1, stepCount: options.iterations, timestep: 0, frame: count,
+                    frameCount: count,
                     fraction: Double(iteration * steps + min(step + 1, steps)) / Double(options.iterations * steps),
                     residual: last.first.map { .init(before: $0, after: last.last ?? $0) }))
         }

@@ -16,7 +16,9 @@ public struct UpsamplingRestorer: Restorer {
         self.device = device
     }
 
-    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(
+        _ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         let X = try measurement.forRestoring(on: device).enlarged(upsampling)
         try progress(.only(frames: X.size(0)))
         return Restoration(frames: X)
@@ -38,13 +40,16 @@ public struct AdjointRestorer: Restorer {
         self.device = device
     }
 
-    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(
+        _ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         let (A, Y) = (measurement.operator, try measurement.forRestoring(on: device).frames)
         var X = try A.adjoint(Y)
         if normalized {
             let weight = try A.adjoint(A.apply(.ones(X.shape, device: device)))
             // Rounding of sums of ones stays below this.
-            X = try (X / weight).selected(where: weight.absolute().isGreater(than: 1e-6), otherwise: .zeros(X.shape, device: device))
+            X = try (X / weight).selected(
+                where: weight.absolute().isGreater(than: 1e-6), otherwise: .zeros(X.shape, device: device))
         }
         try progress(.only(frames: X.size(0)))
         return Restoration(frames: X)
@@ -65,7 +70,9 @@ public struct DataStepRestorer: Restorer {
         self.device = device
     }
 
-    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(
+        _ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: device)
         let result = try step.apply(measurement.enlarged(upsampling), measurement, noiseToSignal: 1)
         try progress(.only(frames: result.frames.size(0), residual: result.residual))
@@ -77,6 +84,7 @@ extension RestorationProgress {
     /// The only piece of work of a method, done.
     fileprivate static func only(frames: Int, residual: Residual? = nil) -> RestorationProgress {
         RestorationProgress(
-            phase: .optimizing, step: 1, stepCount: 1, timestep: 0, frame: frames, frameCount: frames, fraction: 1, residual: residual)
+            phase: .optimizing, step: 1, stepCount: 1, timestep: 0, frame: frames, frameCount: frames, fraction: 1,
+            residual: residual)
     }
 }

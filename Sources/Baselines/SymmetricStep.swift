@@ -14,10 +14,13 @@ public struct SymmetricStep: DataStep {
 
     public init(iterations: Int = 10) { self.iterations = iterations }
 
-    public func apply(_ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double) throws -> DataStepResult {
+    public func apply(
+        _ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double
+    ) throws -> DataStepResult {
         let (solution, report) = try symmetricConjugateGradients(
             measurement.operator, measurement: measurement.frames, start: estimate, iterations: iterations)
-        return DataStepResult(frames: solution, residual: Residual(before: report.residualBefore, after: report.residualAfter))
+        return DataStepResult(
+            frames: solution, residual: Residual(before: report.residualBefore, after: report.residualAfter))
     }
 }
 
@@ -45,7 +48,8 @@ public func symmetricConjugateGradients(
     _ problem: any LinearOperator, measurement: Tensor, start: Tensor, iterations: Int = 10, tolerance: Double = 0
 ) throws -> (solution: Tensor, report: ConjugateGradientsReport) {
     guard let symmetrizer = symmetrizer(of: problem) else {
-        return try conjugateGradients(problem, measurement: measurement, start: start, iterations: iterations, tolerance: tolerance)
+        return try conjugateGradients(
+            problem, measurement: measurement, start: start, iterations: iterations, tolerance: tolerance)
     }
     try checkSystem(problem, measurement, start, iterations, tolerance)
     let measured = try measurement.norm()
@@ -82,7 +86,9 @@ public func symmetricConjugateGradients(
     }
     let scale = measured > 0 ? measured : 1
     return (
-        best.x, ConjugateGradientsReport(steps: best.steps, residualBefore: residual / scale, residualAfter: best.residual / scale)
+        best.x,
+        ConjugateGradientsReport(
+            steps: best.steps, residualBefore: residual / scale, residualAfter: best.residual / scale)
     )
 }
 
@@ -92,7 +98,9 @@ extension GaussianBlur {
         let samples = 32 * half.count
         return (0...samples).allSatisfy { sample in
             let w = Double.pi * Double(sample) / Double(samples)
-            return half.enumerated().reduce(0) { $0 + ($1.offset == 0 ? 1 : 2) * $1.element * cos(Double($1.offset) * w) } > -1e-6
+            return half.enumerated().reduce(0) {
+                $0 + ($1.offset == 0 ? 1 : 2) * $1.element * cos(Double($1.offset) * w)
+            } > -1e-6
         }
     }
 }

@@ -16,10 +16,15 @@ public struct TotalVariationOptions: Sendable, Equatable, Codable {
 
     /// - Throws: `ProblemError.invalidParameter` for a number outside its range.
     public func validate() throws(ProblemError) {
-        guard weight >= 0, weight.isFinite else { throw .invalidParameter("The weight of the total variation is 0 or more, not \(weight).") }
-        guard penalty > 0, penalty.isFinite else { throw .invalidParameter("ADMM's penalty is a number above 0, not \(penalty).") }
+        guard weight >= 0, weight.isFinite else {
+            throw .invalidParameter("The weight of the total variation is 0 or more, not \(weight).")
+        }
+        guard penalty > 0, penalty.isFinite else {
+            throw .invalidParameter("ADMM's penalty is a number above 0, not \(penalty).")
+        }
         guard iterations >= 1, innerSteps >= 1 else {
-            throw .invalidParameter("ADMM needs at least one outer iteration and one inner step, not \(iterations) and \(innerSteps).")
+            throw .invalidParameter(
+                "ADMM needs at least one outer iteration and one inner step, not \(iterations) and \(innerSteps).")
         }
     }
 }
@@ -67,7 +72,8 @@ public func minimizeTotalVariation(
     try options.validate()
     let shape = try problem.inputShape(for: Y.shape)
     guard [.float32, .float64].contains(Y.dtype) else {
-        throw ProblemError.invalidParameter("Total variation needs a measurement of float32 or float64, not \(Y.dtype.rawValue); convert it first.")
+        throw ProblemError.invalidParameter(
+            "Total variation needs a measurement of float32 or float64, not \(Y.dtype.rawValue); convert it first.")
     }
     let measured = try Y.norm()
     guard measured.isFinite else { throw ProblemError.notFinite("measurement") }

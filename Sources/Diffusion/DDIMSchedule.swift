@@ -19,7 +19,8 @@ public struct DDIMSchedule: Sendable, Equatable {
     }
 
     public init(
-        betaStart: Double = 0.00085, betaEnd: Double = 0.012, betas schedule: BetaSchedule = .scaledLinear, trainingSteps: Int = 1000,
+        betaStart: Double = 0.00085, betaEnd: Double = 0.012, betas schedule: BetaSchedule = .scaledLinear,
+        trainingSteps: Int = 1000,
         spacing: Spacing = .leading, stepsOffset: Int = 1
     ) {
         let count = max(trainingSteps, 1)
@@ -44,7 +45,9 @@ public struct DDIMSchedule: Sendable, Equatable {
     /// as steep over another number of them.
     public static func linear(steps: Int = 1000) -> DDIMSchedule {
         let scale = 1000 / Double(max(steps, 1))
-        return DDIMSchedule(betaStart: min(scale * 1e-4, 0.999), betaEnd: min(scale * 0.02, 0.999), betas: .linear, trainingSteps: steps)
+        return DDIMSchedule(
+            betaStart: min(scale * 1e-4, 0.999), betaEnd: min(scale * 0.02, 0.999), betas: .linear, trainingSteps: steps
+        )
     }
 
     public var trainingSteps: Int { cumulativeAlphas.count }
@@ -61,7 +64,9 @@ public struct DDIMSchedule: Sendable, Equatable {
             return (0..<count).map { Int((Double(total) - Double($0) * ratio).rounded(.toNearestOrEven)) - 1 }
         case .linspace:
             guard count > 1 else { return [0] }
-            return (0..<count).reversed().map { Int((Double($0) * Double(total - 1) / Double(count - 1)).rounded(.toNearestOrEven)) }
+            return (0..<count).reversed().map {
+                Int((Double($0) * Double(total - 1) / Double(count - 1)).rounded(.toNearestOrEven))
+            }
         }
     }
 

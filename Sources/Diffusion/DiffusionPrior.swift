@@ -35,7 +35,9 @@ public protocol DiffusionPrior: Sendable {
 }
 
 extension DiffusionPrior {
-    public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try predictNoise(latents, timestep: timestep) }
+    public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        try predictNoise(latents, timestep: timestep)
+    }
     public var tileSizes: [Int] { [] }
     public var decoderGain: Double? { nil }
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {

@@ -27,7 +27,9 @@ public enum Ablation: String, Sendable, CaseIterable {
     ///
     /// - Parameter base: everything that is not varied. The final data step hides what is compared here: take `RestorationOptions.paper`.
     public func variants(of base: RestorationOptions) -> [Variant] {
-        func varied(_ name: String, dataStep: (any DataStep)? = nil, _ change: (inout RestorationOptions) -> Void) -> Variant {
+        func varied(
+            _ name: String, dataStep: (any DataStep)? = nil, _ change: (inout RestorationOptions) -> Void
+        ) -> Variant {
             var options = base
             change(&options)
             return Variant(name: name, options: options, dataStep: dataStep)
@@ -39,17 +41,23 @@ public enum Ablation: String, Sendable, CaseIterable {
                 (.sharedNoise, "batch-consistent noise"), (.independentNoise, "noise of each frame"),
             ]
             return names.map { start, name in varied(name) { $0.start = start } }
-        case .tau: return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].map { (tau: Double) in varied("tau = \(tau) T") { $0.tau = tau } }
-        case .cg: return [0, 1, 5, 10, 20].map { (steps: Int) in varied("l = \(steps)") { $0.conjugateGradientSteps = steps } }
+        case .tau:
+            return [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].map { (tau: Double) in varied("tau = \(tau) T") { $0.tau = tau } }
+        case .cg:
+            return [0, 1, 5, 10, 20].map { (steps: Int) in varied("l = \(steps)") { $0.conjugateGradientSteps = steps }
+            }
         case .dataStep:
             let iterations = base.conjugateGradientSteps ?? Policy.iterations
             return [
                 varied("conjugate gradients") { $0.dataStep = .conjugateGradients },
-                varied("with a symmetrizer", dataStep: SymmetricStep(iterations: iterations)) { $0.dataStep = .conjugateGradients },
+                varied("with a symmetrizer", dataStep: SymmetricStep(iterations: iterations)) {
+                    $0.dataStep = .conjugateGradients
+                },
                 varied("proximal") { $0.dataStep = .proximal },
             ]
         case .lowpass:
-            return [("no filter", 0), ("lambda = 1", 1), ("lambda = sqrt 2", 2.0.squareRoot()), ("lambda = 2", 2)].map { name, lambda in
+            return [("no filter", 0), ("lambda = 1", 1), ("lambda = sqrt 2", 2.0.squareRoot()), ("lambda = 2", 2)].map {
+                name, lambda in
                 varied(name) { $0.lowPass = lambda }
             }
         }

@@ -38,12 +38,16 @@ public struct Clip: Hashable, Sendable {
         }
     }
 
-    private static let videos: Set<String> = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "y4m", "ts", "ogv", "wmv"]
+    private static let videos: Set<String> = [
+        "mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "y4m", "ts", "ogv", "wmv",
+    ]
     private static let pictures: Set<String> = ["png", "jpg", "jpeg"]
 
     private static func clips(at path: String, descending: Bool) throws -> [String] {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { throw VideoError.fileMissing(path) }
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw VideoError.fileMissing(path)
+        }
         guard isFolder.boolValue else { return [path] }
         let entries = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }.sorted()
         if entries.contains(where: { pictures.contains(($0 as NSString).pathExtension.lowercased()) }) { return [path] }

@@ -48,7 +48,8 @@ public struct Evaluation: Sendable {
             let truth = try await Truth(clip, frameCount: plan.frameCount, size: plan.size)
             tell(
                 .opened(
-                    clip: clip.name, frames: truth.frames.size(0), width: truth.frames.size(3), height: truth.frames.size(2),
+                    clip: clip.name, frames: truth.frames.size(0), width: truth.frames.size(3),
+                    height: truth.frames.size(2),
                     scale: truth.scale))
             let record = try await self.record(of: truth, clip, scorer)
             results.truths.append(record)
@@ -93,17 +94,23 @@ public struct Evaluation: Sendable {
 
     // MARK: One cell
 
-    private func settings(_ clip: Clip, _ record: TruthRecord, _ task: EvaluationTask, _ storage: MeasurementStorage, _ contender: Contender)
+    private func settings(
+        _ clip: Clip, _ record: TruthRecord, _ task: EvaluationTask, _ storage: MeasurementStorage,
+        _ contender: Contender
+    )
         -> Cell.Settings
     {
         Cell.Settings(
-            clip: clip.name, clipBytes: record.clipBytes, frames: record.frames, height: record.height, width: record.width, task: task.name,
+            clip: clip.name, clipBytes: record.clipBytes, frames: record.frames, height: record.height,
+            width: record.width, task: task.name,
             problem: task.problem, storage: storage, noise: plan.noise, seed: plan.seed, method: contender.name,
             methodSettings: contender.settings)
     }
 
     /// A cell of an earlier run, with metrics added to it where its frames were kept; nil when it has to be computed.
-    private func completed(_ settings: Cell.Settings, at place: URL, _ truth: Truth, _ scorer: Scorer) async throws -> Cell? {
+    private func completed(
+        _ settings: Cell.Settings, at place: URL, _ truth: Truth, _ scorer: Scorer
+    ) async throws -> Cell? {
         guard let data = FileManager.default.contents(atPath: place.appendingPathComponent("cell.json").path),
             var cell = try? JSONDecoder().decode(Cell.self, from: data), cell.settings == settings, cell.failure == nil
         else { return nil }
@@ -126,7 +133,8 @@ public struct Evaluation: Sendable {
     }
 
     private func compute(
-        _ settings: Cell.Settings, _ trial: Trial, _ contender: Ready, _ truth: Truth, _ record: TruthRecord, _ scorer: Scorer,
+        _ settings: Cell.Settings, _ trial: Trial, _ contender: Ready, _ truth: Truth, _ record: TruthRecord,
+        _ scorer: Scorer,
         at place: URL, _ tell: @escaping @Sendable (RestorationProgress) -> Void
     ) async throws -> Cell {
         let device = plan.device
@@ -149,7 +157,8 @@ public struct Evaluation: Sendable {
                 cell.peakMemory = PeakMemory.bytes
                 cell.peakDeviceMemory = gauge.peak
                 guard result.frames.shape == truth.frames.shape else {
-                    throw EvaluationError.wrongShape(method: settings.method, result.frames.shape, expected: truth.frames.shape)
+                    throw EvaluationError.wrongShape(
+                        method: settings.method, result.frames.shape, expected: truth.frames.shape)
                 }
                 cell.residual = try measurement.residual(of: result.frames)
                 if cell.residual?.isFinite == false { cell.residual = nil }
@@ -181,9 +190,12 @@ public struct Evaluation: Sendable {
 
     private func keep(_ video: Tensor, at path: String) async throws {
         let writer = try await VideoWriter(
-            to: path, width: video.size(3), height: video.size(2), bitDepth: 16, frameRate: .fps25, encoding: .ffv1, overwrite: true)
+            to: path, width: video.size(3), height: video.size(2), bitDepth: 16, frameRate: .fps25, encoding: .ffv1,
+            overwrite: true)
         do {
-            for index in 0..<video.size(0) { try await writer.append(VideoFrame(tensor: video.select(0, index), bitDepth: 16)) }
+            for index in 0..<video.size(0) {
+                try await writer.append(VideoFrame(tensor: video.select(0, index), bitDepth: 16))
+            }
             try await writer.finish()
         } catch {
             await writer.cancel()
@@ -197,27 +209,38 @@ public struct Evaluation: Sendable {
         let place = folder.appendingPathComponent("cells/\(Self.fileName(clip.name))")
         let file = place.appendingPathComponent("truth.json")
         var record = TruthRecord(
-            clip: clip.name, clipBytes: Self.bytes(of: clip.path), frames: truth.frames.size(0), height: truth.frames.size(2),
+            clip: clip.name, clipBytes: Self.bytes(of: clip.path), frames: truth.frames.size(0),
+            height: truth.frames.size(2),
             width: truth.frames.size(3), scale: truth.scale, crop: [], features: nil)
-        if let data = FileManager.default.contents(atPath: file.path), let old = try? JSONDecoder().decode(TruthRecord.self, from: data) {
+        if let data = FileManager.default.contents(atPath: file.path),
+            let old = try? JSONDecoder().decode(TruthRecord.self, from: data)
+        {
             record.crop = old.crop
             record.features = old.features
-            if record == old && (old.features != nil || !scorer.wants(.fvd) || scorer.unavailable(.fvd) != nil) { return old }
+            if record == old && (old.features != nil || !scorer.wants(.fvd) || scorer.unavailable(.fvd) != nil) {
+                return old
+            }
         }
         let pictures = try Pictures(of: truth.frames)
         record.crop = pictures.crop
         record.features = try await onThread { _ in try? scorer.features(of: truth.frames) }
         try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-        try await pictures.detail(of: truth.frames).writePNG(to: place.appendingPathComponent("detail.png").path, overwrite: true)
-        try await pictures.slice(of: truth.frames).writePNG(to: place.appendingPathComponent("slice.png").path, overwrite: true)
+        try await pictures.detail(of: truth.frames).writePNG(
+            to: place.appendingPathComponent("detail.png").path, overwrite: true)
+        try await pictures.slice(of: truth.frames).writePNG(
+            to: place.appendingPathComponent("slice.png").path, overwrite: true)
         try write(record, to: file)
         return record
     }
 
     private static func bytes(of path: String) -> Int {
-        func size(_ path: String) -> Int { ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0 }
+        func size(_ path: String) -> Int {
+            ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0
+        }
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return size(path) }
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return size(path)
+        }
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return entries.reduce(0) { $0 + size((path as NSString).appendingPathComponent($1)) }
     }
@@ -246,14 +269,19 @@ public struct Evaluation: Sendable {
 
     /// Where a cell's files are, below the folder.
     static func path(_ settings: Cell.Settings) -> String {
-        (["cells"] + [settings.clip, settings.task, settings.storage.description, settings.method].map(fileName)).joined(separator: "/")
+        (["cells"] + [settings.clip, settings.task, settings.storage.description, settings.method].map(fileName))
+            .joined(separator: "/")
     }
 
     /// Letters, digits and a few signs; everything else becomes its number, so that different names stay different.
     static func fileName(_ name: String) -> String {
         name.unicodeScalars.map { scalar in
-            let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil || "-_.+ ".unicodeScalars.contains(scalar))
-            return isPlain && !(scalar == "." && name.hasPrefix(".")) ? String(scalar) : "_\(String(scalar.value, radix: 16))_"
+            let isPlain =
+                scalar.isASCII
+                && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+                    || "-_.+ ".unicodeScalars.contains(scalar))
+            return isPlain && !(scalar == "." && name.hasPrefix("."))
+                ? String(scalar) : "_\(String(scalar.value, radix: 16))_"
         }.joined()
     }
 

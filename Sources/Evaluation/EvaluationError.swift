@@ -11,12 +11,14 @@ public enum EvaluationError: Error, Equatable, Sendable, CustomStringConvertible
 
     public var description: String {
         switch self {
-        case .noClips(let path): "\(path) holds no videos and no pictures; name a video, a folder of pictures, or a folder of those."
+        case .noClips(let path):
+            "\(path) holds no videos and no pictures; name a video, a folder of pictures, or a folder of those."
         case .foreignFolder(let path):
             "\(path) exists and holds no results of an evaluation; name a new folder, or the one of an evaluation to go on with."
         case .wrongShape(let method, let shape, let expected):
             "\(method) returned a tensor of the shape \(shape), and the video has \(expected) (frames, channels, height, width)."
-        case .cannotWrite(let path, let reason): "\(path) cannot be written (\(reason)); free some space or name another folder."
+        case .cannotWrite(let path, let reason):
+            "\(path) cannot be written (\(reason)); free some space or name another folder."
         }
     }
 }

@@ -79,7 +79,9 @@ public struct EvaluationResults: Sendable {
                     guard made.count == real.count else { continue }
                     let distance = try frechetDistance(Self.matrix(made), Self.matrix(real))
                     videoDistances.append(
-                        VideoDistance(task: task.name, storage: storage, method: contender.name, value: distance.value, clips: made.count))
+                        VideoDistance(
+                            task: task.name, storage: storage, method: contender.name, value: distance.value,
+                            clips: made.count))
                 }
             }
         }
@@ -101,7 +103,8 @@ public struct EvaluationResults: Sendable {
             do {
                 try Data(text.utf8).write(to: folder.appendingPathComponent(name), options: .atomic)
             } catch {
-                throw EvaluationError.cannotWrite(folder.appendingPathComponent(name).path, reason: error.localizedDescription)
+                throw EvaluationError.cannotWrite(
+                    folder.appendingPathComponent(name).path, reason: error.localizedDescription)
             }
         }
     }

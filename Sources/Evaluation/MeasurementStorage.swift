@@ -29,7 +29,8 @@ public enum MeasurementStorage: Hashable, Sendable {
         case .float: return try await found(in: exact, of: measurement, added: added)
         case .eightBit: return try await found(in: exact.rounded(toBits: 8), of: measurement, added: added, bits: 8)
         case .h264(let quality):
-            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-measurement-\(UUID().uuidString)")
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+                "visionxl-measurement-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(at: folder) }
             let path = folder.appendingPathComponent("measurement.mp4").path
@@ -44,10 +45,13 @@ public enum MeasurementStorage: Hashable, Sendable {
 
     private func write(_ video: Tensor, to path: String, quality: Int) async throws {
         let writer = try await VideoWriter(
-            to: path, width: video.size(3), height: video.size(2), bitDepth: 16, frameRate: .fps25, encoding: .h264(quality: quality))
+            to: path, width: video.size(3), height: video.size(2), bitDepth: 16, frameRate: .fps25,
+            encoding: .h264(quality: quality))
         do {
             // Frame by frame: a frame in integers is as large as half of one in float32.
-            for index in 0..<video.size(0) { try await writer.append(VideoFrame(tensor: video.select(0, index), bitDepth: 16)) }
+            for index in 0..<video.size(0) {
+                try await writer.append(VideoFrame(tensor: video.select(0, index), bitDepth: 16))
+            }
             try await writer.finish()
         } catch {
             await writer.cancel()
@@ -60,7 +64,8 @@ public enum MeasurementStorage: Hashable, Sendable {
         in frames: Tensor, of measurement: VideoMeasurement, added: Double, bits: Int? = nil, reader: VideoReader? = nil
     ) async throws -> VideoMeasurement {
         let recorded = MeasurementRecord.Noise(
-            added: added, bitDepth: bits ?? 32, rounding: bits.map(NoiseLevel.rounding(toBits:)) ?? 0, isLossy: reader != nil)
+            added: added, bitDepth: bits ?? 32, rounding: bits.map(NoiseLevel.rounding(toBits:)) ?? 0,
+            isLossy: reader != nil)
         let noise = try await NoiseFigure.found(
             .auto, recorded: recorded, in: reader, frames: frames, known: measurement.known)
         return try VideoMeasurement(frames, operator: measurement.operator, noise: noise)
@@ -82,7 +87,9 @@ extension MeasurementStorage: CustomStringConvertible, LosslessStringConvertible
         case "8bit": self = .eightBit
         default:
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-            guard parts.count == 2, parts[0] == "h264", let quality = Int(parts[1]), (0...51).contains(quality) else { return nil }
+            guard parts.count == 2, parts[0] == "h264", let quality = Int(parts[1]), (0...51).contains(quality) else {
+                return nil
+            }
             self = .h264(quality: quality)
         }
     }
@@ -96,7 +103,8 @@ extension MeasurementStorage: CustomStringConvertible, LosslessStringConvertible
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let value = Self(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(text)\" is no way to store a measurement.")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "\"\(text)\" is no way to store a measurement.")
         }
         self = value
     }

@@ -45,7 +45,8 @@ public struct Methods: Sendable {
         let (choice, url, device) = (session.choice, session.url, session.device)
         let autoencoder = choice.autoencoderURL(of: url).map(Self.identity) ?? "vae"
         let draft = choice.draftURL(of: url).map { " " + Self.identity(of: $0) } ?? ""
-        modelDescription = "\(Self.identity(of: url)) \(choice.variant ?? "") \(autoencoder)\(draft) \(session.dtype.rawValue)"
+        modelDescription =
+            "\(Self.identity(of: url)) \(choice.variant ?? "") \(autoencoder)\(draft) \(session.dtype.rawValue)"
         let latent = Shared { try session.load() }
         self.latent = latent
         if pixelPrior == "ffdnet" {
@@ -75,10 +76,14 @@ public struct Methods: Sendable {
         case .dds: return try pixelContender(name, options: .dds) { try $0.forWholeSchedule }
         case .admmTV:
             let settings = TotalVariationOptions()
-            return Contender(name: name, settings: try Self.encoded(settings)) { ADMMTotalVariation(options: settings, device: device) }
+            return Contender(name: name, settings: try Self.encoded(settings)) {
+                ADMMTotalVariation(options: settings, device: device)
+            }
         case .cg:
             // As many as VISION-XL takes in the eight timesteps that it has by default.
-            let steps = 7 * (options.conjugateGradientSteps ?? Policy.iterations) + (options.finalConsistencySteps ?? Policy.iterations)
+            let steps =
+                7 * (options.conjugateGradientSteps ?? Policy.iterations)
+                + (options.finalConsistencySteps ?? Policy.iterations)
             return Contender(name: name, settings: "\(steps) steps") {
                 DataStepRestorer(ConjugateGradientStep(iterations: steps), device: device)
             }
@@ -88,7 +93,8 @@ public struct Methods: Sendable {
     }
 
     private func pixelContender(
-        _ name: String, options base: RestorationOptions, prior: @escaping @Sendable (PixelPriors) throws -> any DiffusionPrior
+        _ name: String, options base: RestorationOptions,
+        prior: @escaping @Sendable (PixelPriors) throws -> any DiffusionPrior
     ) throws -> Contender {
         var options = base
         options.seed = self.options.seed
@@ -134,9 +140,11 @@ public struct Methods: Sendable {
         func entry(_ file: URL) -> String? {
             let keys: Set<URLResourceKey> = [.fileSizeKey, .contentModificationDateKey, .isRegularFileKey]
             guard ["safetensors", "json"].contains(file.pathExtension),
-                let values = try? file.resolvingSymlinksInPath().resourceValues(forKeys: keys), values.isRegularFile ?? false
+                let values = try? file.resolvingSymlinksInPath().resourceValues(forKeys: keys),
+                values.isRegularFile ?? false
             else { return nil }
-            return "\(file.lastPathComponent)=\(values.fileSize ?? 0)@\(Int(values.contentModificationDate?.timeIntervalSince1970 ?? 0))"
+            return
+                "\(file.lastPathComponent)=\(values.fileSize ?? 0)@\(Int(values.contentModificationDate?.timeIntervalSince1970 ?? 0))"
         }
         if let file = entry(root) { return file }
         let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)

@@ -22,9 +22,12 @@ struct Pictures: Sendable {
         let (count, height, width) = (video.size(0), video.size(2), video.size(3))
         side = min(256, height, width)
         let block = max(1, side / 8)
-        let grey = try video.rows(count / 2..<count / 2 + 1).to(.cpu).to(.float32).mean(along: [1], keepingDimensions: true)
-        let down = try (grey.narrow(2, from: 1, count: height - 1) - grey.narrow(2, from: 0, count: height - 1)).absolute()
-        let across = try (grey.narrow(3, from: 1, count: width - 1) - grey.narrow(3, from: 0, count: width - 1)).absolute()
+        let grey = try video.rows(count / 2..<count / 2 + 1).to(.cpu).to(.float32).mean(
+            along: [1], keepingDimensions: true)
+        let down = try (grey.narrow(2, from: 1, count: height - 1) - grey.narrow(2, from: 0, count: height - 1))
+            .absolute()
+        let across = try (grey.narrow(3, from: 1, count: width - 1) - grey.narrow(3, from: 0, count: width - 1))
+            .absolute()
         let gradient = try down.narrow(3, from: 0, count: width - 1) + across.narrow(2, from: 0, count: height - 1)
         var best = (value: -1.0, x: 0, y: 0)
         for y in stride(from: 0, through: height - side, by: block) {
@@ -43,7 +46,8 @@ struct Pictures: Sendable {
     /// |video - truth| in the same square, enlarged; black is no difference.
     func difference(of video: Tensor, from truth: Tensor) throws -> VideoFrame {
         let error = try (cropped(video) - cropped(truth)).absolute().mean(along: [1], keepingDimensions: true)
-        return try VideoFrame(tensor: (error * Self.differenceGain - 1).expanded([1, 3, side, side]).contiguous(), bitDepth: 8)
+        return try VideoFrame(
+            tensor: (error * Self.differenceGain - 1).expanded([1, 3, side, side]).contiguous(), bitDepth: 8)
     }
 
     /// One row of pixels, from the square's middle and as wide as two squares, over time: time runs downwards. A steady video has smooth
@@ -59,6 +63,7 @@ struct Pictures: Sendable {
 
     private func cropped(_ video: Tensor) throws -> Tensor {
         let middle = video.size(0) / 2
-        return try video.rows(middle..<middle + 1).narrow(2, from: top, count: side).narrow(3, from: left, count: side).to(.cpu).contiguous()
+        return try video.rows(middle..<middle + 1).narrow(2, from: top, count: side).narrow(3, from: left, count: side)
+            .to(.cpu).contiguous()
     }
 }

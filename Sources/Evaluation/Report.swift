@@ -56,7 +56,8 @@ struct Report {
     private func figure(_ cell: Cell) -> String {
         let name = cell.settings.method
         if let failure = cell.failure {
-            return "<figure><figcaption>\(Self.escape(name))</figcaption><p class=\"failed\">\(Self.escape(failure))</p></figure>"
+            return
+                "<figure><figcaption>\(Self.escape(name))</figcaption><p class=\"failed\">\(Self.escape(failure))</p></figure>"
         }
         let numbers = [Metric.psnr, .ssim, .lpips, .flicker, .temporalError].compactMap { metric in
             cell.scores[metric].map { "\(metric.name) \(Tables.format($0.mean, metric))" }
@@ -79,13 +80,17 @@ struct Report {
 
     // MARK: Curves
 
-    private static let colours = ["#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f", "#bcbd22", "#e377c2"]
+    private static let colours = [
+        "#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f", "#bcbd22", "#e377c2",
+    ]
 
     /// One metric of every method over the frames, as a drawing; nil where nobody has it.
     private func curves(_ metric: Metric, _ cells: [Cell]) -> String? {
         let lines = cells.compactMap { cell in cell.scores[metric].map { (cell.settings.method, $0.perFrame) } }
         let finite = lines.flatMap { $0.1 }.filter(\.isFinite)
-        guard let low = finite.min(), let high = finite.max(), lines.contains(where: { $0.1.count > 1 }) else { return nil }
+        guard let low = finite.min(), let high = finite.max(), lines.contains(where: { $0.1.count > 1 }) else {
+            return nil
+        }
         let (width, height, left, top) = (360.0, 200.0, 52.0, 26.0)
         let span = max(high - low, 1e-9)
         let longest = Double(max(lines.map(\.1.count).max() ?? 2, 2))
@@ -105,7 +110,9 @@ struct Report {
             "<tspan fill=\"\(Self.colours[index % Self.colours.count])\">\(Self.escape(line.0))</tspan>"
         }
         let ticks = [low, (low + high) / 2, high].map { value in
-            String(format: "<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%@</text>", left - 6, y(value) + 4, Tables.format(value, metric))
+            String(
+                format: "<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%@</text>", left - 6, y(value) + 4,
+                Tables.format(value, metric))
         }
         return """
             <svg width="\(Int(width + left + 10))" height="\(Int(height + top + 44))" role="img" aria-label="\(Self.escape(metric.title)) over the frames">
@@ -151,12 +158,17 @@ struct Report {
                 parts.append("<ul>" + rest.map { "<li>\(inline($0.dropFirst(2)))</li>" }.joined() + "</ul>")
             } else if rest[0].hasPrefix("| ") {
                 let cells = { (line: String) in
-                    line.dropFirst(2).dropLast(2).replacingOccurrences(of: "\\|", with: "\u{1}").components(separatedBy: " | ")
-                        .map { $0.replacingOccurrences(of: "\u{1}", with: "|") }
+                    line.dropFirst(2).dropLast(2).replacingOccurrences(of: "\\|", with: "\u{1}").components(
+                        separatedBy: " | "
+                    )
+                    .map { $0.replacingOccurrences(of: "\u{1}", with: "|") }
                 }
-                let rows = rest.dropFirst(2).map { "<tr>" + cells($0).map { "<td>\(inline($0))</td>" }.joined() + "</tr>" }
+                let rows = rest.dropFirst(2).map {
+                    "<tr>" + cells($0).map { "<td>\(inline($0))</td>" }.joined() + "</tr>"
+                }
                 parts.append(
-                    "<div class=\"scroll\"><table><tr>" + cells(rest[0]).map { "<th>\(inline($0))</th>" }.joined() + "</tr>" + rows.joined()
+                    "<div class=\"scroll\"><table><tr>" + cells(rest[0]).map { "<th>\(inline($0))</th>" }.joined()
+                        + "</tr>" + rows.joined()
                         + "</table></div>")
             } else {
                 parts.append("<p>\(rest.map { inline($0) }.joined(separator: " "))</p>")
@@ -166,8 +178,10 @@ struct Report {
     }
 
     private static func inline(_ text: some StringProtocol) -> String {
-        escape(text).replacingOccurrences(of: "&lt;u&gt;", with: "<u>").replacingOccurrences(of: "&lt;/u&gt;", with: "</u>")
-            .replacingOccurrences(of: #"\*\*(.+?)\*\*"#, with: "<b>$1</b>", options: .regularExpression)
-            .replacingOccurrences(of: #"`(.+?)`"#, with: "<code>$1</code>", options: .regularExpression)
+        escape(text).replacingOccurrences(of: "&lt;u&gt;", with: "<u>").replacingOccurrences(
+            of: "&lt;/u&gt;", with: "</u>"
+        )
+        .replacingOccurrences(of: #"\*\*(.+?)\*\*"#, with: "<b>$1</b>", options: .regularExpression)
+        .replacingOccurrences(of: #"`(.+?)`"#, with: "<code>$1</code>", options: .regularExpression)
     }
 }

@@ -36,10 +36,17 @@ struct Tables {
     }
 
     var summary: String {
-        let clips = results.truths.map { "\($0.clip) (\($0.frames) frames of \($0.width)x\($0.height))" }.joined(separator: ", ")
+        let clips = results.truths.map { "\($0.clip) (\($0.frames) frames of \($0.width)x\($0.height))" }.joined(
+            separator: ", ")
         var lines = ["- Clips: \(clips).", "- Machine: \(Machine.current.description), on \(plan.device)."]
-        if plan.noise > 0 { lines.append("- Gaussian noise of standard deviation \(plan.noise) (pixels in [-1, 1]) on every measurement, seed \(plan.seed).") }
-        lines.append("- Every number is the mean over frames, then over clips; bold is the best of its column, underlined the second.")
+        if plan.noise > 0 {
+            lines.append(
+                "- Gaussian noise of standard deviation \(plan.noise) (pixels in [-1, 1]) on every measurement, seed \(plan.seed)."
+            )
+        }
+        lines.append(
+            "- Every number is the mean over frames, then over clips; bold is the best of its column, underlined the second."
+        )
         return lines.joined(separator: "\n")
     }
 
@@ -70,9 +77,10 @@ struct Tables {
             ranks(plan.contenders.map { results.entry(metric, task, storage, $0.name) }, metric)
         }
         let rows = plan.contenders.enumerated().map { index, contender in
-            [contender.name] + columns.enumerated().map { column, key in
-                Self.text(results.entry(key.1, key.0, storage, contender.name), key.1, marks[column][index])
-            }
+            [contender.name]
+                + columns.enumerated().map { column, key in
+                    Self.text(results.entry(key.1, key.0, storage, contender.name), key.1, marks[column][index])
+                }
         }
         return Self.table(["method"] + columns.map { "\($0.0) \($0.1.title)" }, rows)
     }
@@ -83,7 +91,9 @@ struct Tables {
             let cells = results.cells.filter { $0.settings.method == contender.name && $0.failure == nil }
             let times = cells.compactMap { cell in cell.seconds.map { $0 / Double(cell.settings.frames) } }.sorted()
             let megapixels = cells.compactMap { cell in
-                cell.seconds.map { $0 / (Double(cell.settings.frames * cell.settings.height * cell.settings.width) / 1e6) }
+                cell.seconds.map {
+                    $0 / (Double(cell.settings.frames * cell.settings.height * cell.settings.width) / 1e6)
+                }
             }.sorted()
             let totals = cells.compactMap(\.seconds).sorted()
             let memory = cells.compactMap(\.peakMemory).max()
@@ -93,7 +103,10 @@ struct Tables {
                 + [memory, device].map { $0.map { String(format: "%.2f", Double($0) / 1e9) } ?? "–" }
         }
         return Self.table(
-            ["method", "seconds a clip", "seconds a frame", "seconds a megapixel", "peak memory, GB", "device memory, GB"], rows)
+            [
+                "method", "seconds a clip", "seconds a frame", "seconds a megapixel", "peak memory, GB",
+                "device memory, GB",
+            ], rows)
             + "\n\nTimes are medians over the cells, without loading networks; memory is the largest of a cell, everything the process holds included."
     }
 
@@ -107,20 +120,26 @@ struct Tables {
             notes.append(
                 "\(tasks.map(\.name).joined(separator: ", ")): the circular average over \(window) of \(count) frames can be undone exactly, since "
                     + "\(window) and \(count) have no common factor. From float measurements these tasks look easier than they are; "
-                    + (plan.storages.contains(.eightBit) ? "the 8-bit tables show it." : "`--measurement 8bit` shows it."))
+                    + (plan.storages.contains(.eightBit)
+                        ? "the 8-bit tables show it." : "`--measurement 8bit` shows it."))
         }
         for truth in results.truths where truth.scale > 1.001 {
             notes.append(
-                "\(truth.clip) was enlarged \(String(format: "%.2f", truth.scale)) times to reach its size: its finest detail is interpolated.")
+                "\(truth.clip) was enlarged \(String(format: "%.2f", truth.scale)) times to reach its size: its finest detail is interpolated."
+            )
         }
         if let clips = results.videoDistances.first?.clips {
             notes.append(
                 "FVD rests on \(clips) clips. Its Gaussians have 400 dimensions: below several hundred clips it compares methods on these "
                     + "clips only.")
         }
-        if plan.metrics.contains(.fvd), let missingDistance = results.missingDistance { notes.append("No FVD: \(missingDistance).") }
+        if plan.metrics.contains(.fvd), let missingDistance = results.missingDistance {
+            notes.append("No FVD: \(missingDistance).")
+        }
         for metric in plan.metrics {
-            if let reason = results.cells.lazy.compactMap({ $0.unavailable[metric] }).first { notes.append("No \(metric.rawValue): \(reason)") }
+            if let reason = results.cells.lazy.compactMap({ $0.unavailable[metric] }).first {
+                notes.append("No \(metric.rawValue): \(reason)")
+            }
             let unmeasurable = results.clips(without: metric)
             if let cell = results.cells.first(where: { $0.missing[metric] != nil }), let reason = cell.missing[metric] {
                 let clips = unmeasurable.isEmpty ? [cell.settings.clip] : unmeasurable
@@ -134,7 +153,8 @@ struct Tables {
         for cell in results.cells {
             guard let failure = cell.failure else { continue }
             let settings = cell.settings
-            notes.append("\(settings.method) failed on \(settings.clip), \(settings.task), \(settings.storage): \(failure)")
+            notes.append(
+                "\(settings.method) failed on \(settings.clip), \(settings.task), \(settings.storage): \(failure)")
         }
         return notes
     }
@@ -177,7 +197,9 @@ struct Tables {
     }
 
     private static func table(_ header: [String], _ rows: [[String]]) -> String {
-        let line = { (cells: [String]) in "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |" }
+        let line = { (cells: [String]) in
+            "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |"
+        }
         let rule = "|" + header.indices.map { $0 == 0 ? " --- |" : " ---: |" }.joined()
         return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
     }

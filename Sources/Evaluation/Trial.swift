@@ -15,7 +15,9 @@ final class Trial: Sendable {
     private let measured = Mutex<VideoMeasurement?>(nil)
 
     init(_ task: EvaluationTask, _ storage: MeasurementStorage, _ truth: Truth, _ plan: EvaluationPlan) throws {
-        (self.task, self.truth, self.storage, noise, seed, device) = (task, truth, storage, plan.noise, plan.seed, plan.device)
+        (self.task, self.truth, self.storage, noise, seed, device) = (
+            task, truth, storage, plan.noise, plan.seed, plan.device
+        )
         `operator` = try task.problem.operator(height: truth.frames.size(2), width: truth.frames.size(3))
         _ = try `operator`.outputShape(for: truth.frames.shape)
     }
@@ -25,7 +27,8 @@ final class Trial: Sendable {
         if let measured = measured.withLock({ $0 }) { return measured }
         let exact = try await onThread { [self] _ in
             let y = try `operator`.apply(truth.frames.to(device))
-            return try VideoMeasurement(addNoise(to: y, sigma: noise, seed: seed), operator: `operator`, noise: .sigma(noise))
+            return try VideoMeasurement(
+                addNoise(to: y, sigma: noise, seed: seed), operator: `operator`, noise: .sigma(noise))
         }
         let result = try await storage.stored(exact, of: task.problem)
         measured.withLock { $0 = result }

@@ -16,7 +16,8 @@ struct Truth: Sendable {
         let (width, height) = size.size(forWidth: info.width, height: info.height)
         let scale = max(Double(width) / Double(info.width), Double(height) / Double(info.height))
         let inner = (
-            width: max(width, Int((Double(info.width) * scale).rounded())), height: max(height, Int((Double(info.height) * scale).rounded()))
+            width: max(width, Int((Double(info.width) * scale).rounded())),
+            height: max(height, Int((Double(info.height) * scale).rounded()))
         )
         var frames: [Tensor] = []
         for try await frame in reader.frames(0..<count) {

@@ -19,7 +19,9 @@ struct Arithmetic {
         isWinograd = MemoryFormat.fastest(for: dtype, on: device, channels: channels) == .contiguous
     }
 
-    private init(size: Int, isWinograd: Bool) { (self.size, convertsForNorms, self.isWinograd) = (size, false, isWinograd) }
+    private init(size: Int, isWinograd: Bool) {
+        (self.size, convertsForNorms, self.isWinograd) = (size, false, isWinograd)
+    }
 
     /// The same in float32.
     var exact: Arithmetic { Arithmetic(size: 4, isWinograd: isWinograd) }
@@ -73,13 +75,18 @@ extension AutoencoderKL.Configuration {
             if let tile, needsTiles(level: level) {
                 // The maps before and after a stage, and a tile's layers: what is read, its enlargement or norm, a convolution's output.
                 let inputMap = enlarges ? here / 4 * input : here * output
-                let window = frames * min((tile >> level) + 8, height >> level) * min((tile >> level) + 8, width >> level)
+                let window =
+                    frames * min((tile >> level) + 8, height >> level) * min((tile >> level) + 8, width >> level)
                 live.held = size * max(inputMap + here * output, 2 * here * output)
                 live.tile(max(input, output), pixels: window, how)
                 continue
             }
             live.held = 0
-            if enlarges { live.pass(size * (here / 4 * input + (how.isWinograd ? 2 : 1) * here * input) + how.strips(input, input, pixels: here)) }
+            if enlarges {
+                live.pass(
+                    size * (here / 4 * input + (how.isWinograd ? 2 : 1) * here * input)
+                        + how.strips(input, input, pixels: here))
+            }
             for layer in 0...layersPerBlock {
                 let from = layer == 0 ? input : output
                 live.held = size * here * from
@@ -106,9 +113,12 @@ extension AutoencoderKL.Configuration {
             let input = blockChannels[max(level - 1, 0)]
             live.held = frameBytes
             if let tile, needsTiles(level: level) {
-                let window = frames * min((tile >> level) + 8, height >> level) * min((tile >> level) + 8, width >> level)
+                let window =
+                    frames * min((tile >> level) + 8, height >> level) * min((tile >> level) + 8, width >> level)
                 live.held = frameBytes + size * here * (level == 0 && layersPerBlock == 1 ? output : 2 * output)
-                if layersPerBlock == 2, level < levels - 1 { live.held = frameBytes + size * (here * (level == 0 ? output : input + output)) }
+                if layersPerBlock == 2, level < levels - 1 {
+                    live.held = frameBytes + size * (here * (level == 0 ? output : input + output))
+                }
                 if layersPerBlock == 2, level < levels - 1 { live.held += size * here / 4 * output }
                 live.tile(max(input, output), pixels: window, how)
                 continue
@@ -138,7 +148,9 @@ extension LivePeak {
 
     /// The layers of a tile. Its norms' statistics are applied in float32.
     fileprivate mutating func tile(_ channels: Int, pixels: Int, _ how: Arithmetic) {
-        pass(pixels * channels * (how.size == 4 ? 5 * how.size : 3 * how.size + 12) + how.strips(channels, channels, pixels: pixels))
+        pass(
+            pixels * channels * (how.size == 4 ? 5 * how.size : 3 * how.size + 12)
+                + how.strips(channels, channels, pixels: pixels))
     }
 }
 
@@ -183,7 +195,8 @@ extension UNet2DCondition.Configuration {
         /// Bytes of the tensors that the way up will want, the last one first.
         var skips = [size * pixels[0] * blockChannels[0]]
         func held(_ bytes: Int) { live.held = skips.reduce(0, +) + bytes }
-        func block(_ input: Int, _ output: Int, _ level: Int, _ transformer: UNet2DCondition.Transformer?, beside: Int) {
+        func block(_ input: Int, _ output: Int, _ level: Int, _ transformer: UNet2DCondition.Transformer?, beside: Int)
+        {
             held(beside + size * pixels[level] * input)
             live.residual(input, output, pixels: pixels[level], how)
             guard transformer != nil else { return }
@@ -207,7 +220,9 @@ extension UNet2DCondition.Configuration {
         }
         let widest = blockChannels[levels - 1]
         if let midBlock {
-            block(widest, widest, levels - 1, midBlock.contains("CrossAttn") ? transformer(levels - 1, in: "CrossAttn") : nil, beside: 0)
+            block(
+                widest, widest, levels - 1,
+                midBlock.contains("CrossAttn") ? transformer(levels - 1, in: "CrossAttn") : nil, beside: 0)
         }
         for index in 0..<levels {
             let level = levels - 1 - index
@@ -220,7 +235,9 @@ extension UNet2DCondition.Configuration {
                 held(size * pixels[level] * before + joined)
                 live.pass(size * pixels[level] * before + joined)
                 let input = before + joined / (size * pixels[level])
-                block(input, output, level, transformer(level, in: upBlocks[index]), beside: size * pixels[level] * before)
+                block(
+                    input, output, level, transformer(level, in: upBlocks[index]), beside: size * pixels[level] * before
+                )
             }
             if level > 0 {
                 held(size * pixels[level] * output)

@@ -10,7 +10,9 @@ public enum Autoencoder: Sendable {
     case linear(AutoencoderLinear)
 
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
-    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil) throws {
+    public init(
+        folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil
+    ) throws {
         try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
     }
 
@@ -19,13 +21,18 @@ public enum Autoencoder: Sendable {
         let name = try json.string("_class_name")
         func build<Network>(channels: Int = 0, _ body: (WeightScope) throws -> Network) throws -> Network {
             try source.weights()
-                .build(dtype: dtype, device: device, format: format ?? .fastest(for: dtype, on: device, channels: channels), body)
+                .build(
+                    dtype: dtype, device: device,
+                    format: format ?? .fastest(for: dtype, on: device, channels: channels), body)
         }
         switch name {
         case "AutoencoderKL":
             let configuration = try AutoencoderKL.Configuration(json)
             let narrowest = configuration.blockChannels.min() ?? 0
-            self = .kl(try build(channels: narrowest) { try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device), configuration) })
+            self = .kl(
+                try build(channels: narrowest) {
+                    try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device), configuration)
+                })
         case "AutoencoderTiny":
             let configuration = try AutoencoderTiny.Configuration(json)
             self = .tiny(try build { try AutoencoderTiny($0, configuration) })
@@ -34,7 +41,8 @@ public enum Autoencoder: Sendable {
             self = .linear(try build { try AutoencoderLinear($0, configuration) })
         default:
             throw ModelError.unsupported(
-                path: json.path, key: "_class_name", value: name, supported: "AutoencoderKL, AutoencoderTiny or AutoencoderLinear")
+                path: json.path, key: "_class_name", value: name,
+                supported: "AutoencoderKL, AutoencoderTiny or AutoencoderLinear")
         }
     }
 
@@ -93,7 +101,8 @@ public enum Autoencoder: Sendable {
         case .kl(let network):
             let (mean, logVariance) = try tile.map { try network.moments(frames, tile: $0) } ?? network.moments(frames)
             latents = try noise.map { try mean + (logVariance * 0.5).exponential() * $0 } ?? mean
-        case .tiny(let network): latents = try tile.map { try network.encodeUnscaled(frames, tile: $0) } ?? network.encodeUnscaled(frames)
+        case .tiny(let network):
+            latents = try tile.map { try network.encodeUnscaled(frames, tile: $0) } ?? network.encodeUnscaled(frames)
         case .linear(let network): latents = try network.encodeUnscaled(frames)
         }
         let (factor, shift) = scale
@@ -106,8 +115,10 @@ public enum Autoencoder: Sendable {
         let (factor, shift) = scale
         let unscaled = try shift == 0 ? latents / factor : latents / factor + shift
         switch self {
-        case .kl(let network): return try tile.map { try network.decodeUnscaled(unscaled, tile: $0) } ?? network.decodeUnscaled(unscaled)
-        case .tiny(let network): return try tile.map { try network.decodeUnscaled(unscaled, tile: $0) } ?? network.decodeUnscaled(unscaled)
+        case .kl(let network):
+            return try tile.map { try network.decodeUnscaled(unscaled, tile: $0) } ?? network.decodeUnscaled(unscaled)
+        case .tiny(let network):
+            return try tile.map { try network.decodeUnscaled(unscaled, tile: $0) } ?? network.decodeUnscaled(unscaled)
         case .linear(let network): return try network.decodeUnscaled(unscaled)
         }
     }

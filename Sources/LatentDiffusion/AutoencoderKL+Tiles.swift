@@ -25,7 +25,9 @@ extension AutoencoderKL {
                 let enlarges = number == 0 && upsampler != nil
                 let ends = level == 0 && number == block.resnets.count - 1
                 // Up to four convolutions of 3 x 3 at the output's size, two of them always.
-                h = try stage(h, tile: tile >> level, margin: ends && !enlarges ? 3 : 2, enlarges ? .enlarging(2) : .keeping) { piece, norms in
+                h = try stage(
+                    h, tile: tile >> level, margin: ends && !enlarges ? 3 : 2, enlarges ? .enlarging(2) : .keeping
+                ) { piece, norms in
                     var piece = piece
                     if enlarges, let upsampler { piece = try piece.enlarged(upsampler) }
                     guard let output = try piece.through(resnet, &norms) else { return nil }

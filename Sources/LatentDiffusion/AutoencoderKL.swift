@@ -40,8 +40,12 @@ public struct AutoencoderKL: Sendable {
         format = w.format
         encoder = try Encoder(w["encoder"], exact["encoder"], c)
         decoder = try Decoder(w["decoder"], exact["decoder"], c)
-        quantize = c.hasQuantize ? try Convolution(exact["quant_conv"], 2 * c.latentChannels, 2 * c.latentChannels, size: 1) : nil
-        postQuantize = c.hasPostQuantize ? try Convolution(exact["post_quant_conv"], c.latentChannels, c.latentChannels, size: 1) : nil
+        quantize =
+            c.hasQuantize
+            ? try Convolution(exact["quant_conv"], 2 * c.latentChannels, 2 * c.latentChannels, size: 1) : nil
+        postQuantize =
+            c.hasPostQuantize
+            ? try Convolution(exact["post_quant_conv"], c.latentChannels, c.latentChannels, size: 1) : nil
     }
 
     /// Mean and logarithm of the variance of the latents' distribution, unscaled, (N, latentChannels, H/f, W/f) each, float32.
@@ -55,7 +59,10 @@ public struct AutoencoderKL: Sendable {
         let h = try quantize?(output) ?? output
         let channels = configuration.latentChannels
         // The bounds keep exp() finite, as in diffusers' DiagonalGaussianDistribution.
-        return (try h.narrow(1, from: 0, count: channels), try h.narrow(1, from: channels, count: channels).clamped(to: -30...20))
+        return (
+            try h.narrow(1, from: 0, count: channels),
+            try h.narrow(1, from: channels, count: channels).clamped(to: -30...20)
+        )
     }
 
     /// Frames (N, 3, H, W), about [-1, 1], of unscaled latents.
@@ -81,13 +88,17 @@ public struct AutoencoderKL: Sendable {
                 let norms = exact["down_blocks"][level]
                 let resnets = try (0..<c.layersPerBlock).map {
                     try ResidualBlock(
-                        block["resnets"][$0], norms: norms["resnets"][$0], $0 == 0 ? channels[max(level - 1, 0)] : channels[level], channels[level],
+                        block["resnets"][$0], norms: norms["resnets"][$0],
+                        $0 == 0 ? channels[max(level - 1, 0)] : channels[level], channels[level],
                         timeChannels: nil, groups: c.normGroups, epsilon: 1e-6)
                 }
                 let last = level == channels.count - 1
                 // Padded on the right and at the bottom only, by hand.
-                let downsampler = last ? nil : try Convolution(
-                    block["downsamplers.0.conv"], channels[level], channels[level], stride: 2, padding: 0)
+                let downsampler =
+                    last
+                    ? nil
+                    : try Convolution(
+                        block["downsamplers.0.conv"], channels[level], channels[level], stride: 2, padding: 0)
                 return (resnets, downsampler)
             }
             mid = try Middle(w["mid_block"], exact["mid_block"], convolutions: w["mid_block"], widest, c)
@@ -121,7 +132,8 @@ public struct AutoencoderKL: Sendable {
                 let norms = exact["up_blocks"][index]
                 let resnets = try (0...c.layersPerBlock).map {
                     try ResidualBlock(
-                        block["resnets"][$0], norms: norms["resnets"][$0], $0 == 0 ? channels[max(index - 1, 0)] : channels[index], channels[index],
+                        block["resnets"][$0], norms: norms["resnets"][$0],
+                        $0 == 0 ? channels[max(index - 1, 0)] : channels[index], channels[index],
                         timeChannels: nil, groups: c.normGroups, epsilon: 1e-6)
                 }
                 let last = index == channels.count - 1
@@ -149,14 +161,19 @@ public struct AutoencoderKL: Sendable {
         let attention: Attention?
 
         /// - Parameter convolutions: the scope that those of the residual blocks come from, `w` or `exact`.
-        init(_ w: WeightScope, _ exact: WeightScope, convolutions: WeightScope, _ channels: Int, _ c: Configuration) throws {
+        init(
+            _ w: WeightScope, _ exact: WeightScope, convolutions: WeightScope, _ channels: Int, _ c: Configuration
+        ) throws {
             first = try ResidualBlock(
-                convolutions["resnets.0"], norms: exact["resnets.0"], channels, channels, timeChannels: nil, groups: c.normGroups,
+                convolutions["resnets.0"], norms: exact["resnets.0"], channels, channels, timeChannels: nil,
+                groups: c.normGroups,
                 epsilon: 1e-6)
             second = try ResidualBlock(
-                convolutions["resnets.1"], norms: exact["resnets.1"], channels, channels, timeChannels: nil, groups: c.normGroups,
+                convolutions["resnets.1"], norms: exact["resnets.1"], channels, channels, timeChannels: nil,
+                groups: c.normGroups,
                 epsilon: 1e-6)
-            norm = c.hasMidAttention
+            norm =
+                c.hasMidAttention
                 ? try GroupNorm(exact["attentions.0.group_norm"], channels, groups: c.normGroups, epsilon: 1e-6) : nil
             // Its rounding hardly shows, and over the pixels of a large frame it is most of this block's work.
             attention = c.hasMidAttention ? try Attention(w["attentions.0"], channels, heads: 1, bias: true) : nil

@@ -38,14 +38,16 @@ public struct AutoencoderTiny: Sendable {
             case .convolution(let convolution): return try convolution(x)
             case .relu: return try x.relu()
             case .block(let block): return try block(x)
-            case .upsample(let factor): return try x.upsampledNearest(height: factor * x.size(2), width: factor * x.size(3))
+            case .upsample(let factor):
+                return try x.upsampledNearest(height: factor * x.size(2), width: factor * x.size(3))
             }
         }
 
         /// The same for a part of a map.
         func callAsFunction(_ piece: Piece) throws -> Piece {
             switch self {
-            case .convolution(let convolution): return try convolution.stride == 2 ? piece.strided(convolution) : piece.convolved(convolution)
+            case .convolution(let convolution):
+                return try convolution.stride == 2 ? piece.strided(convolution) : piece.convolved(convolution)
             case .relu: return piece.with(try piece.values.relu())
             case .block(let block): return try block(piece)
             case .upsample(let factor): return try piece.enlarged(factor)
@@ -121,7 +123,9 @@ public struct AutoencoderTiny: Sendable {
                         : try Convolution(next("encoder"), channels, channels, stride: 2, bias: false)))
             for _ in 0..<count { layers.append(.block(try Block(next("encoder"), channels))) }
         }
-        layers.append(.convolution(try Convolution(next("encoder"), c.encoderChannels[c.encoderChannels.count - 1], c.latentChannels)))
+        layers.append(
+            .convolution(
+                try Convolution(next("encoder"), c.encoderChannels[c.encoderChannels.count - 1], c.latentChannels)))
         encoder = layers
 
         place = 0
@@ -135,7 +139,8 @@ public struct AutoencoderTiny: Sendable {
                 layers.append(.upsample(c.upsampling))
                 place += 1
             }
-            layers.append(.convolution(try Convolution(next("decoder"), channels, last ? c.outChannels : channels, bias: last)))
+            layers.append(
+                .convolution(try Convolution(next("decoder"), channels, last ? c.outChannels : channels, bias: last)))
         }
         decoder = layers
     }
@@ -161,7 +166,9 @@ public struct AutoencoderTiny: Sendable {
     }
 
     /// `encodeUnscaled` in tiles, under the same conditions.
-    public func encodeUnscaled(_ frames: Tensor, tile: Int) throws -> Tensor { try tiled(encoder, (frames + 1) / 2, tile: tile) }
+    public func encodeUnscaled(_ frames: Tensor, tile: Int) throws -> Tensor {
+        try tiled(encoder, (frames + 1) / 2, tile: tile)
+    }
 
     /// Layers over a whole map, a stage for each of its sizes.
     /// - Parameter tile: of the first stage's input.

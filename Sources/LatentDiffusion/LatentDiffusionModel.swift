@@ -39,8 +39,10 @@ public struct LatentDiffusionModel: Sendable {
     ///   - text: what is asked for in words; the encoders are closed before the other networks are opened.
     ///   - cache: where the null prompt is kept, so that it is encoded once; encoded every time when nil.
     public init(
-        at url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil, variant: String? = nil,
-        autoencoder autoencoderURL: URL? = nil, draft draftURL: URL? = nil, text request: TextRequest = TextRequest(), cache: PromptCache? = nil
+        at url: URL, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil,
+        variant: String? = nil,
+        autoencoder autoencoderURL: URL? = nil, draft draftURL: URL? = nil, text request: TextRequest = TextRequest(),
+        cache: PromptCache? = nil
     ) throws {
         try Engine.require(device)
         self.url = url
@@ -49,20 +51,28 @@ public struct LatentDiffusionModel: Sendable {
         let source = try ModelSource(at: url)
         schedule = try DDIMSchedule(source.schedule)
         text = try TextConditioning(
-            request, model: url, unet: UNet2DCondition.configuration(of: source), variant: variant, device: device, cache: cache)
+            request, model: url, unet: UNet2DCondition.configuration(of: source), variant: variant, device: device,
+            cache: cache)
         // SDXL's own VAE overflows in float16; its fp16-fix does not, but nothing in its configuration says which one it is.
         autoencoderType = dtype == .float16 ? .float32 : dtype
         autoencoder = try Autoencoder(
-            autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant),
+            autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) }
+                ?? source.network("vae", variant: variant),
             dtype: autoencoderType, device: device, format: format)
         draftAutoencoder = try draftURL.map {
-            try Autoencoder(NetworkSource(autoencoderAt: $0, variant: variant), dtype: dtype == .float16 ? .float32 : dtype, device: device, format: format)
+            try Autoencoder(
+                NetworkSource(autoencoderAt: $0, variant: variant), dtype: dtype == .float16 ? .float32 : dtype,
+                device: device, format: format)
         }
-        unet = try UNet2DCondition(source.network("unet", variant: variant), dtype: dtype, device: device, format: format)
-        if let draftURL, let draft = draftAutoencoder, draft.latentChannels != autoencoder.latentChannels || draft.downscale != autoencoder.downscale {
+        unet = try UNet2DCondition(
+            source.network("unet", variant: variant), dtype: dtype, device: device, format: format)
+        if let draftURL, let draft = draftAutoencoder,
+            draft.latentChannels != autoencoder.latentChannels || draft.downscale != autoencoder.downscale
+        {
             throw ModelError.mismatch(
                 "\(draftURL.path): its latents have \(draft.latentChannels) channels of 1/\(draft.downscale) of the frames' size, the model's "
-                    + "\(autoencoder.latentChannels) of 1/\(autoencoder.downscale); only an autoencoder for the same latents can stand in.")
+                    + "\(autoencoder.latentChannels) of 1/\(autoencoder.downscale); only an autoencoder for the same latents can stand in."
+            )
         }
         let c = unet.configuration
         guard c.inChannels == autoencoder.latentChannels, c.outChannels == c.inChannels else {
@@ -78,7 +88,9 @@ public struct LatentDiffusionModel: Sendable {
         at url: URL, variant: String? = nil, autoencoder autoencoderURL: URL? = nil
     ) throws -> (schedule: DDIMSchedule, decoderGain: Double?) {
         let source = try ModelSource(at: url)
-        let codec = try autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant)
+        let codec =
+            try autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) }
+            ?? source.network("vae", variant: variant)
         let isLinear = try codec.configuration.string("_class_name") == "AutoencoderLinear"
         return (
             try DDIMSchedule(source.schedule),
@@ -89,7 +101,9 @@ public struct LatentDiffusionModel: Sendable {
     /// The conditioning of a text, the prompt's when nil, for frames of a size in pixels: original size 1024 x 1024, no crop.
     public func conditioning(_ embedding: PromptEmbedding? = nil, height: Int, width: Int) -> Conditioning {
         let embedding = embedding ?? text.prompt
-        return Conditioning(context: embedding.context, pooled: embedding.pooled, timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)])
+        return Conditioning(
+            context: embedding.context, pooled: embedding.pooled,
+            timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)])
     }
 
     /// The noise in latents (N, C, h, w) at a timestep, in float32: one pass of the U-Net for each, or two in one call under guidance.
@@ -109,12 +123,14 @@ public struct LatentDiffusionModel: Sendable {
 
     private func noise(in latents: Tensor, _ timestep: Int, _ side: StepCache.Side) throws -> Tensor {
         let (height, width) = (latents.size(2) * autoencoder.downscale, latents.size(3) * autoencoder.downscale)
-        let key = StepCache.Key(side: side, timestep: timestep, height: height, width: width, rows: side == .both ? latents.size(0) : 1)
+        let key = StepCache.Key(
+            side: side, timestep: timestep, height: height, width: width, rows: side == .both ? latents.size(0) : 1)
         func conditioning() throws -> Conditioning {
             let prompt = self.conditioning(height: height, width: width)
             guard side != .prompt, let guidance = text.guidance else { return prompt }
             let negative = self.conditioning(guidance.negative, height: height, width: width)
-            return side == .negative ? negative : try Conditioning(repeating: [negative, prompt], count: latents.size(0) / 2)
+            return side == .negative
+                ? negative : try Conditioning(repeating: [negative, prompt], count: latents.size(0) / 2)
         }
         return try unet(latents, at: steps.step(key, of: unet, conditioning)).to(.float32).contiguous()
     }
@@ -141,7 +157,9 @@ private final class StepCache: Sendable {
 
     private let state = Mutex(State())
 
-    func step(_ key: Key, of unet: UNet2DCondition, _ conditioning: () throws -> Conditioning) throws -> UNet2DCondition.Step {
+    func step(
+        _ key: Key, of unet: UNet2DCondition, _ conditioning: () throws -> Conditioning
+    ) throws -> UNet2DCondition.Step {
         if let step = state.withLock({ $0.step }), step.key == key { return step.value }
         let conditioning = try conditioning()
         // The same at every timestep and size.

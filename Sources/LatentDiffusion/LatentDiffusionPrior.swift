@@ -16,7 +16,9 @@ public struct LatentDiffusionPrior: DiffusionPrior {
         return [frames, model.autoencoder.latentChannels, height / factor, width / factor]
     }
 
-    public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { try encode(frames, samplingWith: noise, CodecPass()) }
+    public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor {
+        try encode(frames, samplingWith: noise, CodecPass())
+    }
 
     public func decode(_ latents: Tensor) throws -> Tensor { try decode(latents, CodecPass()) }
 
@@ -31,9 +33,13 @@ public struct LatentDiffusionPrior: DiffusionPrior {
         try codec(pass).decode(latents.to(model.autoencoderType), tile: pass.tile).to(.float32).contiguous()
     }
 
-    private func codec(_ pass: CodecPass) -> Autoencoder { pass.isDraft ? model.draftAutoencoder ?? model.autoencoder : model.autoencoder }
+    private func codec(_ pass: CodecPass) -> Autoencoder {
+        pass.isDraft ? model.draftAutoencoder ?? model.autoencoder : model.autoencoder
+    }
 
-    public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try model.predictNoise(latents, timestep: timestep) }
+    public func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        try model.predictNoise(latents, timestep: timestep)
+    }
 
     public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
         try model.predictUnguidedNoise(latents, timestep: timestep)

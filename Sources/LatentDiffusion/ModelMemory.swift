@@ -35,11 +35,14 @@ public struct ModelMemory: Sendable {
 
     /// - Parameters: as for `LatentDiffusionModel`.
     public init(
-        at url: URL, dtype: DType = .float32, device: Device = .cpu, variant: String? = nil, autoencoder autoencoderURL: URL? = nil
+        at url: URL, dtype: DType = .float32, device: Device = .cpu, variant: String? = nil,
+        autoencoder autoencoderURL: URL? = nil
     ) throws {
         codecType = dtype == .float16 ? .float32 : dtype
         let source = try ModelSource(at: url)
-        let vae = try autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) } ?? source.network("vae", variant: variant)
+        let vae =
+            try autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) }
+            ?? source.network("vae", variant: variant)
         let network = try source.network("unet", variant: variant)
         unet = try UNet2DCondition.Configuration(network.configuration)
         let name = try vae.configuration.string("_class_name")
@@ -55,11 +58,13 @@ public struct ModelMemory: Sendable {
             (codec, downscale, tileSizes) = (.linear(c), c.patchSize, [])
         default:
             throw ModelError.unsupported(
-                path: vae.configuration.path, key: "_class_name", value: name, supported: "AutoencoderKL, AutoencoderTiny or AutoencoderLinear")
+                path: vae.configuration.path, key: "_class_name", value: name,
+                supported: "AutoencoderKL, AutoencoderTiny or AutoencoderLinear")
         }
         unetArithmetic = Arithmetic(dtype: dtype, device: device, channels: unet.blockChannels.min() ?? 0)
         codecArithmetic = Arithmetic(dtype: codecType, device: device, channels: codec.channels)
-        weightBytes = try Self.count(network.weights()) * dtype.byteCount + Self.count(vae.weights()) * codecType.byteCount
+        weightBytes =
+            try Self.count(network.weights()) * dtype.byteCount + Self.count(vae.weights()) * codecType.byteCount
     }
 
     private static func count(_ store: WeightStore) -> Int {

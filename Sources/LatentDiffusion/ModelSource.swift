@@ -22,7 +22,9 @@ struct NetworkSource {
 
     /// Weights with a configuration that was made for them.
     init(_ store: WeightStore, _ configuration: String) throws {
-        self.init(configuration: try ConfigurationReader(data: Data(configuration.utf8), path: store.url.path)) { store }
+        self.init(configuration: try ConfigurationReader(data: Data(configuration.utf8), path: store.url.path)) {
+            store
+        }
     }
 
     /// An autoencoder by itself: a folder, or a file of SDXL's own.
@@ -57,8 +59,10 @@ enum ModelSource {
     var schedule: ConfigurationReader {
         get throws {
             switch self {
-            case .folder(let url): try ConfigurationReader(contentsOf: url.appendingPathComponent("scheduler/scheduler_config.json"))
-            case .file(let file): try ConfigurationReader(data: Data(StableDiffusionXL.scheduleConfiguration.utf8), path: file.url.path)
+            case .folder(let url):
+                try ConfigurationReader(contentsOf: url.appendingPathComponent("scheduler/scheduler_config.json"))
+            case .file(let file):
+                try ConfigurationReader(data: Data(StableDiffusionXL.scheduleConfiguration.utf8), path: file.url.path)
             }
         }
     }
@@ -70,7 +74,10 @@ enum ModelSource {
         case .file(let file):
             let store = try file.weights(of: name)
             return try NetworkSource(
-                store, name == "unet" ? StableDiffusionXL.unetConfiguration(of: store) : StableDiffusionXL.autoencoderConfiguration(of: store))
+                store,
+                name == "unet"
+                    ? StableDiffusionXL.unetConfiguration(of: store)
+                    : StableDiffusionXL.autoencoderConfiguration(of: store))
         }
     }
 }

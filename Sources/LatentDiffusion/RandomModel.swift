@@ -20,7 +20,8 @@ public struct RandomModel: Sendable {
     /// - Parameter dtype: float16, bfloat16 or float32.
     public init(_ architecture: StableDiffusionXL, seed: UInt64, dtype: DType = .float16) throws {
         guard dtype.isFloatingPoint, let storedType = SafetensorsDType(dtype) else {
-            throw ModelError.mismatch("Random weights cannot be of the type \(dtype.rawValue); take a floating-point type.")
+            throw ModelError.mismatch(
+                "Random weights cannot be of the type \(dtype.rawValue); take a floating-point type.")
         }
         self.architecture = architecture
         self.seed = seed
@@ -49,14 +50,16 @@ public struct RandomModel: Sendable {
     /// - Parameter progress: told of each piece; what it throws ends the work.
     public func write(to folder: URL, progress: (Progress) throws -> Void = { _ in }) throws {
         let manager = FileManager.default
-        let refusal = ModelError.unreadable(path: folder.path, reason: "there is something of that name already, and it is not replaced")
+        let refusal = ModelError.unreadable(
+            path: folder.path, reason: "there is something of that name already, and it is not replaced")
         guard !manager.fileExists(atPath: folder.path) else { throw refusal }
         let partial = folder.deletingLastPathComponent().appendingPathComponent(
             "\(folder.lastPathComponent).partial-\(UInt32.random(in: 0...UInt32.max))")
         defer { try? manager.removeItem(at: partial) }
         let texts = [
             "model_index.json": Self.index, "unet/config.json": architecture.unetConfiguration,
-            "vae/config.json": architecture.autoencoderConfiguration, "scheduler/scheduler_config.json": StableDiffusionXL.scheduleConfiguration,
+            "vae/config.json": architecture.autoencoderConfiguration,
+            "scheduler/scheduler_config.json": StableDiffusionXL.scheduleConfiguration,
         ]
         for (name, text) in texts {
             let file = partial.appendingPathComponent(name)

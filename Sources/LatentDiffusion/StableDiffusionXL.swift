@@ -73,7 +73,9 @@ public struct StableDiffusionXL: Sendable, Equatable {
     /// `vae/config.json`.
     public var autoencoderConfiguration: String {
         let blocks = autoencoderChannels.count
-        func list(_ kind: String) -> String { "[" + Array(repeating: "\"\(kind)\"", count: blocks).joined(separator: ", ") + "]" }
+        func list(_ kind: String) -> String {
+            "[" + Array(repeating: "\"\(kind)\"", count: blocks).joined(separator: ", ") + "]"
+        }
         return """
             {
               "_class_name": "AutoencoderKL",
@@ -120,7 +122,9 @@ public struct StableDiffusionXL: Sendable, Equatable {
         sizes.channels = try (0..<3).map { try store.size("down_blocks.\($0).resnets.0.conv1.weight", 0) }
         sizes.transformerLayers = (0..<3).map { level in
             let prefix = "down_blocks.\(level).attentions.0.transformer_blocks."
-            return Set(store.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count).prefix { $0 != "." } }).count
+            return Set(
+                store.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count).prefix { $0 != "." } }
+            ).count
         }
         sizes.contextChannels = try store.size("mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight", 1)
         sizes.pooledChannels = try store.size("add_embedding.linear_1.weight", 1) - timeIDs * timeIDChannels
@@ -132,7 +136,9 @@ public struct StableDiffusionXL: Sendable, Equatable {
     static func autoencoderConfiguration(of store: WeightStore) throws -> String {
         var sizes = full
         let levels = (0..<16).prefix { store.contains("encoder.down_blocks.\($0).resnets.0.conv1.weight") }
-        sizes.autoencoderChannels = try levels.map { try store.size("encoder.down_blocks.\($0).resnets.0.conv1.weight", 0) }
+        sizes.autoencoderChannels = try levels.map {
+            try store.size("encoder.down_blocks.\($0).resnets.0.conv1.weight", 0)
+        }
         sizes.latentChannels = try store.size("decoder.conv_in.weight", 1)
         return sizes.autoencoderConfiguration
     }
@@ -141,8 +147,10 @@ public struct StableDiffusionXL: Sendable, Equatable {
 
     /// The names and shapes of all weights, by component.
     public func inventory() throws -> [String: [String: [Int]]] {
-        let unet = try UNet2DCondition.Configuration(ConfigurationReader(data: Data(unetConfiguration.utf8), path: "unet/config.json"))
-        let vae = try AutoencoderKL.Configuration(ConfigurationReader(data: Data(autoencoderConfiguration.utf8), path: "vae/config.json"))
+        let unet = try UNet2DCondition.Configuration(
+            ConfigurationReader(data: Data(unetConfiguration.utf8), path: "unet/config.json"))
+        let vae = try AutoencoderKL.Configuration(
+            ConfigurationReader(data: Data(autoencoderConfiguration.utf8), path: "vae/config.json"))
         return [
             "unet": try WeightStore.inventory { try UNet2DCondition($0, exact: $0, unet) },
             "vae": try WeightStore.inventory { try AutoencoderKL($0, exact: $0, vae) },
@@ -153,7 +161,9 @@ public struct StableDiffusionXL: Sendable, Equatable {
 extension WeightStore {
     /// One size of a tensor that must be there.
     fileprivate func size(_ key: String, _ dimension: Int) throws -> Int {
-        guard let shape = shape(of: key), dimension < shape.count else { throw WeightsError.missingKey(path: url.path, key: key) }
+        guard let shape = shape(of: key), dimension < shape.count else {
+            throw WeightsError.missingKey(path: url.path, key: key)
+        }
         return shape[dimension]
     }
 }

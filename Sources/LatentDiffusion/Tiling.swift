@@ -23,12 +23,14 @@ struct Region: Equatable {
     /// The same rectangle on a map `factor` times as large.
     func enlarged(_ factor: Int) -> Region {
         Region(
-            rows: rows.lowerBound * factor..<rows.upperBound * factor, columns: columns.lowerBound * factor..<columns.upperBound * factor)
+            rows: rows.lowerBound * factor..<rows.upperBound * factor,
+            columns: columns.lowerBound * factor..<columns.upperBound * factor)
     }
 
     /// The same rectangle on a map half as large.
     func halved() -> Region {
-        Region(rows: rows.lowerBound / 2..<rows.upperBound / 2, columns: columns.lowerBound / 2..<columns.upperBound / 2)
+        Region(
+            rows: rows.lowerBound / 2..<rows.upperBound / 2, columns: columns.lowerBound / 2..<columns.upperBound / 2)
     }
 }
 
@@ -61,7 +63,8 @@ struct Piece {
     private func trimmed(_ margin: Int) throws -> Piece {
         guard margin > 0 else { return self }
         func inner(_ range: Range<Int>, _ length: Int) -> Range<Int> {
-            (range.lowerBound == 0 ? 0 : range.lowerBound + margin)..<(range.upperBound == length ? length : range.upperBound - margin)
+            (range.lowerBound == 0 ? 0 : range.lowerBound + margin)..<(range.upperBound == length
+                ? length : range.upperBound - margin)
         }
         let window = Region(rows: inner(window.rows, size.height), columns: inner(window.columns, size.width))
         return Piece(values: try values(in: window), window: window, core: core, size: size)
@@ -69,14 +72,18 @@ struct Piece {
 
     /// Twice the size through an upsampler's convolution of 3 x 3. Where the window ends within the map, the outermost pixels fall away.
     func enlarged(_ upsampler: Upsampler) throws -> Piece {
-        try Piece(values: upsampler(values), window: window.enlarged(2), core: core.enlarged(2), size: (2 * size.height, 2 * size.width)).trimmed(1)
+        try Piece(
+            values: upsampler(values), window: window.enlarged(2), core: core.enlarged(2),
+            size: (2 * size.height, 2 * size.width)
+        ).trimmed(1)
     }
 
     /// Every pixel repeated, `factor` times each way.
     func enlarged(_ factor: Int) throws -> Piece {
         Piece(
             values: try values.upsampledNearest(height: factor * values.size(2), width: factor * values.size(3)),
-            window: window.enlarged(factor), core: core.enlarged(factor), size: (factor * size.height, factor * size.width))
+            window: window.enlarged(factor), core: core.enlarged(factor),
+            size: (factor * size.height, factor * size.width))
     }
 
     /// The autoencoder's convolution with stride 2, padded on the right and at the bottom of a map of even size.
@@ -90,7 +97,8 @@ struct Piece {
         let output = try convolution(values(in: even).padded([0, right, 0, bottom]))
         let (row, column) = (even.rows.lowerBound / 2, even.columns.lowerBound / 2)
         return Piece(
-            values: output, window: Region(rows: row..<row + output.size(2), columns: column..<column + output.size(3)), core: core.halved(),
+            values: output, window: Region(rows: row..<row + output.size(2), columns: column..<column + output.size(3)),
+            core: core.halved(),
             size: (size.height / 2, size.width / 2))
     }
 
@@ -102,7 +110,8 @@ struct Piece {
             rows: (window.rows.lowerBound + 1) / 2 * 2..<window.rows.upperBound / 2 * 2,
             columns: (window.columns.lowerBound + 1) / 2 * 2..<window.columns.upperBound / 2 * 2)
         let output = Piece(
-            values: try convolution(values(in: even)), window: even.halved(), core: core.halved(), size: (size.height / 2, size.width / 2))
+            values: try convolution(values(in: even)), window: even.halved(), core: core.halved(),
+            size: (size.height / 2, size.width / 2))
         let (rows, columns) = (output.window.rows, output.window.columns)
         let inner = Region(
             rows: rows.lowerBound + (even.rows.lowerBound == 0 ? 0 : 1)..<rows.upperBound,
@@ -164,7 +173,9 @@ struct TiledNorms {
                 let members = (group * width..<(group + 1) * width)
                 var (sum, deviation) = (0.0, 0.0)
                 for tile in gathered.indices {
-                    for channel in members { sum += Double(gathered[tile].count) * means[(tile * frames + frame) * channels + channel] }
+                    for channel in members {
+                        sum += Double(gathered[tile].count) * means[(tile * frames + frame) * channels + channel]
+                    }
                 }
                 let mean = sum / total
                 for tile in gathered.indices {
@@ -182,7 +193,9 @@ struct TiledNorms {
             }
         }
         let (dtype, device) = (norm.weight.dtype, norm.weight.device)
-        func parameters(_ values: [Float]) throws -> Tensor { try Tensor(values, shape: [frames, channels, 1, 1], device: device).to(dtype) }
+        func parameters(_ values: [Float]) throws -> Tensor {
+            try Tensor(values, shape: [frames, channels, 1, 1], device: device).to(dtype)
+        }
         known.append((try parameters(scale), try parameters(shift)))
         self.norm = nil
         gathered = []
@@ -205,7 +218,8 @@ struct TiledStage {
     ///   - margin: how many pixels of its input `body` needs around those it gives.
     ///   - body: gives nil when one of `norms` has yet to be gathered.
     func callAsFunction(
-        _ x: Tensor, tile: Int, margin: Int, _ scale: Scale = .keeping, _ body: (Piece, inout TiledNorms) throws -> Piece?
+        _ x: Tensor, tile: Int, margin: Int, _ scale: Scale = .keeping,
+        _ body: (Piece, inout TiledNorms) throws -> Piece?
     ) throws -> Tensor {
         let size = (height: x.size(2), width: x.size(3))
         func output(_ length: Int) -> Int {
@@ -234,17 +248,21 @@ struct TiledStage {
                     case .keeping: target
                     case .halving: target.enlarged(2)
                     }
-                let whole = Piece(values: x, window: Region(rows: 0..<size.height, columns: 0..<size.width), core: core, size: size)
+                let whole = Piece(
+                    values: x, window: Region(rows: 0..<size.height, columns: 0..<size.width), core: core, size: size)
                 let window = core.expanded(by: margin, within: size)
                 norms.beginTile()
-                let piece = try body(Piece(values: whole.values(in: window), window: window, core: core, size: size), &norms)
+                let piece = try body(
+                    Piece(values: whole.values(in: window), window: window, core: core, size: size), &norms)
                 guard let piece else { continue }
                 if result == nil {
                     result = try .empty(
-                        [x.size(0), piece.values.size(1), output(size.height), output(size.width)], dtype: piece.values.dtype, device: x.device,
+                        [x.size(0), piece.values.size(1), output(size.height), output(size.width)],
+                        dtype: piece.values.dtype, device: x.device,
                         format: format)
                 }
-                try result?.replace(at: [0, 0, target.rows.lowerBound, target.columns.lowerBound], with: piece.values(in: target))
+                try result?.replace(
+                    at: [0, 0, target.rows.lowerBound, target.columns.lowerBound], with: piece.values(in: target))
             }
             if let result { return result }
             try norms.endPass()

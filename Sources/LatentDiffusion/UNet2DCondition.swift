@@ -22,12 +22,16 @@ public struct Conditioning: Sendable {
     /// - Throws: `ModelError.mismatch` for texts that only a part of have a pooled embedding or that have unequal numbers of tokens.
     init(repeating texts: [Conditioning], count: Int) throws {
         let pooled = texts.compactMap(\.pooled)
-        guard let first = texts.first, pooled.isEmpty || pooled.count == texts.count, texts.allSatisfy({ $0.context.shape == first.context.shape }) else {
-            throw ModelError.mismatch("Texts for one pass of the network must have the same shapes, not \(texts.map(\.context.shape)).")
+        guard let first = texts.first, pooled.isEmpty || pooled.count == texts.count,
+            texts.allSatisfy({ $0.context.shape == first.context.shape })
+        else {
+            throw ModelError.mismatch(
+                "Texts for one pass of the network must have the same shapes, not \(texts.map(\.context.shape)).")
         }
         self.init(
             context: try .concatenate(texts.map { try $0.context.expanded([count, -1, -1]) }, along: 0),
-            pooled: pooled.isEmpty ? nil : try .concatenate(pooled.map { try $0.expanded([count, -1]) }, along: 0), timeIDs: first.timeIDs)
+            pooled: pooled.isEmpty ? nil : try .concatenate(pooled.map { try $0.expanded([count, -1]) }, along: 0),
+            timeIDs: first.timeIDs)
     }
 }
 
@@ -93,19 +97,22 @@ public struct UNet2DCondition: Sendable {
         let levels = c.blockChannels.count
         down = try (0..<levels).map { level in
             try DownBlock(
-                w["down_blocks"][level], level == 0 ? c.blockChannels[0] : c.blockChannels[level - 1], c.blockChannels[level],
+                w["down_blocks"][level], level == 0 ? c.blockChannels[0] : c.blockChannels[level - 1],
+                c.blockChannels[level],
                 layers: c.layersPerBlock[level], downsamples: level < levels - 1,
                 transformer: c.transformer(level, in: c.downBlocks[level]), time: time, c)
         }
         mid = try c.midBlock.map { kind in
             try MidBlock(
                 w["mid_block"], widest,
-                transformer: kind == "UNetMidBlock2DCrossAttn" ? c.transformer(levels - 1, in: "CrossAttn") : nil, time: time, c)
+                transformer: kind == "UNetMidBlock2DCrossAttn" ? c.transformer(levels - 1, in: "CrossAttn") : nil,
+                time: time, c)
         }
         up = try (0..<levels).map { index in
             let level = levels - 1 - index
             return try UpBlock(
-                w["up_blocks"][index], previous: index == 0 ? widest : c.blockChannels[level + 1], c.blockChannels[level],
+                w["up_blocks"][index], previous: index == 0 ? widest : c.blockChannels[level + 1],
+                c.blockChannels[level],
                 skip: c.blockChannels[max(level - 1, 0)], layers: c.layersPerBlock[level] + 1, upsamples: level > 0,
                 transformer: c.transformer(level, in: c.upBlocks[index]), time: time, c)
         }
@@ -164,10 +171,13 @@ public struct UNet2DCondition: Sendable {
         let time = try timeEmbedding(sinusoids(c.blockChannels[0], [Double(timestep)]))
         guard let addEmbedding, let addition = c.addition else { return time }
         guard let pooled = conditioning.pooled else {
-            throw ModelError.mismatch("The network wants a pooled text embedding (text_time), and the conditioning has none.")
+            throw ModelError.mismatch(
+                "The network wants a pooled text embedding (text_time), and the conditioning has none.")
         }
         let text = try pooled.to(dtype).to(device)
-        let sizes = try sinusoids(addition.timeChannels, conditioning.timeIDs).reshaped([1, -1]).expanded([text.size(0), -1])
+        let sizes = try sinusoids(addition.timeChannels, conditioning.timeIDs).reshaped([1, -1]).expanded([
+            text.size(0), -1,
+        ])
         guard text.size(1) + sizes.size(1) == addition.inputChannels else {
             throw ModelError.mismatch(
                 "The network wants \(addition.inputChannels) channels of pooled text and sizes, and the conditioning has "
@@ -190,7 +200,8 @@ public struct UNet2DCondition: Sendable {
         let downsampler: Convolution?
 
         init(
-            _ w: WeightScope, _ input: Int, _ output: Int, layers: Int, downsamples: Bool, transformer: Transformer?, time: Int,
+            _ w: WeightScope, _ input: Int, _ output: Int, layers: Int, downsamples: Bool, transformer: Transformer?,
+            time: Int,
             _ c: Configuration
         ) throws {
             resnets = try (0..<layers).map {
@@ -198,11 +209,14 @@ public struct UNet2DCondition: Sendable {
                     w["resnets"][$0], $0 == 0 ? input : output, output, timeChannels: time, groups: c.normGroups,
                     epsilon: c.normEpsilon)
             }
-            attentions = try transformer.map { t in
-                try (0..<layers).map { try SpatialTransformer(w["attentions"][$0], output, t, c) }
-            } ?? []
-            downsampler = downsamples
-                ? try Convolution(w["downsamplers.0.conv"], output, output, stride: 2, padding: c.downsamplePadding) : nil
+            attentions =
+                try transformer.map { t in
+                    try (0..<layers).map { try SpatialTransformer(w["attentions"][$0], output, t, c) }
+                } ?? []
+            downsampler =
+                downsamples
+                ? try Convolution(w["downsamplers.0.conv"], output, output, stride: 2, padding: c.downsamplePadding)
+                : nil
         }
 
         func callAsFunction(_ x: Tensor, _ step: inout Step, _ skips: inout [Tensor]) throws -> Tensor {
@@ -228,7 +242,8 @@ public struct UNet2DCondition: Sendable {
         init(_ w: WeightScope, _ channels: Int, transformer: Transformer?, time: Int, _ c: Configuration) throws {
             resnets = try (0..<(transformer == nil ? 1 : 2)).map {
                 try ResidualBlock(
-                    w["resnets"][$0], channels, channels, timeChannels: time, groups: c.normGroups, epsilon: c.normEpsilon)
+                    w["resnets"][$0], channels, channels, timeChannels: time, groups: c.normGroups,
+                    epsilon: c.normEpsilon)
             }
             attention = try transformer.map { try SpatialTransformer(w["attentions.0"], channels, $0, c) }
         }
@@ -250,18 +265,21 @@ public struct UNet2DCondition: Sendable {
         let upsampler: Upsampler?
 
         init(
-            _ w: WeightScope, previous: Int, _ output: Int, skip: Int, layers: Int, upsamples: Bool, transformer: Transformer?,
+            _ w: WeightScope, previous: Int, _ output: Int, skip: Int, layers: Int, upsamples: Bool,
+            transformer: Transformer?,
             time: Int, _ c: Configuration
         ) throws {
             resnets = try (0..<layers).map {
                 let input = $0 == 0 ? previous : output
                 let joined = $0 == layers - 1 ? skip : output
                 return try ResidualBlock(
-                    w["resnets"][$0], input + joined, output, timeChannels: time, groups: c.normGroups, epsilon: c.normEpsilon)
+                    w["resnets"][$0], input + joined, output, timeChannels: time, groups: c.normGroups,
+                    epsilon: c.normEpsilon)
             }
-            attentions = try transformer.map { t in
-                try (0..<layers).map { try SpatialTransformer(w["attentions"][$0], output, t, c) }
-            } ?? []
+            attentions =
+                try transformer.map { t in
+                    try (0..<layers).map { try SpatialTransformer(w["attentions"][$0], output, t, c) }
+                } ?? []
             upsampler = upsamples ? try Upsampler(w["upsamplers.0"], output) : nil
         }
 
@@ -349,7 +367,9 @@ extension UNet2DCondition.Configuration {
     init(_ json: ConfigurationReader) throws {
         blockChannels = try json.ints("block_out_channels")
         let levels = blockChannels.count
-        guard levels >= 1 else { throw ModelError.invalid(path: json.path, key: "block_out_channels", expected: "a list of numbers") }
+        guard levels >= 1 else {
+            throw ModelError.invalid(path: json.path, key: "block_out_channels", expected: "a list of numbers")
+        }
         inChannels = try json.positive("in_channels", default: 4)
         outChannels = try json.positive("out_channels", default: 4)
         downBlocks = try json.strings("down_block_types")
@@ -362,7 +382,8 @@ extension UNet2DCondition.Configuration {
                 throw ModelError.invalid(path: json.path, key: key, expected: "a list of \(levels) blocks")
             }
             for kind in kinds where !known.contains(kind) {
-                throw ModelError.unsupported(path: json.path, key: key, value: kind, supported: known.joined(separator: " or "))
+                throw ModelError.unsupported(
+                    path: json.path, key: key, value: kind, supported: known.joined(separator: " or "))
             }
         }
         midBlock = try json.optionalString("mid_block_type")
@@ -412,7 +433,9 @@ extension UNet2DCondition.Configuration {
 extension UNet2DCondition {
     /// Opens a diffusers component folder (`config.json` and safetensors weights).
     /// - Parameter format: of the images between the layers; the fastest when nil.
-    public init(folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil) throws {
+    public init(
+        folder: URL, variant: String? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil
+    ) throws {
         try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
     }
 
@@ -429,5 +452,7 @@ extension UNet2DCondition {
     }
 
     /// What `unet/config.json` of a model's folder says, or what the shapes in a single file do; no weights are read.
-    public static func configuration(ofModel url: URL) throws -> Configuration { try configuration(of: ModelSource(at: url)) }
+    public static func configuration(ofModel url: URL) throws -> Configuration {
+        try configuration(of: ModelSource(at: url))
+    }
 }

@@ -61,7 +61,9 @@ public func frechetVideoDistance(_ a: [Tensor], _ b: [Tensor], network: I3D) thr
     for clip in a + b { try requireVideo(clip) }
     let lengths = (a + b).map { $0.size(0) }
     if let other = lengths.first(where: { $0 != lengths[0] }) { throw MetricError.lengthsDiffer(lengths[0], other) }
-    let features = try [a, b].map { clips in try Tensor.concatenate(clips.map { try network.features(of: $0) }, along: 0) }
+    let features = try [a, b].map { clips in
+        try Tensor.concatenate(clips.map { try network.features(of: $0) }, along: 0)
+    }
     return try frechetDistance(features[0], features[1])
 }
 

@@ -171,8 +171,14 @@ private struct Mixed: Sendable {
         }
         branches = [
             [try unit(0, "Conv3d_0a_1x1", (input, widths[0]), 1)],
-            [try unit(1, "Conv3d_0a_1x1", (input, widths[1]), 1), try unit(1, "Conv3d_0b_3x3", (widths[1], widths[2]), 3)],
-            [try unit(2, "Conv3d_0a_1x1", (input, widths[3]), 1), try unit(2, "Conv3d_0b_3x3", (widths[3], widths[4]), 3)],
+            [
+                try unit(1, "Conv3d_0a_1x1", (input, widths[1]), 1),
+                try unit(1, "Conv3d_0b_3x3", (widths[1], widths[2]), 3),
+            ],
+            [
+                try unit(2, "Conv3d_0a_1x1", (input, widths[3]), 1),
+                try unit(2, "Conv3d_0b_3x3", (widths[3], widths[4]), 3),
+            ],
             [try unit(3, "Conv3d_0b_1x1", (input, widths[5]), 1)],
         ]
     }

@@ -65,5 +65,7 @@ public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    private static func name(_ shape: [Int]) -> String { shape.isEmpty ? "()" : shape.map(String.init).joined(separator: "x") }
+    private static func name(_ shape: [Int]) -> String {
+        shape.isEmpty ? "()" : shape.map(String.init).joined(separator: "x")
+    }
 }

@@ -31,8 +31,11 @@ public struct LPIPS: Sendable {
                     .convolution(256, size: 3, stride: 1, padding: 1), .features,
                 ]
             case .vgg16:
-                [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]].enumerated().flatMap { block, widths in
-                    (block == 0 ? [] : [.pool(2)]) + widths.map { .convolution($0, size: 3, stride: 1, padding: 1) } + [.features]
+                [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]].enumerated().flatMap {
+                    block, widths in
+                    (block == 0 ? [] : [.pool(2)]) + widths.map { .convolution($0, size: 3, stride: 1, padding: 1) } + [
+                        .features
+                    ]
                 }
             }
         }
@@ -79,7 +82,8 @@ public struct LPIPS: Sendable {
                         defer { (channels, convolutions) = (width, convolutions + 1) }
                         return .convolution(
                             weight: try scope["conv"][convolutions].tensor("weight", [width, channels, size, size]),
-                            bias: try scope["conv"][convolutions].tensor("bias", [width]), stride: stride, padding: padding)
+                            bias: try scope["conv"][convolutions].tensor("bias", [width]), stride: stride,
+                            padding: padding)
                     case .pool(let size):
                         return .pool(size)
                     case .features:

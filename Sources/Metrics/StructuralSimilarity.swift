@@ -101,7 +101,9 @@ private struct GaussianWindow {
         return try tiles(of: columns, along: 3) { pixels, band in try pixels.multiplied(by: band.transposed(0, 1)) }
     }
 
-    private func tiles(of images: Tensor, along dimension: Int, _ average: (Tensor, Tensor) throws -> Tensor) throws -> Tensor {
+    private func tiles(
+        of images: Tensor, along dimension: Int, _ average: (Tensor, Tensor) throws -> Tensor
+    ) throws -> Tensor {
         let windows = images.size(dimension) - size + 1
         let parts = try stride(from: 0, to: windows, by: Self.tile).map { start in
             let count = min(Self.tile, windows - start)

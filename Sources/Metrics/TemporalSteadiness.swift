@@ -69,7 +69,9 @@ public struct StillFlicker: Hashable, Sendable, Codable {
 ///   - threshold: Of the pixels' unit; the default is made for pixels in [-1, 1].
 /// - Throws: `MetricError` for shapes that differ, a single frame, values that are not finite and a truth of which less than a thousandth is still,
 ///   `TensorError` from the engine.
-public func stillFlicker(_ video: Tensor, _ truth: Tensor, threshold: Double = StillFlicker.threshold) throws -> StillFlicker {
+public func stillFlicker(
+    _ video: Tensor, _ truth: Tensor, threshold: Double = StillFlicker.threshold
+) throws -> StillFlicker {
     try requireAlike(video, truth)
     try requirePositive(range: threshold)
     let pairs = try changes(of: video, truth) { try StillSums(of: $0, threshold: threshold) }

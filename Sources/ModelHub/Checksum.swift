@@ -33,17 +33,21 @@ public enum Checksum: Sendable, Hashable {
         options.processGroupID = 0
         options.teardownSequence = [.send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .zero)]
         let configuration = Configuration(
-            executable: .path("/bin/sh"), arguments: ["-c", Self.script, "checksum", "\(bits)", header], platformOptions: options)
+            executable: .path("/bin/sh"), arguments: ["-c", Self.script, "checksum", "\(bits)", header],
+            platformOptions: options)
         do {
             let file = try FileDescriptor.open(FilePath(url.path), .readOnly, options: .closeOnExec)
             let result = try await run(
-                configuration, input: .fileDescriptor(file, closeAfterSpawningProcess: true), output: .string(limit: 1 << 10),
+                configuration, input: .fileDescriptor(file, closeAfterSpawningProcess: true),
+                output: .string(limit: 1 << 10),
                 error: .string(limit: 1 << 16))
             try Task.checkCancellation()
             if result.terminationStatus == .exited(127) { throw HubError.checksumToolMissing("sha\(bits)sum") }
             // A file that cannot be read to its end has a checksum, too: that of its beginning.
             let sum = result.standardOutput.prefix { $0 != " " }.lowercased()
-            guard result.terminationStatus.isSuccess, result.standardError.isEmpty, RemoteFile.isHash(sum, digits: bits == 1 ? 40 : 64) else {
+            guard result.terminationStatus.isSuccess, result.standardError.isEmpty,
+                RemoteFile.isHash(sum, digits: bits == 1 ? 40 : 64)
+            else {
                 throw HubError.file(path: url.path, reason: "its checksum is not known: \(result.standardError)")
             }
             return sum

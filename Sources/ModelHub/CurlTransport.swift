@@ -25,14 +25,17 @@ public struct CurlTransport: HTTPTransport {
         let settings = try Self.unnamedFile(holding: settings(for: request))
         do {
             let result = try await run(
-                configuration, input: .fileDescriptor(settings, closeAfterSpawningProcess: true), output: .sequence, error: .string(limit: 1 << 16)
+                configuration, input: .fileDescriptor(settings, closeAfterSpawningProcess: true), output: .sequence,
+                error: .string(limit: 1 << 16)
             ) { execution in
                 for try await buffer in execution.standardOutput {
                     try buffer.withUnsafeBytes { try reader.take($0, receive: receive) }
                 }
             }
             try Task.checkCancellation()
-            if !result.terminationStatus.isSuccess { throw Self.failure(result.terminationStatus, messages: result.standardError) }
+            if !result.terminationStatus.isSuccess {
+                throw Self.failure(result.terminationStatus, messages: result.standardError)
+            }
         } catch let error as SubprocessError {
             try Task.checkCancellation()
             throw error.code == .executableNotFound
@@ -44,13 +47,16 @@ public struct CurlTransport: HTTPTransport {
     /// The request as lines of a curl configuration file.
     func settings(for request: HTTPRequest) throws -> String {
         var lines = [
-            "silent", "show-error", "include", "suppress-connect-headers", "globoff", "http1.1", "proto = \"=http,https\"",
+            "silent", "show-error", "include", "suppress-connect-headers", "globoff", "http1.1",
+            "proto = \"=http,https\"",
             "connect-timeout = 30",
             // A line that says nothing for a minute is dead.
             "speed-limit = 1", "speed-time = 60", "user-agent = \(try Self.quoted(agent))",
         ]
         if request.method == .head { lines.append("head") }
-        for (name, value) in request.headers.sorted(by: { $0.key < $1.key }) { lines.append("header = \(try Self.quoted("\(name): \(value)"))") }
+        for (name, value) in request.headers.sorted(by: { $0.key < $1.key }) {
+            lines.append("header = \(try Self.quoted("\(name): \(value)"))")
+        }
         lines.append("url = \(try Self.quoted(request.url.absoluteString))")
         return lines.joined(separator: "\n") + "\n"
     }
@@ -82,7 +88,8 @@ public struct CurlTransport: HTTPTransport {
         guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
             throw TransportFailure("a request with control characters is not sent", isTransient: false)
         }
-        return "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"") + "\""
+        return "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
+            + "\""
     }
 
     /// curl's exit codes: 1 to 4 are about the request, 58 to 83 about certificates; the rest comes and goes.
@@ -91,6 +98,7 @@ public struct CurlTransport: HTTPTransport {
         let line = messages.split(whereSeparator: \.isNewline).first.map(String.init) ?? "curl: \(status)"
         let reason = line.firstRange(of: ") ").map { String(line[$0.upperBound...]) } ?? line
         guard case .exited(let code) = status else { return TransportFailure(reason, isTransient: true) }
-        return TransportFailure(reason, isTransient: ![1, 2, 3, 4, 43, 48, 53, 58, 59, 60, 66, 77, 82, 83, 90, 91].contains(code))
+        return TransportFailure(
+            reason, isTransient: ![1, 2, 3, 4, 43, 48, 53, 58, 59, 60, 66, 77, 82, 83, 90, 91].contains(code))
     }
 }

@@ -46,7 +46,9 @@ struct Download: Sendable {
             defer { growing.close() }
             var isPatched = growing.count > 0
             while true {
-                try await client.repeating(wanted.destination) { try await attempt(&growing, isResumable: landing.isResumable) }
+                try await client.repeating(wanted.destination) {
+                    try await attempt(&growing, isResumable: landing.isResumable)
+                }
                 do {
                     try await growing.finish(file, as: wanted.destination)
                     return
@@ -67,7 +69,9 @@ struct Download: Sendable {
 
     /// One request for what is missing.
     private func attempt(_ growing: inout GrowingFile, isResumable: Bool) async throws {
-        if growing.count > 0, !isResumable { try restart(&growing, reason: "the server does not say whether it is still the same") }
+        if growing.count > 0, !isResumable {
+            try restart(&growing, reason: "the server does not say whether it is still the same")
+        }
         let start = growing.count
         if let size = file.size, start == size { return }
         var request = HTTPRequest(.get, file.url)
@@ -80,7 +84,8 @@ struct Download: Sendable {
                     return
                 }
                 if let size = file.size, growing.count + bytes.count > size {
-                    throw HubError.wrongSize(file: wanted.destination, expected: size, found: growing.count + bytes.count)
+                    throw HubError.wrongSize(
+                        file: wanted.destination, expected: size, found: growing.count + bytes.count)
                 }
                 try growing.append(bytes)
                 report(.received(bytes: bytes.count))
@@ -97,7 +102,8 @@ struct Download: Sendable {
         }
         guard let whole = file.size ?? announced, growing.count < whole else { return }
         throw TransientFailure(
-            reason: "the line broke", error: .unreachable(host: file.url.host ?? "", reason: "the connection was closed too early"),
+            reason: "the line broke",
+            error: .unreachable(host: file.url.host ?? "", reason: "the connection was closed too early"),
             progressed: growing.count > start)
     }
 
@@ -121,7 +127,8 @@ struct Download: Sendable {
         case 416 where growing.count > 0:
             try restart(&growing, reason: "the server has no such range")
             throw TransientFailure(
-                reason: "it starts anew", error: .badAnswer(url: file.url.absoluteString, reason: "no range fits"), wait: 0)
+                reason: "it starts anew", error: .badAnswer(url: file.url.absoluteString, reason: "no range fits"),
+                wait: 0)
         default:
             try client.check(head, url: file.url) { head in
                 head.status == 401 || head.status == 403
@@ -172,7 +179,8 @@ struct GrowingFile {
         self.url = url
         count = keeping
         descriptor = try FileDescriptor.open(
-            FilePath(url.path), .writeOnly, options: [.create, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            FilePath(url.path), .writeOnly, options: [.create, .closeOnExec],
+            permissions: [.ownerReadWrite, .groupRead, .otherRead])
         do {
             try descriptor.resize(to: Int64(keeping))
             try descriptor.seek(offset: Int64(keeping), from: .start)
@@ -198,7 +206,9 @@ struct GrowingFile {
         if let size = file.size, size != count { throw HubError.wrongSize(file: name, expected: size, found: count) }
         if let checksum = file.checksum {
             let found = try await checksum.found(in: url)
-            if found != checksum.hexadecimal { throw HubError.wrongBytes(file: name, expected: checksum.hexadecimal, found: found) }
+            if found != checksum.hexadecimal {
+                throw HubError.wrongBytes(file: name, expected: checksum.hexadecimal, found: found)
+            }
         }
         guard fsync(descriptor.rawValue) == 0 else { throw Errno(rawValue: errno) }
     }

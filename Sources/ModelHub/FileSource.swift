@@ -42,7 +42,9 @@ struct RemoteFile: Sendable, Hashable {
         (etag.hasPrefix("W/") ? String(etag.dropFirst(2)) : etag).trimmingCharacters(in: ["\""])
     }
 
-    static func isHash(_ text: String, digits: Int) -> Bool { text.utf8.count == digits && text.allSatisfy { $0.isASCII && $0.isHexDigit } }
+    static func isHash(_ text: String, digits: Int) -> Bool {
+        text.utf8.count == digits && text.allSatisfy { $0.isASCII && $0.isHexDigit }
+    }
 }
 
 /// Where a model's files come from.
@@ -80,7 +82,8 @@ struct HubSource: FileSource {
         let api = "\(endpoint.absoluteString)/api/models/\(repository.path)"
         let revision = try Self.url("\(api)/revision/\(repository.revision.replacingOccurrences(of: "/", with: "%2F"))")
         let answer = try await Self.decode(
-            RevisionAnswer.self, from: client.data(revision, subject: repository.description, problem: problem).1, of: revision)
+            RevisionAnswer.self, from: client.data(revision, subject: repository.description, problem: problem).1,
+            of: revision)
         guard RemoteFile.isHash(answer.sha, digits: 40) else {
             throw HubError.badAnswer(url: revision.absoluteString, reason: "\"\(answer.sha)\" is not a commit")
         }
@@ -90,10 +93,14 @@ struct HubSource: FileSource {
         var pages = 0
         while let page = next {
             pages += 1
-            guard pages <= 1000 else { throw HubError.badAnswer(url: page.absoluteString, reason: "the list of files does not end") }
+            guard pages <= 1000 else {
+                throw HubError.badAnswer(url: page.absoluteString, reason: "the list of files does not end")
+            }
             let reply: HubReply, data: Data
             do {
-                (reply, data) = try await client.data(page, subject: repository.description) { $0.status == 404 ? nil : problem($0) }
+                (reply, data) = try await client.data(page, subject: repository.description) {
+                    $0.status == 404 ? nil : problem($0)
+                }
             } catch HubError.noSuchFile where pages == 1 {
                 break
             }
@@ -116,7 +123,10 @@ struct HubSource: FileSource {
     func file(at path: String) async throws -> RemoteFile {
         if let known = files[path] { return known }
         let url = try Self.fileURL(path, of: repository, commit: commit ?? repository.revision, endpoint: endpoint)
-        guard let reply = try await client.head(of: url, subject: path, problem: Self.problem(repository, endpoint: endpoint)) else {
+        guard
+            let reply = try await client.head(
+                of: url, subject: path, problem: Self.problem(repository, endpoint: endpoint))
+        else {
             throw HubError.noSuchFile(url: url.absoluteString)
         }
         let file = RemoteFile(path: path, url: url, reply: reply, isGit: true)
@@ -150,7 +160,8 @@ struct HubSource: FileSource {
             case (_, "RevisionNotFound"): .noSuchRevision(model: repository.path, revision: repository.revision)
             case (_, "RepoNotFound"): .noSuchModel(model: repository.path, host: host)
             case (401, _), (403, _):
-                .denied(model: repository.path, status: head.status, page: "\(endpoint.absoluteString)/\(repository.path)")
+                .denied(
+                    model: repository.path, status: head.status, page: "\(endpoint.absoluteString)/\(repository.path)")
             case (404, let code) where code != "EntryNotFound":
                 repository.revision == HubRepository.defaultRevision
                     ? .noSuchModel(model: repository.path, host: host)
@@ -163,13 +174,17 @@ struct HubSource: FileSource {
     /// `Link: <…>; rel="next"`
     private static func nextPage(_ head: HTTPHead, after page: URL) -> URL? {
         for link in (head["link"] ?? "").split(separator: ",") where link.contains("rel=\"next\"") {
-            guard let open = link.firstIndex(of: "<"), let close = link.firstIndex(of: ">"), open < close else { continue }
+            guard let open = link.firstIndex(of: "<"), let close = link.firstIndex(of: ">"), open < close else {
+                continue
+            }
             return URL(string: String(link[link.index(after: open)..<close]), relativeTo: page)?.absoluteURL
         }
         return nil
     }
 
-    private static func fileURL(_ path: String, of repository: HubRepository, commit: String, endpoint: URL) throws -> URL {
+    private static func fileURL(
+        _ path: String, of repository: HubRepository, commit: String, endpoint: URL
+    ) throws -> URL {
         try url("\(endpoint.absoluteString)/\(repository.path)/resolve/\(commit)/\(escaped(path))")
     }
 
@@ -215,9 +230,12 @@ struct AddressSource: FileSource {
     }
 
     private static func ask(for path: String, in base: URL, client: HubClient) async throws -> RemoteFile? {
-        guard let url = URL(string: "\(base.absoluteString)/\(escaped(path))") else { throw HubError.badName(base.absoluteString) }
+        guard let url = URL(string: "\(base.absoluteString)/\(escaped(path))") else {
+            throw HubError.badName(base.absoluteString)
+        }
         let reply = try await client.head(of: url, subject: path) { head in
-            head.status == 401 || head.status == 403 ? .denied(model: base.absoluteString, status: head.status, page: base.absoluteString) : nil
+            head.status == 401 || head.status == 403
+                ? .denied(model: base.absoluteString, status: head.status, page: base.absoluteString) : nil
         }
         return reply.map { RemoteFile(path: path, url: url, reply: $0, isGit: false) }
     }
@@ -243,13 +261,16 @@ struct CachedSource: FileSource {
     func file(at path: String) async throws -> RemoteFile {
         guard let commit, paths.contains(path) else { throw lacking(path) }
         let file = cache.pointer(to: path, of: repository, commit: commit)
-        return RemoteFile(path: path, url: file, size: sizeOfFile(file), etag: file.resolvingSymlinksInPath().lastPathComponent)
+        return RemoteFile(
+            path: path, url: file, size: sizeOfFile(file), etag: file.resolvingSymlinksInPath().lastPathComponent)
     }
 }
 
 /// `path` as a part of an address.
 private func escaped(_ path: String) -> String {
-    path.addingPercentEncoding(withAllowedCharacters: CharacterSet(charactersIn: "/-._~").union(.alphanumerics.intersection(.init(charactersIn: "\0"..."\u{7F}")))) ?? path
+    path.addingPercentEncoding(
+        withAllowedCharacters: CharacterSet(charactersIn: "/-._~").union(
+            .alphanumerics.intersection(.init(charactersIn: "\0"..."\u{7F}")))) ?? path
 }
 
 /// Does the same for every element, four at a time, and gives the results in order; the first error ends all.

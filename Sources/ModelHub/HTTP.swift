@@ -64,7 +64,8 @@ struct Origin: Hashable, CustomStringConvertible {
     let port: Int
 
     init?(_ url: URL) {
-        guard let scheme = url.scheme?.lowercased(), scheme == "http" || scheme == "https", let host = url.host?.lowercased(), !host.isEmpty
+        guard let scheme = url.scheme?.lowercased(), scheme == "http" || scheme == "https",
+            let host = url.host?.lowercased(), !host.isEmpty
         else { return nil }
         self.scheme = scheme
         self.host = host
@@ -95,7 +96,9 @@ struct HTTPHeadReader {
             if !first.isEmpty { try first.withUnsafeBytes { try receive(.body($0)) } }
             return
         }
-        guard pending.count < Self.limit else { throw TransportFailure("the reply's head does not end", isTransient: false) }
+        guard pending.count < Self.limit else {
+            throw TransportFailure("the reply's head does not end", isTransient: false)
+        }
     }
 
     /// Whether a head has been read.
@@ -119,7 +122,8 @@ struct HTTPHeadReader {
     private static func head(_ bytes: ArraySlice<UInt8>) throws -> HTTPHead {
         let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
         let words = lines.first?.split(separator: " ") ?? []
-        guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]), (100..<1000).contains(status) else {
+        guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]), (100..<1000).contains(status)
+        else {
             throw TransportFailure("the server does not speak HTTP", isTransient: false)
         }
         var fields: [String: String] = [:]

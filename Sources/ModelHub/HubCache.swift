@@ -38,7 +38,9 @@ struct HubCache: Sendable {
         guard repository.revision != commit, self.commit(of: repository) != commit else { return }
         let ref = repositoryFolder(repository).appendingPathComponent("refs/\(repository.revision)")
         try makeFolder(ref.deletingLastPathComponent())
-        do { try Data(commit.utf8).write(to: ref, options: .atomic) } catch { throw .file(path: ref.path, reason: reason(error)) }
+        do { try Data(commit.utf8).write(to: ref, options: .atomic) } catch {
+            throw .file(path: ref.path, reason: reason(error))
+        }
     }
 
     /// The paths of the files that are there of a commit.
@@ -109,5 +111,6 @@ func makeLink(at url: URL, to target: String) throws(HubError) {
 func reason(_ error: any Error) -> String {
     let error = error as NSError
     let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
-    return underlying.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(underlying.code))) : error.localizedDescription
+    return underlying.domain == NSPOSIXErrorDomain
+        ? String(cString: strerror(Int32(underlying.code))) : error.localizedDescription
 }

@@ -52,7 +52,9 @@ struct HubClient: Sendable {
         var linked: HTTPHead?
         var hasLeft = false
         for _ in 0..<Self.redirectLimit {
-            guard let origin = Origin(url) else { throw HubError.badRedirect(url: first.url.absoluteString, reason: "it leads to \(url)") }
+            guard let origin = Origin(url) else {
+                throw HubError.badRedirect(url: first.url.absoluteString, reason: "it leads to \(url)")
+            }
             var request = first
             request.url = url
             hasLeft = hasLeft || origin != Origin(first.url)
@@ -65,7 +67,10 @@ struct HubClient: Sendable {
                 try await transport.send(request) { part in
                     switch part {
                     case .head(let head):
-                        if isFirst { linked = HTTPHead(status: head.status, fields: (linked?.fields ?? [:]).merging(head.fields) { $1 }) }
+                        if isFirst {
+                            linked = HTTPHead(
+                                status: head.status, fields: (linked?.fields ?? [:]).merging(head.fields) { $1 })
+                        }
                         reply = HubReply(head: head, linked: linked ?? head)
                         if !Self.isRedirect(head) { try receive(HubReply(head: head, linked: linked ?? head), nil) }
                     case .body(let bytes):
@@ -92,14 +97,18 @@ struct HubClient: Sendable {
     private static func isRedirect(_ head: HTTPHead) -> Bool { [301, 302, 303, 307, 308].contains(head.status) }
 
     /// The body of a reply in memory, at most `limit` bytes; sent again as the policy says.
-    func data(_ url: URL, subject: String, limit: Int = 1 << 26, problem: @escaping (HTTPHead) -> HubError?) async throws -> (HubReply, Data) {
+    func data(
+        _ url: URL, subject: String, limit: Int = 1 << 26, problem: @escaping (HTTPHead) -> HubError?
+    ) async throws -> (HubReply, Data) {
         try await repeating(subject) {
             var body = Data()
             var answer: HubReply?
             try await exchange(HTTPRequest(.get, url)) { reply, bytes in
                 if let bytes {
                     body.append(contentsOf: bytes)
-                    guard body.count <= limit else { throw HubError.badAnswer(url: url.absoluteString, reason: "it is too long") }
+                    guard body.count <= limit else {
+                        throw HubError.badAnswer(url: url.absoluteString, reason: "it is too long")
+                    }
                 } else {
                     try check(reply.head, url: url, problem: problem)
                     answer = reply
@@ -108,7 +117,8 @@ struct HubClient: Sendable {
             guard let answer else { throw HubError.badAnswer(url: url.absoluteString, reason: "it is empty") }
             if let length = answer.head.number("content-length"), body.count < length {
                 throw TransientFailure(
-                    reason: "the line broke", error: .unreachable(host: url.host ?? "", reason: "the connection was closed too early"))
+                    reason: "the line broke",
+                    error: .unreachable(host: url.host ?? "", reason: "the connection was closed too early"))
             }
             return (answer, body)
         }
@@ -167,7 +177,8 @@ struct HubClient: Sendable {
                 failures = failure.progressed ? 1 : failures + 1
                 guard failures < retry.attempts else { throw failure.error }
                 // Files that failed together do not come back together.
-                let pause = failure.wait ?? retry.firstDelay * pow(2, Double(failures - 1)) * Double.random(in: 1...1.25)
+                let pause =
+                    failure.wait ?? retry.firstDelay * pow(2, Double(failures - 1)) * Double.random(in: 1...1.25)
                 report(.waiting(subject: subject, reason: failure.reason, seconds: pause))
                 try await Task.sleep(for: .seconds(pause))
             }

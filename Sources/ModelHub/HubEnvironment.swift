@@ -15,9 +15,11 @@ public struct HubEnvironment: Sendable {
     public init(_ variables: [String: String] = ProcessInfo.processInfo.environment) throws(HubError) {
         func value(_ names: String...) -> String? { names.lazy.compactMap { variables[$0] }.first { !$0.isEmpty } }
         func isSet(_ name: String) -> Bool { ["1", "ON", "YES", "TRUE"].contains(variables[name]?.uppercased() ?? "") }
-        let userFolder = variables["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
+        let userFolder =
+            variables["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
         func folder(_ path: String) -> URL {
-            path.hasPrefix("~/") ? userFolder.appendingPathComponent(String(path.dropFirst(2))) : URL(fileURLWithPath: path)
+            path.hasPrefix("~/")
+                ? userFolder.appendingPathComponent(String(path.dropFirst(2))) : URL(fileURLWithPath: path)
         }
         var address = value("HF_ENDPOINT") ?? "https://huggingface.co"
         while address.hasSuffix("/") { address.removeLast() }
@@ -26,7 +28,8 @@ public struct HubEnvironment: Sendable {
 
         let home =
             value("HF_HOME").map(folder)
-            ?? (value("XDG_CACHE_HOME").map(folder) ?? userFolder.appendingPathComponent(".cache")).appendingPathComponent("huggingface")
+            ?? (value("XDG_CACHE_HOME").map(folder) ?? userFolder.appendingPathComponent(".cache"))
+            .appendingPathComponent("huggingface")
         cache = value("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE").map(folder) ?? home.appendingPathComponent("hub")
         isOffline = isSet("HF_HUB_OFFLINE") || isSet("TRANSFORMERS_OFFLINE")
 

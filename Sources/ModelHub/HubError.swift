@@ -51,13 +51,16 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
         switch self {
         case .badName(let name):
             "\"\(printable(name))\" is not the name of a model; say sdxl, owner/name, owner/name@revision, or an address that begins with https://."
-        case .badEndpoint(let text): "HF_ENDPOINT is \"\(printable(text))\", which is not a web address; correct it or unset it."
-        case .curlMissing: "curl was not found, which fetches models; install it (apt-get install curl) and run the same command again."
+        case .badEndpoint(let text):
+            "HF_ENDPOINT is \"\(printable(text))\", which is not a web address; correct it or unset it."
+        case .curlMissing:
+            "curl was not found, which fetches models; install it (apt-get install curl) and run the same command again."
         case .checksumToolMissing(let name):
             "\(name) was not found, which checks what is fetched; install it (apt-get install coreutils) and run the same command again."
         case .noSuchModel(let model, let host):
             "\(host) has no model \(model) that it shows; check the name, or set HF_TOKEN if it is a private one."
-        case .noSuchRevision(let model, let revision): "\(model) has no revision \"\(printable(revision))\"; name a branch, a tag or a commit of it."
+        case .noSuchRevision(let model, let revision):
+            "\(model) has no revision \"\(printable(revision))\"; name a branch, a tag or a commit of it."
         case .noSuchFile(let url): "\(url) does not exist; check the model's name or address."
         case .denied(let model, let status, let page):
             "\(model) is not handed out to just anyone (\(status)); accept its licence at \(page) and set HF_TOKEN to a token of that account."
@@ -69,7 +72,8 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
             "\(host) wants no further requests for \(seconds) s; run the same command again then, or set HF_TOKEN, which has higher limits."
         case .badAnswer(let url, let reason):
             "\(url): the answer is not understood (\(printable(reason))); check HF_ENDPOINT, or that nothing between here and the hub changes it."
-        case .badRedirect(let url, let reason): "\(url): the redirect is not followed (\(printable(reason))); check the address."
+        case .badRedirect(let url, let reason):
+            "\(url): the redirect is not followed (\(printable(reason))); check the address."
         case .incompleteModel(let model, let lacks):
             "\(model) has no \(lacks), so it is not a latent diffusion model in diffusers' layout; name another one."
         case .singleFiles(let model, let files):
@@ -87,10 +91,14 @@ public enum HubError: Error, Sendable, Equatable, CustomStringConvertible, Local
             "\(folder) has \(sizeText(free)) free where \(sizeText(needed)) are still to come; make room, or name another place with HF_HOME or --to."
         case .notInCache(let model, let lacks, let cache):
             "HF_HUB_OFFLINE is set and \(lacks) of \(model) is not in \(cache); unset it to fetch the model."
-        case .differs(let path): "\(path) is there already and is another file; nothing is overwritten: remove it or name another folder."
-        case .notALink(let path): "\(path) is there already and was not made by `models pull`; remove it or fetch with --to."
-        case .damagedCache(let path): "\(path) has not the size it should have; remove it and run the same command again."
-        case .inUse(let folder): "\(folder) is being written by another `models pull`; wait for it and run the same command again."
+        case .differs(let path):
+            "\(path) is there already and is another file; nothing is overwritten: remove it or name another folder."
+        case .notALink(let path):
+            "\(path) is there already and was not made by `models pull`; remove it or fetch with --to."
+        case .damagedCache(let path):
+            "\(path) has not the size it should have; remove it and run the same command again."
+        case .inUse(let folder):
+            "\(folder) is being written by another `models pull`; wait for it and run the same command again."
         case .file(let path, let reason): "\(path): \(printable(reason)); check the folder and its permissions."
         }
     }
@@ -105,5 +113,7 @@ public func sizeText(_ bytes: Int) -> String {
 
 /// What a server or a user said, without what would act on a terminal, and not endless.
 func printable(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.prefix(200).map { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) ? " " : $0 }))
+    String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.prefix(200).map { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) ? " " : $0 }))
 }

@@ -33,10 +33,14 @@ public enum ModelName: Sendable, Hashable {
         }
     }
 
-    private static func lastComponent(_ url: URL) -> String { url.path.split(separator: "/").last.map(String.init) ?? "" }
+    private static func lastComponent(_ url: URL) -> String {
+        url.path.split(separator: "/").last.map(String.init) ?? ""
+    }
 
     /// The folder of a model of that name among the fetched ones. It has no slash, as the hub's own folders have none.
-    public static func folderName(of shortName: String) -> String { shortName.replacingOccurrences(of: "/", with: "--") }
+    public static func folderName(of shortName: String) -> String {
+        shortName.replacingOccurrences(of: "/", with: "--")
+    }
 
     /// The name of the model in a folder of that name.
     public static func shortName(ofFolder name: String) -> String { name.replacingOccurrences(of: "--", with: "/") }
@@ -64,7 +68,9 @@ public struct HubRepository: Sendable, Hashable, CustomStringConvertible {
         let revision = halves.count == 2 ? halves[1] : Self.defaultRevision
         // The cache's folders need "--" for themselves.
         guard parts.count == 2, parts.allSatisfy({ Self.isPlain($0) && !$0.contains("--") }),
-            revision.split(separator: "/", omittingEmptySubsequences: false).allSatisfy({ Self.isPlain(String($0)) && !$0.contains("--") })
+            revision.split(separator: "/", omittingEmptySubsequences: false).allSatisfy({
+                Self.isPlain(String($0)) && !$0.contains("--")
+            })
         else { throw .badName(text) }
         self.init(owner: parts[0], name: parts[1], revision: revision)
     }

@@ -20,15 +20,18 @@ public struct ModelPuller: Sendable {
     ///   - freeSpace: the bytes that can still be written in a folder.
     ///   - report: called from several tasks at once.
     public init(
-        environment: HubEnvironment, models: URL, transport: any HTTPTransport = CurlTransport(), retry: RetryPolicy = RetryPolicy(),
-        freeSpace: @escaping @Sendable (URL) -> Int? = ModelPuller.freeSpace, report: @escaping @Sendable (PullEvent) -> Void = { _ in }
+        environment: HubEnvironment, models: URL, transport: any HTTPTransport = CurlTransport(),
+        retry: RetryPolicy = RetryPolicy(),
+        freeSpace: @escaping @Sendable (URL) -> Int? = ModelPuller.freeSpace,
+        report: @escaping @Sendable (PullEvent) -> Void = { _ in }
     ) {
         self.environment = environment
         self.models = models
         self.freeSpace = freeSpace
         self.report = report
         client = HubClient(
-            transport: transport, token: environment.token, home: Origin(environment.endpoint), retry: retry, report: report)
+            transport: transport, token: environment.token, home: Origin(environment.endpoint), retry: retry,
+            report: report)
     }
 
     /// A model that is there.
@@ -47,7 +50,9 @@ public struct ModelPuller: Sendable {
     ///   - withText: text encoders and tokenizers as well.
     ///   - file: a whole model in one safetensors file, by its path there; it alone is fetched.
     /// - Throws: `HubError`, `WeightsError` for an index of shards, `CancellationError`.
-    public func pull(_ name: ModelName, to folder: URL? = nil, variant: String? = nil, withText: Bool = false, file: String? = nil) async throws
+    public func pull(
+        _ name: ModelName, to folder: URL? = nil, variant: String? = nil, withText: Bool = false, file: String? = nil
+    ) async throws
         -> Pulled
     {
         let shortName = file.map { "\(name.shortName)/\($0.split(separator: "/").last ?? "")" } ?? name.shortName
@@ -81,7 +86,8 @@ public struct ModelPuller: Sendable {
             if url == nil { url = try await Download(wanted: index, client: client, report: report).run() }
             guard let url else { continue }
             for shard in try WeightFiles.shards(ofIndexAt: url) {
-                let match = Wish.Match(path: sibling(shard, of: index.file.path), destination: sibling(shard, of: index.destination))
+                let match = Wish.Match(
+                    path: sibling(shard, of: index.file.path), destination: sibling(shard, of: index.destination))
                 wanted.append(try await self.wanted(match, of: part, in: place))
             }
         }
@@ -93,7 +99,8 @@ public struct ModelPuller: Sendable {
         let there = try await fetch(wanted, to: place ?? environment.cache)
         if place == nil { try link(zip(wanted, there).map { ($0.destination, $1) }, in: shelf) }
         return Pulled(
-            name: shortName, folder: place ?? shelf, files: wanted.count, bytes: there.reduce(0) { $0 + (sizeOfFile($1) ?? 0) })
+            name: shortName, folder: place ?? shelf, files: wanted.count,
+            bytes: there.reduce(0) { $0 + (sizeOfFile($1) ?? 0) })
     }
 
     // MARK: What is wanted
@@ -116,21 +123,36 @@ public struct ModelPuller: Sendable {
             let autoencoder = HubRepository(owner: "madebyollin", name: "sdxl-vae-fp16-fix")
             return [
                 Part(
-                    source: try await source(base), wishes: Wish.model(variant: variant ?? "fp16", withText: withText, autoencoder: false),
+                    source: try await source(base),
+                    wishes: Wish.model(variant: variant ?? "fp16", withText: withText, autoencoder: false),
                     repository: base),
-                Part(source: try await source(autoencoder), wishes: [.network("vae", variant: variant, from: "")], repository: autoencoder),
+                Part(
+                    source: try await source(autoencoder), wishes: [.network("vae", variant: variant, from: "")],
+                    repository: autoencoder),
             ]
         case .repository(let repository):
             let source = try await source(repository)
-            let files = source.paths.filter { $0.hasSuffix(".safetensors") && !$0.contains("/") && HubRepository.isPlain($0) }.sorted()
+            let files = source.paths.filter {
+                $0.hasSuffix(".safetensors") && !$0.contains("/") && HubRepository.isPlain($0)
+            }.sorted()
             if single == nil, !source.paths.contains("unet/config.json"), !files.isEmpty {
                 throw HubError.singleFiles(model: source.title, files: files)
             }
-            return [Part(source: source, wishes: single ?? Wish.model(variant: variant, withText: withText), repository: repository)]
+            return [
+                Part(
+                    source: source, wishes: single ?? Wish.model(variant: variant, withText: withText),
+                    repository: repository)
+            ]
         case .address(let url):
             let wishes = single ?? Wish.model(variant: variant, withText: withText)
-            guard !environment.isOffline else { throw HubError.notInCache(model: name.shortName, lacks: "the model", cache: environment.cache.path) }
-            return [Part(source: try await AddressSource(url, asking: wishes.flatMap(\.candidates), client: client), wishes: wishes)]
+            guard !environment.isOffline else {
+                throw HubError.notInCache(model: name.shortName, lacks: "the model", cache: environment.cache.path)
+            }
+            return [
+                Part(
+                    source: try await AddressSource(url, asking: wishes.flatMap(\.candidates), client: client),
+                    wishes: wishes)
+            ]
         }
     }
 
@@ -142,14 +164,17 @@ public struct ModelPuller: Sendable {
     private func wanted(_ match: Wish.Match, of part: Part, in place: URL?) async throws -> WantedFile {
         let file = try await part.source.file(at: match.path)
         guard let repository = part.repository, let commit = part.source.commit else {
-            return WantedFile(file: file, destination: match.destination, storage: FolderStorage(folder: place ?? models))
+            return WantedFile(
+                file: file, destination: match.destination, storage: FolderStorage(folder: place ?? models))
         }
         if let place {
             let copy = try cache.file(file, of: repository, commit: commit)
-            return WantedFile(file: file, destination: match.destination, copy: copy, storage: FolderStorage(folder: place))
+            return WantedFile(
+                file: file, destination: match.destination, copy: copy, storage: FolderStorage(folder: place))
         }
         return WantedFile(
-            file: file, destination: match.destination, storage: CacheStorage(cache: cache, repository: repository, commit: commit))
+            file: file, destination: match.destination,
+            storage: CacheStorage(cache: cache, repository: repository, commit: commit))
     }
 
     private func sibling(_ name: String, of path: String) -> String {
@@ -162,11 +187,15 @@ public struct ModelPuller: Sendable {
     private func fetch(_ wanted: [WantedFile], to folder: URL) async throws -> [URL] {
         var there: [URL?] = []
         for file in wanted { there.append(try await file.storage.existing(file)) }
-        let missing = zip(wanted, there).filter { $1 == nil }.map { Download(wanted: $0.0, client: client, report: report) }
+        let missing = zip(wanted, there).filter { $1 == nil }.map {
+            Download(wanted: $0.0, client: client, report: report)
+        }
         let total = wanted.reduce(0) { $0 + ($1.file.size ?? 0) }
         let needed = missing.reduce(0) { $0 + max(($1.wanted.file.size ?? 0) - $1.bytesThere(), 0) }
         report(.planned(files: missing.count, bytes: total, present: total - needed))
-        if let free = freeSpace(folder), free < needed { throw HubError.noSpace(folder: folder.path, needed: needed, free: free) }
+        if let free = freeSpace(folder), free < needed {
+            throw HubError.noSpace(folder: folder.path, needed: needed, free: free)
+        }
         // The largest first: it takes longest.
         let order = missing.sorted { ($0.wanted.file.size ?? 0) > ($1.wanted.file.size ?? 0) }
         let fetched = try await inParallel(order) { ($0.wanted.destination, try await $0.run()) }
@@ -177,10 +206,13 @@ public struct ModelPuller: Sendable {
     /// The bytes that a user may still write in `folder`, or where it will be made.
     public static func freeSpace(in folder: URL) -> Int? {
         var folder = folder
-        while !FileManager.default.fileExists(atPath: folder.path), folder.path != "/" { folder = folder.deletingLastPathComponent() }
+        while !FileManager.default.fileExists(atPath: folder.path), folder.path != "/" {
+            folder = folder.deletingLastPathComponent()
+        }
         var status = statvfs()
         guard statvfs(folder.path, &status) == 0 else { return nil }
-        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        return Int(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 
     // MARK: The model's folder
@@ -194,8 +226,11 @@ public struct ModelPuller: Sendable {
         }
         // A component is of one pull: weights that this one does not have would be opened in place of those it has.
         let new = Set(files.map(\.name))
-        for component in Set(new.compactMap { $0.contains("/") ? $0.split(separator: "/").first.map(String.init) : nil }) {
-            for name in (try? manager.contentsOfDirectory(atPath: folder.appendingPathComponent(component).path)) ?? [] {
+        for component in Set(
+            new.compactMap { $0.contains("/") ? $0.split(separator: "/").first.map(String.init) : nil })
+        {
+            for name in (try? manager.contentsOfDirectory(atPath: folder.appendingPathComponent(component).path)) ?? []
+            {
                 let url = folder.appendingPathComponent(component).appendingPathComponent(name)
                 if isLink(url), !new.contains("\(component)/\(name)") { unlink(url.path) }
             }

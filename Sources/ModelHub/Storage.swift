@@ -45,7 +45,8 @@ struct CacheStorage: Storage {
         let etag = wanted.file.etag ?? ""
         let blob = cache.blob(etag, of: repository)
         return Landing(
-            incomplete: blob.appendingPathExtension("incomplete"), complete: blob, lock: cache.lock(etag, of: repository), isResumable: true)
+            incomplete: blob.appendingPathExtension("incomplete"), complete: blob,
+            lock: cache.lock(etag, of: repository), isResumable: true)
     }
 
     func settle(_ wanted: WantedFile) throws -> URL { try cache.link(wanted.file, of: repository, commit: commit) }
@@ -61,7 +62,9 @@ struct FolderStorage: Storage {
         let url = url(wanted)
         var status = stat()
         guard lstat(url.path, &status) == 0 else { return nil }
-        guard let size = sizeOfFile(url), wanted.file.size == nil || wanted.file.size == size else { throw HubError.differs(path: url.path) }
+        guard let size = sizeOfFile(url), wanted.file.size == nil || wanted.file.size == size else {
+            throw HubError.differs(path: url.path)
+        }
         if let checksum = wanted.file.checksum, try await checksum.found(in: url) != checksum.hexadecimal {
             throw HubError.differs(path: url.path)
         }
@@ -72,7 +75,8 @@ struct FolderStorage: Storage {
         let url = url(wanted)
         let name = ".\(url.lastPathComponent).\(wanted.file.etag.map { String($0.prefix(40)) } ?? "new").incomplete"
         return Landing(
-            incomplete: url.deletingLastPathComponent().appendingPathComponent(name), complete: url, isResumable: wanted.file.etag != nil)
+            incomplete: url.deletingLastPathComponent().appendingPathComponent(name), complete: url,
+            isResumable: wanted.file.etag != nil)
     }
 
     func settle(_ wanted: WantedFile) throws -> URL { url(wanted) }

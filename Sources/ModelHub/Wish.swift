@@ -40,7 +40,10 @@ struct Wish: Sendable, Hashable {
         if withText {
             for (suffix, isRequired) in [("", true), ("_2", false)] {
                 wishes.append(.network("text_encoder\(suffix)", variant: variant, isRequired: isRequired))
-                wishes.append(Wish(kind: .files(tokenizerFiles), folder: "tokenizer\(suffix)", destination: "tokenizer\(suffix)", isRequired: isRequired))
+                wishes.append(
+                    Wish(
+                        kind: .files(tokenizerFiles), folder: "tokenizer\(suffix)", destination: "tokenizer\(suffix)",
+                        isRequired: isRequired))
             }
         }
         return wishes
@@ -49,20 +52,27 @@ struct Wish: Sendable, Hashable {
     /// A model in one file, which lies at the top of the model's folder.
     static func singleFile(_ path: String) throws(HubError) -> [Wish] {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard let name = parts.last, name.hasSuffix(".safetensors"), parts.allSatisfy(HubRepository.isPlain) else { throw .badFileName(path) }
+        guard let name = parts.last, name.hasSuffix(".safetensors"), parts.allSatisfy(HubRepository.isPlain) else {
+            throw .badFileName(path)
+        }
         return [Wish(kind: .files([name]), folder: parts.dropLast().joined(separator: "/"), destination: "")]
     }
 
     private static let tokenizerFiles = [
-        "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json",
     ]
 
     /// Which of a source's files these are.
     func matches(in source: some FileSource) throws -> [Match] {
         let prefix = folder.isEmpty ? "" : folder + "/"
-        let names = source.paths.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.filter { !$0.contains("/") }
+        let names = source.paths.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.filter {
+            !$0.contains("/")
+        }
         func match(_ name: String, isIndex: Bool = false) -> Match {
-            Match(path: prefix + name, destination: destination.isEmpty ? name : "\(destination)/\(name)", isIndex: isIndex)
+            Match(
+                path: prefix + name, destination: destination.isEmpty ? name : "\(destination)/\(name)",
+                isIndex: isIndex)
         }
         switch kind {
         case .files(let wanted):
@@ -74,9 +84,12 @@ struct Wish: Sendable, Hashable {
                 if isRequired { throw source.lacking(prefix + "config.json") }
                 return []
             }
-            guard let weights = WeightFiles.choice(among: names, variant: variant), HubRepository.isPlain(weights.name) else {
+            guard let weights = WeightFiles.choice(among: names, variant: variant), HubRepository.isPlain(weights.name)
+            else {
                 let isPickled = names.contains(where: WeightFiles.isPickle)
-                throw isPickled ? HubError.pickleOnly(model: source.title, component: destination) : source.lacking("weights in \(prefix)")
+                throw isPickled
+                    ? HubError.pickleOnly(model: source.title, component: destination)
+                    : source.lacking("weights in \(prefix)")
             }
             return [match("config.json"), match(weights.name, isIndex: weights.isIndex)]
         }

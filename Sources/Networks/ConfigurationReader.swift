@@ -155,9 +155,13 @@ package final class ConfigurationReader {
     package func optionalStrings(_ key: String) throws -> [String] { value(key) == nil ? [] : try strings(key) }
 
     package func strings(_ key: String) throws -> [String] {
-        guard case .list(let items) = value(key) else { throw ModelError.invalid(path: path, key: key, expected: "a list of texts") }
+        guard case .list(let items) = value(key) else {
+            throw ModelError.invalid(path: path, key: key, expected: "a list of texts")
+        }
         return try items.map {
-            guard case .string(let text) = $0 else { throw ModelError.invalid(path: path, key: key, expected: "a list of texts") }
+            guard case .string(let text) = $0 else {
+                throw ModelError.invalid(path: path, key: key, expected: "a list of texts")
+            }
             return text
         }
     }
@@ -209,7 +213,8 @@ package final class ConfigurationReader {
     package func require(_ key: String, _ supported: String..., default fallback: String) throws {
         let found = value(key)?.text ?? fallback
         guard supported.contains(found) else {
-            throw ModelError.unsupported(path: path, key: key, value: found, supported: supported.joined(separator: " or "))
+            throw ModelError.unsupported(
+                path: path, key: key, value: found, supported: supported.joined(separator: " or "))
         }
     }
 
@@ -218,7 +223,8 @@ package final class ConfigurationReader {
 
     /// Refuses keys that nobody read, unless they are switched off or private (`_class_name`).
     package func finish() throws {
-        for (key, value) in values.sorted(by: { $0.key < $1.key }) where !seen.contains(key) && !key.hasPrefix("_") && !value.isOff {
+        for (key, value) in values.sorted(by: { $0.key < $1.key })
+        where !seen.contains(key) && !key.hasPrefix("_") && !value.isOff {
             throw ModelError.unsupported(path: path, key: key, value: value.text, supported: "models without it")
         }
     }

@@ -12,7 +12,10 @@ package struct Convolution: Sendable {
     package let stride: Int
     package let padding: Int
 
-    package init(_ w: WeightScope, _ input: Int, _ output: Int, size: Int = 3, stride: Int = 1, padding: Int? = nil, bias: Bool = true) throws {
+    package init(
+        _ w: WeightScope, _ input: Int, _ output: Int, size: Int = 3, stride: Int = 1, padding: Int? = nil,
+        bias: Bool = true
+    ) throws {
         weight = try w.tensor("weight", [output, input, size, size])
         self.bias = bias ? try w.tensor("bias", [output]) : nil
         self.stride = stride
@@ -32,14 +35,18 @@ package struct Linear: Sendable {
     package init(_ w: WeightScope, _ input: Int, _ output: Int, bias: Bool = true) throws {
         // Older checkpoints store projections as 1x1 convolutions: the same numbers.
         let asConvolution = w.shape(of: "weight")?.count == 4
-        weight = try w.tensor("weight", asConvolution ? [output, input, 1, 1] : [output, input]).reshaped([output, input])
+        weight = try w.tensor("weight", asConvolution ? [output, input, 1, 1] : [output, input]).reshaped([
+            output, input,
+        ])
         self.bias = bias ? try w.tensor("bias", [output]) : nil
     }
 
     private init(weight: Tensor, bias: Tensor?) { (self.weight, self.bias) = (weight, bias) }
 
     /// The part that computes some of the outputs, over the same memory.
-    package func outputs(_ range: Range<Int>) throws -> Linear { try Linear(weight: weight.rows(range), bias: bias?.rows(range)) }
+    package func outputs(_ range: Range<Int>) throws -> Linear {
+        try Linear(weight: weight.rows(range), bias: bias?.rows(range))
+    }
 
     package func callAsFunction(_ x: Tensor) throws -> Tensor { try x.linear(weight, bias: bias) }
 
@@ -77,7 +84,8 @@ package struct GroupNorm: Sendable {
     private func normalized(_ x: Tensor) throws -> Tensor {
         // On a CPU the engine widens as it reads, in a third of the time of a wide copy; elsewhere it wants one type.
         let widensItself = x.device == .cpu && weight.dtype == .float32
-        return try (widensItself ? x : x.to(weight.dtype)).groupNormalized(groups: groups, weight: weight, bias: bias, epsilon: epsilon)
+        return try (widensItself ? x : x.to(weight.dtype)).groupNormalized(
+            groups: groups, weight: weight, bias: bias, epsilon: epsilon)
     }
 }
 
@@ -93,7 +101,9 @@ package struct LayerNorm: Sendable {
         self.epsilon = epsilon
     }
 
-    package func callAsFunction(_ x: Tensor) throws -> Tensor { try x.layerNormalized(weight: weight, bias: bias, epsilon: epsilon) }
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try x.layerNormalized(weight: weight, bias: bias, epsilon: epsilon)
+    }
 }
 
 /// Two convolutions with a residual (He et al. 2016), the time embedding added between them where there is one.
@@ -107,7 +117,8 @@ package struct ResidualBlock: Sendable {
 
     /// - Parameter norms: the same scope in the type that the norms are computed in.
     package init(
-        _ w: WeightScope, norms: WeightScope? = nil, _ input: Int, _ output: Int, timeChannels: Int?, groups: Int, epsilon: Double
+        _ w: WeightScope, norms: WeightScope? = nil, _ input: Int, _ output: Int, timeChannels: Int?, groups: Int,
+        epsilon: Double
     ) throws {
         norm1 = try GroupNorm((norms ?? w)["norm1"], input, groups: groups, epsilon: epsilon)
         conv1 = try Convolution(w["conv1"], input, output)
@@ -173,7 +184,9 @@ package struct Attention: Sendable {
     }
 
     /// - Parameter source: (N or 1, S, D).
-    package func memory(of source: Tensor) throws -> Memory { Memory(keys: try split(key(source)), values: try split(value(source))) }
+    package func memory(of source: Tensor) throws -> Memory {
+        Memory(keys: try split(key(source)), values: try split(value(source)))
+    }
 
     /// - Parameters: tokens (N, T, C); a context's memory, that of the tokens themselves when nil.
     package func callAsFunction(_ tokens: Tensor, memory: Memory? = nil) throws -> Tensor {
@@ -185,12 +198,16 @@ package struct Attention: Sendable {
         return try output(h)
     }
 
-    private func split(_ x: Tensor) throws -> Tensor { try x.reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2) }
+    private func split(_ x: Tensor) throws -> Tensor {
+        try x.reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2)
+    }
 }
 
 extension Tensor {
     /// (N, C, H, W) -> (N, H*W, C), in row-major memory. O(1) from channels-last memory.
-    package func asTokens() throws -> Tensor { try permuted([0, 2, 3, 1]).contiguous().reshaped([size(0), size(2) * size(3), size(1)]) }
+    package func asTokens() throws -> Tensor {
+        try permuted([0, 2, 3, 1]).contiguous().reshaped([size(0), size(2) * size(3), size(1)])
+    }
 
     /// (N, H*W, C) -> (N, C, H, W) of the size of an image and in its memory format. O(1) in channels-last memory.
     package func asImage(like image: Tensor) throws -> Tensor {

@@ -16,7 +16,9 @@ package struct Sinusoids: Sendable {
     /// 6e-5: exact ones would be another input.
     package func callAsFunction(_ values: [Double]) throws -> Tensor {
         let half = channels / 2
-        let frequencies = (0..<half).map { exp(-Float(log(10_000.0)) * Float($0) / (Float(half) - Float(frequencyShift))) }
+        let frequencies = (0..<half).map {
+            exp(-Float(log(10_000.0)) * Float($0) / (Float(half) - Float(frequencyShift)))
+        }
         var result: [Float] = []
         result.reserveCapacity(values.count * channels)
         for value in values {

@@ -79,7 +79,8 @@ public struct ADMUNet: Sendable {
             switch self {
             case .block(let block): try block(x, time)
             case .strided(let convolution): try convolution(x)
-            case .enlarged(let convolution): try convolution(x.upsampledNearest(height: 2 * x.size(2), width: 2 * x.size(3)))
+            case .enlarged(let convolution):
+                try convolution(x.upsampledNearest(height: 2 * x.size(2), width: 2 * x.size(3)))
             }
         }
     }
@@ -148,7 +149,10 @@ public struct ADMUNet: Sendable {
             }
             // Convolutions of one tap over a sequence.
             func pointwise(_ name: String, _ output: Int) throws -> (Tensor, Tensor) {
-                (try w[name].tensor("weight", [output, channels, 1]).reshaped([output, channels]), try w[name].tensor("bias", [output]))
+                (
+                    try w[name].tensor("weight", [output, channels, 1]).reshaped([output, channels]),
+                    try w[name].tensor("bias", [output])
+                )
             }
             norm = try GroupNorm(w["norm"], channels, groups: 32, epsilon: 1e-5)
             projection = try pointwise("qkv", 3 * channels)
@@ -175,7 +179,8 @@ public struct ADMUNet: Sendable {
     ///   - dtype: the type that it runs in.
     ///   - format: of the images between the layers; the fastest when nil.
     public init(
-        weights url: URL, configuration: URL? = nil, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat? = nil
+        weights url: URL, configuration: URL? = nil, dtype: DType = .float32, device: Device = .cpu,
+        format: MemoryFormat? = nil
     ) throws {
         try Engine.require(device)
         let json = configuration ?? url.deletingPathExtension().appendingPathExtension("json")
@@ -189,7 +194,8 @@ public struct ADMUNet: Sendable {
     init(_ w: WeightScope, _ c: Configuration, dtype: DType, device: Device, format: MemoryFormat) throws {
         (configuration, self.dtype, self.device, self.format) = (c, dtype, device, format)
         timeEmbedding = (
-            try Linear(w["time_embed"][0], c.channels, 4 * c.channels), try Linear(w["time_embed"][2], 4 * c.channels, 4 * c.channels)
+            try Linear(w["time_embed"][0], c.channels, 4 * c.channels),
+            try Linear(w["time_embed"][2], 4 * c.channels, 4 * c.channels)
         )
         let widths = c.multipliers.map { Int($0 * Double(c.channels)) }
         func hasAttention(_ level: Int) -> Bool { c.attentionResolutions.contains(c.imageSize >> level) }
@@ -221,7 +227,8 @@ public struct ADMUNet: Sendable {
 
         let mid = w["middle_block"]
         middle = (
-            try Residual(mid[0], width, width, c), try SelfAttention(mid[1], width, heads: c.heads, c), try Residual(mid[2], width, width, c)
+            try Residual(mid[0], width, width, c), try SelfAttention(mid[1], width, heads: c.heads, c),
+            try Residual(mid[2], width, width, c)
         )
 
         stages = []
@@ -230,13 +237,15 @@ public struct ADMUNet: Sendable {
                 let scope = w["output_blocks"][stages.count]
                 let residual = try Residual(scope[0], width + skips.removeLast(), output, c)
                 width = output
-                let attention = hasAttention(level) ? try SelfAttention(scope[1], width, heads: c.headsOnTheWayUp, c) : nil
+                let attention =
+                    hasAttention(level) ? try SelfAttention(scope[1], width, heads: c.headsOnTheWayUp, c) : nil
                 var resampling: Resampling?
                 if level > 0, block == c.residualBlocks {
                     let last = scope[attention == nil ? 1 : 2]
                     resampling =
                         c.resamplesInBlocks
-                        ? .block(try Residual(last, width, width, c, .double)) : .enlarged(try Convolution(last["conv"], width, width))
+                        ? .block(try Residual(last, width, width, c, .double))
+                        : .enlarged(try Convolution(last["conv"], width, width))
                 }
                 stages.append(.residual(residual, attention, resampling: resampling))
             }
@@ -256,9 +265,12 @@ public struct ADMUNet: Sendable {
             pictures.size(3) % multiple == 0
         else {
             throw ModelError.mismatch(
-                "This network takes pictures (n, 3, height, width) with sides that are multiples of \(multiple), not \(pictures.shape).")
+                "This network takes pictures (n, 3, height, width) with sides that are multiples of \(multiple), not \(pictures.shape)."
+            )
         }
-        let sinusoids = try Sinusoids(channels: configuration.channels, cosineFirst: true, frequencyShift: 0)([Double(timestep)])
+        let sinusoids = try Sinusoids(channels: configuration.channels, cosineFirst: true, frequencyShift: 0)([
+            Double(timestep)
+        ])
         // Every use of the embedding is of its silu.
         let time = try timeEmbedding.second(timeEmbedding.first(sinusoids.to(dtype).to(device)).silu()).silu()
         var h = try convIn(pictures.to(dtype).contiguous(format))
@@ -279,9 +291,13 @@ extension ADMUNet.Configuration {
         imageSize = try json.positive("image_size", default: imageSize)
         channels = try json.positive("num_channels", default: channels)
         residualBlocks = try json.positive("num_res_blocks", default: residualBlocks)
-        let fallback: [Int: [Double]] = [512: [0.5, 1, 1, 2, 2, 4, 4], 256: [1, 1, 2, 2, 4, 4], 128: [1, 1, 2, 3, 4], 64: [1, 2, 3, 4]]
+        let fallback: [Int: [Double]] = [
+            512: [0.5, 1, 1, 2, 2, 4, 4], 256: [1, 1, 2, 2, 4, 4], 128: [1, 1, 2, 3, 4], 64: [1, 2, 3, 4],
+        ]
         multipliers = try json.numbers("channel_mult") ?? fallback[imageSize] ?? []
-        guard !multipliers.isEmpty, multipliers.count < 16, multipliers.allSatisfy({ $0 > 0 && $0 * Double(channels) < 1e6 }) else {
+        guard !multipliers.isEmpty, multipliers.count < 16,
+            multipliers.allSatisfy({ $0 > 0 && $0 * Double(channels) < 1e6 })
+        else {
             throw ModelError.invalid(path: json.path, key: "channel_mult", expected: "a list of numbers above 0")
         }
         attentionResolutions = try json.numbers("attention_resolutions")?.map { Int($0) } ?? attentionResolutions

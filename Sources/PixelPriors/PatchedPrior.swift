@@ -21,7 +21,8 @@ public struct PatchedPrior<Base: DiffusionPrior>: DiffusionPrior {
     /// - Throws: `ModelError.mismatch` for other numbers.
     public init(_ base: Base, tile: Int = 256, overlap: Int = 64) throws {
         guard tile >= 1, overlap >= 0, 2 * overlap <= tile else {
-            throw ModelError.mismatch("Tiles of \(tile) pixels cannot overlap by \(overlap); half of a tile is the most.")
+            throw ModelError.mismatch(
+                "Tiles of \(tile) pixels cannot overlap by \(overlap); half of a tile is the most.")
         }
         self.base = base
         self.tile = tile
@@ -58,7 +59,8 @@ public struct PatchedPrior<Base: DiffusionPrior>: DiffusionPrior {
                     .narrow(3, from: column.start, count: column.weights.count).contiguous()
                 let down = try Tensor(row.weights, shape: [row.weights.count, 1], device: latents.device)
                 let across = try Tensor(column.weights, shape: [1, column.weights.count], device: latents.device)
-                try sum.add(base.predictNoise(piece, timestep: timestep) * (down * across), at: [0, 0, row.start, column.start])
+                try sum.add(
+                    base.predictNoise(piece, timestep: timestep) * (down * across), at: [0, 0, row.start, column.start])
             }
         }
         return sum
@@ -82,8 +84,12 @@ public struct PatchedPrior<Base: DiffusionPrior>: DiffusionPrior {
         }
         // Where more than two meet, the product does not add up to one by itself.
         var total = [Double](repeating: 0, count: length)
-        for (start, window) in zip(starts, windows) { for (pixel, weight) in window.enumerated() { total[start + pixel] += weight } }
-        for (index, start) in starts.enumerated() { for pixel in 0..<tile { windows[index][pixel] /= total[start + pixel] } }
+        for (start, window) in zip(starts, windows) {
+            for (pixel, weight) in window.enumerated() { total[start + pixel] += weight }
+        }
+        for (index, start) in starts.enumerated() {
+            for pixel in 0..<tile { windows[index][pixel] /= total[start + pixel] }
+        }
         return zip(starts, windows).map { ($0, $1.map(Float.init)) }
     }
 }

@@ -10,7 +10,8 @@ extension Device {
         var limits: [Int] = []
         if let found = text("/proc/meminfo").flatMap(HostMemory.available) { limits.append(found) }
         limits += HostMemory.controlGroups(text("/proc/self/cgroup") ?? "").compactMap { limit, usage, statistics in
-            guard let limit = text(limit).flatMap(HostMemory.number), let usage = text(usage).flatMap(HostMemory.number) else { return nil }
+            guard let limit = text(limit).flatMap(HostMemory.number), let usage = text(usage).flatMap(HostMemory.number)
+            else { return nil }
             // What only caches files is given up when it is wanted.
             let cache = text(statistics).flatMap(HostMemory.fileCache) ?? 0
             return max(limit - max(usage - cache, 0), 0)
@@ -25,7 +26,8 @@ extension Device {
     public static var residentMemory: Int? {
         #if os(Linux)
         // proc(5): size, resident, shared.
-        guard let words = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " "), words.count > 2,
+        guard let words = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " "),
+            words.count > 2,
             let resident = Int(words[1]), let shared = Int(words[2])
         else { return nil }
         return (resident - shared) * sysconf(Int32(_SC_PAGESIZE))
@@ -76,7 +78,10 @@ enum HostMemory {
                 result.append(
                     isSecond
                         ? (folder + "/memory.max", folder + "/memory.current", folder + "/memory.stat")
-                        : (folder + "/memory.limit_in_bytes", folder + "/memory.usage_in_bytes", folder + "/memory.stat"))
+                        : (
+                            folder + "/memory.limit_in_bytes", folder + "/memory.usage_in_bytes",
+                            folder + "/memory.stat"
+                        ))
                 if folders.isEmpty { break }
                 folders.removeLast()
             }

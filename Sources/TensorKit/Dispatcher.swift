@@ -49,7 +49,9 @@ enum Argument {
             return clibtorch_value(UInt32(bitPattern: type)) << 32 | clibtorch_value(UInt32(bitPattern: index))
         case .some(let wrapped):
             var result: clibtorch_value = 0
-            guard clibtorch_optional_new(try wrapped.word(), &result) == 0 else { throw Tensor.failure("optional argument") }
+            guard clibtorch_optional_new(try wrapped.word(), &result) == 0 else {
+                throw Tensor.failure("optional argument")
+            }
             return result
         case .none: return 0
         }
@@ -87,7 +89,9 @@ extension Tensor {
     }
 
     /// An operator with one tensor as its result, in memory of its own.
-    static func dispatch(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Tensor {
+    static func dispatch(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) -> Tensor {
         let words = try call(name, overload, arguments, results: 1)
         return Tensor(owning: words[0])
     }
@@ -109,32 +113,41 @@ extension Tensor {
     }
 
     /// An operator that answers yes or no.
-    static func dispatchFlag(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Bool {
+    static func dispatchFlag(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) -> Bool {
         try call(name, overload, arguments, results: 1)[0] & 1 == 1
     }
 
     /// An operator whose result may share memory with `self`, its first argument.
-    func view(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) -> Tensor {
+    func view(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) -> Tensor {
         let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)
         return Tensor(owning: words[0], storage: reference.storage)
     }
 
     /// An operator that changes its first argument in place. Only for tensors whose memory nobody else sees.
-    func dispatchInPlace(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) {
+    func dispatchInPlace(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) {
         let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)
         // The result is a second reference to the same tensor.
         clibtorch_tensor_release(UnsafeMutableRawPointer(bitPattern: UInt(words[0])))
     }
 
     /// An operator without a result, which changes tensors of its arguments in place. Under the same condition.
-    static func perform(_ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...) throws(TensorError) {
+    static func perform(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) {
         _ = try call(name, overload, arguments, results: 0)
     }
 
     /// The error of the call that has just failed on this thread.
     static func failure(_ name: String) -> TensorError {
         guard let text = clibtorch_last_error() else {
-            return .operation(name: name, message: "PyTorch printed the reason above (it hands it over from version 2.13 on)")
+            return .operation(
+                name: name, message: "PyTorch printed the reason above (it hands it over from version 2.13 on)")
         }
         return .operation(name: name, message: String(cString: text))
     }

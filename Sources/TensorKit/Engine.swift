@@ -25,7 +25,8 @@ public struct Engine: Sendable {
             let reason = message.map { String(cString: $0) } ?? ""
             free(message)
             switch status {
-            case CLIBTORCH_OK: return .success(Engine(libraryPath: candidate, version: version(of: clibtorch_version())))
+            case CLIBTORCH_OK:
+                return .success(Engine(libraryPath: candidate, version: version(of: clibtorch_version())))
             case CLIBTORCH_TOO_OLD: return .failure(.engineTooOld(path: candidate, missing: reason))
             default: return .failure(.engineNotLoaded(path: candidate, reason: reason))
             }
@@ -65,7 +66,9 @@ public struct Engine: Sendable {
 
     private static func ancestors(of start: URL) -> [URL] {
         var folders = [start]
-        while let last = folders.last, last.path != "/", folders.count < 64 { folders.append(last.deletingLastPathComponent()) }
+        while let last = folders.last, last.path != "/", folders.count < 64 {
+            folders.append(last.deletingLastPathComponent())
+        }
         return folders
     }
 
@@ -78,12 +81,15 @@ public struct Engine: Sendable {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return nil }
         if !isFolder.boolValue { return path }
-        return ["", "/lib", "/torch/lib"].map { path + $0 + "/" + name }.first { FileManager.default.fileExists(atPath: $0) }
+        return ["", "/lib", "/torch/lib"].map { path + $0 + "/" + name }.first {
+            FileManager.default.fileExists(atPath: $0)
+        }
     }
 
     /// The folder of Python's torch, without importing it (an import takes seconds).
     private static func pythonPackage() -> String? {
-        let command = "python3 -c 'import importlib.util as u; s = u.find_spec(\"torch\"); print(s.origin if s else \"\")' 2>/dev/null"
+        let command =
+            "python3 -c 'import importlib.util as u; s = u.find_spec(\"torch\"); print(s.origin if s else \"\")' 2>/dev/null"
         guard let pipe = popen(command, "r") else { return nil }
         defer { pclose(pipe) }
         var line = [CChar](repeating: 0, count: 4096)
@@ -98,10 +104,13 @@ public struct Engine: Sendable {
     // MARK: CUDA
 
     private static let cuda: Result<Void, TensorError> = {
-        guard let engine = try? load() else { return .failure(.deviceUnavailable("cuda", reason: "LibTorch is not loaded")) }
+        guard let engine = try? load() else {
+            return .failure(.deviceUnavailable("cuda", reason: "LibTorch is not loaded"))
+        }
         let path = cudaLibrary(beside: engine.libraryPath)
         guard FileManager.default.fileExists(atPath: path) else {
-            return .failure(.deviceUnavailable("cuda", reason: "this LibTorch has no libtorch_cuda.so; `pip install torch` has"))
+            return .failure(
+                .deviceUnavailable("cuda", reason: "this LibTorch has no libtorch_cuda.so; `pip install torch` has"))
         }
         var message: UnsafeMutablePointer<CChar>?
         guard clibtorch_load_extension(path, &message) == 0 else {
@@ -167,7 +176,8 @@ public struct Engine: Sendable {
     public static func setThreadCount(_ count: Int) throws(TensorError) {
         _ = try load()
         guard count >= 1, clibtorch_set_thread_count(Int32(clamping: count)) else {
-            throw .invalidArgument("The number of threads could not be set to \(count); set OMP_NUM_THREADS before the start instead.")
+            throw .invalidArgument(
+                "The number of threads could not be set to \(count); set OMP_NUM_THREADS before the start instead.")
         }
     }
 }

@@ -11,7 +11,8 @@ public struct Processor: Sendable {
     public var hasFastBFloat16: Bool { features.contains("avx512_bf16") || features.contains("amx_bf16") }
 
     /// The processor this program runs on.
-    public static let current = Processor(cpuinfo: (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "")
+    public static let current = Processor(
+        cpuinfo: (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "")
 
     /// Reads Linux's /proc/cpuinfo. An empty text gives a processor without features: the safe choice.
     init(cpuinfo: String) {

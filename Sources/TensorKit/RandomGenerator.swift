@@ -16,7 +16,9 @@ public struct RandomGenerator: Sendable {
     }
 
     /// Numbers of the standard normal distribution (Box-Muller). Drawn one after the other on the CPU, whatever the device.
-    public mutating func normal(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+    public mutating func normal(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) throws(TensorError) -> Tensor {
         let count = shape.reduce(1, *)
         let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
             var index = 0
@@ -37,7 +39,9 @@ public struct RandomGenerator: Sendable {
     }
 
     /// Numbers of the uniform distribution on [0, 1).
-    public mutating func uniform(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+    public mutating func uniform(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) throws(TensorError) -> Tensor {
         try Tensor(uniform(count: shape.reduce(1, *)), shape: shape).to(dtype).to(device)
     }
 
@@ -88,7 +92,9 @@ public struct RandomGenerator: Sendable {
         values.reserveCapacity(count)
         while values.count < count {
             let bits = nextBlock()
-            for word in [bits.0, bits.1, bits.2, bits.3] where values.count < count { values.append(Double(word) * 0x1p-32) }
+            for word in [bits.0, bits.1, bits.2, bits.3] where values.count < count {
+                values.append(Double(word) * 0x1p-32)
+            }
         }
         return values
     }
@@ -103,7 +109,9 @@ public struct RandomGenerator: Sendable {
     }
 
     /// Ten rounds of Philox4x32.
-    static func philox(counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)) -> (UInt32, UInt32, UInt32, UInt32) {
+    static func philox(
+        counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)
+    ) -> (UInt32, UInt32, UInt32, UInt32) {
         var (c0, c1, c2, c3) = counter
         var (k0, k1) = key
         for _ in 0..<10 {

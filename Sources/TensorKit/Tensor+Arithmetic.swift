@@ -84,7 +84,9 @@ extension Tensor {
     private mutating func modify(
         _ inPlace: (Tensor) throws(TensorError) -> Void, orAssign copying: (Tensor) throws(TensorError) -> Tensor
     ) throws(TensorError) {
-        if isKnownUniquelyReferenced(&reference), isKnownUniquelyReferenced(&reference.storage), !reference.storage.isReadOnly {
+        if isKnownUniquelyReferenced(&reference), isKnownUniquelyReferenced(&reference.storage),
+            !reference.storage.isReadOnly
+        {
             try inPlace(self)
         } else {
             self = try copying(self)
@@ -158,7 +160,8 @@ extension Tensor {
         let length = other.size(dimension)
         try modify(
             { (t) throws(TensorError) in
-                try t.narrow(dimension, from: start, count: length).dispatchInPlace("aten::copy_", "", .tensor(other), .bool(false))
+                try t.narrow(dimension, from: start, count: length).dispatchInPlace(
+                    "aten::copy_", "", .tensor(other), .bool(false))
             },
             orAssign: { (t) throws(TensorError) in
                 let copy = try t.copied()
@@ -176,7 +179,8 @@ extension Tensor {
         guard box.count == shape.count, start.count == shape.count,
             zip(shape, zip(start, box)).allSatisfy({ $1.0 >= 0 && $1.0 + $1.1 <= $0 })
         else {
-            throw .invalidArgument("A tensor of the shape \(box) cannot be written at \(start) of one of the shape \(shape).")
+            throw .invalidArgument(
+                "A tensor of the shape \(box) cannot be written at \(start) of one of the shape \(shape).")
         }
         func write(to target: Tensor) throws(TensorError) {
             var part = target

@@ -27,7 +27,9 @@ extension Tensor {
     }
 
     /// A tensor of zeros.
-    public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+    public static func zeros(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) throws(TensorError) -> Tensor {
         let result = try empty(shape, dtype: dtype, device: device)
         try result.dispatchInPlace("aten::zero_")
         return result
@@ -43,7 +45,9 @@ extension Tensor {
     }
 
     /// A tensor of ones.
-    public static func ones(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+    public static func ones(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) throws(TensorError) -> Tensor {
         try full(shape, 1, dtype: dtype, device: device)
     }
 
@@ -70,14 +74,18 @@ extension Tensor {
     }
 
     /// The numbers 0, 1 ... count - 1.
-    public static func arange(_ count: Int, dtype: DType = .float32, device: Device = .cpu) throws(TensorError) -> Tensor {
+    public static func arange(
+        _ count: Int, dtype: DType = .float32, device: Device = .cpu
+    ) throws(TensorError) -> Tensor {
         try Tensor((0..<count).map(Double.init), shape: [count]).to(dtype).to(device)
     }
 
     /// A CPU tensor over memory that `owner` keeps alive: nothing is copied (before PyTorch 2.11, which has no way to say when the
     /// memory is free again, it is copied). The memory must not change and is never written.
     /// - Parameter pointer: `shape`'s product times the type's size bytes in row-major order, aligned for the type.
-    public init(borrowing pointer: UnsafeRawPointer, shape: [Int], dtype: DType, owner: AnyObject & Sendable) throws(TensorError) {
+    public init(
+        borrowing pointer: UnsafeRawPointer, shape: [Int], dtype: DType, owner: AnyObject & Sendable
+    ) throws(TensorError) {
         _ = try Engine.load()
         guard clibtorch_can_borrow() else {
             let copy = try Tensor.empty(shape, dtype: dtype)
@@ -113,7 +121,8 @@ extension Tensor {
             [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
                 initialized = count
                 guard let target = buffer.baseAddress, count > 0 else { return }
-                UnsafeMutableRawPointer(target).copyMemory(from: pointer, byteCount: count * MemoryLayout<Element>.stride)
+                UnsafeMutableRawPointer(target).copyMemory(
+                    from: pointer, byteCount: count * MemoryLayout<Element>.stride)
             }
         }
     }

@@ -25,12 +25,14 @@ extension Tensor {
     /// products where 324 are in the sum; relative error about 3e-6. Nil where NNPACK, which computes it, has no part in this tensor or gains
     /// nothing: it knows float32 in row-major memory, and transforms the weights in every call.
     private func winogradConvolved(_ weight: Tensor, bias: Tensor?) throws(TensorError) -> Tensor? {
-        guard Engine.hasWinograd, dtype == .float32, rank == 4, weight.rank == 4, weight.size(2) == 3, weight.size(3) == 3, size(2) * size(3) >= 512,
+        guard Engine.hasWinograd, dtype == .float32, rank == 4, weight.rank == 4, weight.size(2) == 3,
+            weight.size(3) == 3, size(2) * size(3) >= 512,
             min(size(1), weight.size(0)) >= 64, size(1) == weight.size(1), isContiguous, fitsOnCPU(weight, bias: bias)
         else { return nil }
         func image(_ x: Tensor) throws(TensorError) -> Tensor {
             try Self.dispatch(
-                "aten::_nnpack_spatial_convolution", "", .tensor(x), .tensor(weight), .optional(bias), .ints([1, 1]), .ints([1, 1]))
+                "aten::_nnpack_spatial_convolution", "", .tensor(x), .tensor(weight), .optional(bias), .ints([1, 1]),
+                .ints([1, 1]))
         }
         let (height, outputs) = (size(2), weight.size(0))
         let strip = Self.winogradRows(width: size(3), inputs: size(1), outputs: outputs)
@@ -41,7 +43,8 @@ extension Tensor {
         for n in 0..<size(0) {
             for top in Swift.stride(from: 0, to: height, by: rows) {
                 let (end, above) = (min(top + rows, height), max(top - 1, 0))
-                let part = try image(self.rows(n..<n + 1).narrow(2, from: above, count: min(end + 1, height) - above).contiguous())
+                let part = try image(
+                    self.rows(n..<n + 1).narrow(2, from: above, count: min(end + 1, height) - above).contiguous())
                 try result.replace(at: [n, 0, top, 0], with: part.narrow(2, from: top - above, count: end - top))
             }
         }
@@ -59,11 +62,13 @@ extension Tensor {
     /// Convolution with 1 x 1 weights as a product of matrices: in row-major memory, where oneDNN would reorder both images, in 0.5 to 0.75 of
     /// the time. Nil elsewhere.
     private func pointwiseConvolved(_ weight: Tensor, bias: Tensor?) throws(TensorError) -> Tensor? {
-        guard dtype == .float32, rank == 4, weight.rank == 4, weight.size(2) == 1, weight.size(3) == 1, size(1) == weight.size(1), isContiguous,
+        guard dtype == .float32, rank == 4, weight.rank == 4, weight.size(2) == 1, weight.size(3) == 1,
+            size(1) == weight.size(1), isContiguous,
             fitsOnCPU(weight, bias: bias)
         else { return nil }
         let (n, inputs, outputs) = (size(0), size(1), weight.size(0))
-        var sums = try weight.reshaped([1, outputs, inputs]).expanded([n, -1, -1]).multiplied(by: reshaped([n, inputs, size(2) * size(3)]))
+        var sums = try weight.reshaped([1, outputs, inputs]).expanded([n, -1, -1]).multiplied(
+            by: reshaped([n, inputs, size(2) * size(3)]))
         if let bias { try sums.add(bias.reshaped([1, outputs, 1]).expanded(sums.shape)) }
         return try sums.reshaped([n, outputs, size(2), size(3)])
     }
@@ -73,14 +78,16 @@ extension Tensor {
         _ weight: Tensor, bias: Tensor? = nil, stride: Int, padding: Int = 0, groups: Int = 1
     ) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::conv_transpose2d", "input", .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]),
+            "aten::conv_transpose2d", "input", .tensor(self), .tensor(weight), .optional(bias),
+            .ints([stride, stride]),
             .ints([padding, padding]), .ints([0, 0]), .int(groups), .ints([1, 1]))
     }
 
     /// Three-dimensional convolution (cross-correlation) of (N, C, T, H, W) with a weight (O, C, kT, kH, kW), without padding.
     public func convolved3D(_ weight: Tensor, bias: Tensor? = nil, stride: Int = 1) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::conv3d", "", .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride, stride]), .ints([0, 0, 0]),
+            "aten::conv3d", "", .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride, stride]),
+            .ints([0, 0, 0]),
             .ints([1, 1, 1]), .int(1))
     }
 
@@ -100,19 +107,22 @@ extension Tensor {
 
     /// Whether the product is large enough for oneDNN's own to be quicker than the BLAS that `aten::linear` calls (float32: 5 to 20 %).
     private func isWorthOneDNN(_ weight: Tensor, bias: Tensor?) -> Bool {
-        rank >= 2 && weight.rank == 2 && size(-1) == weight.size(1) && count * weight.size(0) >= 1 << 25 && fitsOnCPU(weight, bias: bias)
+        rank >= 2 && weight.rank == 2 && size(-1) == weight.size(1) && count * weight.size(0) >= 1 << 25
+            && fitsOnCPU(weight, bias: bias)
             && Engine.oneDNNTypes.contains(dtype)
     }
 
     /// What kernels rely on that are called past PyTorch's own checks: one type, on the CPU, in order, and a bias of the outputs' number.
     private func fitsOnCPU(_ weight: Tensor, bias: Tensor?) -> Bool {
-        device == .cpu && [weight, bias ?? weight].allSatisfy { $0.device == .cpu && $0.dtype == dtype && $0.isContiguous }
+        device == .cpu
+            && [weight, bias ?? weight].allSatisfy { $0.device == .cpu && $0.dtype == dtype && $0.isContiguous }
             && (bias.map { $0.shape == [weight.size(0)] } ?? true)
     }
 
     func oneDNNLinear(_ weight: Tensor, bias: Tensor?, activation: String) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "mkldnn::_linear_pointwise", "", .tensor(self), .tensor(weight), .optional(bias), .string(activation), .ints([]),
+            "mkldnn::_linear_pointwise", "", .tensor(self), .tensor(weight), .optional(bias), .string(activation),
+            .ints([]),
             .some(.string("none")))
     }
 
@@ -126,13 +136,17 @@ extension Tensor {
         groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double
     ) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::group_norm", "", .tensor(self), .int(groups), .optional(weight), .optional(bias), .double(epsilon), .bool(true))
+            "aten::group_norm", "", .tensor(self), .int(groups), .optional(weight), .optional(bias), .double(epsilon),
+            .bool(true))
     }
 
     /// Layer normalisation over the last dimension.
-    public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5) throws(TensorError) -> Tensor {
+    public func layerNormalized(
+        weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5
+    ) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::layer_norm", "", .tensor(self), .ints([size(-1)]), .optional(weight), .optional(bias), .double(epsilon),
+            "aten::layer_norm", "", .tensor(self), .ints([size(-1)]), .optional(weight), .optional(bias),
+            .double(epsilon),
             .bool(true))
     }
 
@@ -143,8 +157,12 @@ extension Tensor {
     public func attention(keys: Tensor, values: Tensor, isCausal: Bool = false) throws(TensorError) -> Tensor {
         // The engine's fused kernel for CPUs multiplies no faster in bfloat16 than in float32; over few keys that does not matter.
         let operands = [self, keys, values]
-        if !isCausal, operands.allSatisfy({ $0.device == .cpu && $0.dtype == .bfloat16 && $0.rank == 4 && $0.shape.prefix(2) == shape.prefix(2) }),
-            size(2) > 0, size(3) == keys.size(3), keys.size(2) == values.size(2), keys.size(2) >= 512, Processor.current.hasFastBFloat16
+        if !isCausal,
+            operands.allSatisfy({
+                $0.device == .cpu && $0.dtype == .bfloat16 && $0.rank == 4 && $0.shape.prefix(2) == shape.prefix(2)
+            }),
+            size(2) > 0, size(3) == keys.size(3), keys.size(2) == values.size(2), keys.size(2) >= 512,
+            Processor.current.hasFastBFloat16
         {
             return try blockedAttention(keys: keys, values: values)
         }
@@ -160,14 +178,19 @@ extension Tensor {
         let scaled = try self * (1 / Double(depth).squareRoot())
         var result = try Tensor.empty([batch, tokens, heads, values.size(3)], dtype: dtype, device: device)
         let blocks = (tokens - 1) / min(tokens, max(256, (1 << 21) / keys.size(2))) + 1
-        func matrix(_ x: Tensor, _ n: Int, _ head: Int) throws(TensorError) -> Tensor { try x.select(0, n).select(0, head) }
+        func matrix(_ x: Tensor, _ n: Int, _ head: Int) throws(TensorError) -> Tensor {
+            try x.select(0, n).select(0, head)
+        }
         for n in 0..<batch {
             for head in 0..<heads {
-                let (q, k, v) = (try matrix(scaled, n, head), try matrix(keys, n, head).transposed(0, 1), try matrix(values, n, head))
+                let (q, k, v) = (
+                    try matrix(scaled, n, head), try matrix(keys, n, head).transposed(0, 1), try matrix(values, n, head)
+                )
                 for block in 0..<blocks {
                     let start = block * tokens / blocks
                     let count = (block + 1) * tokens / blocks - start
-                    let attended = try q.narrow(0, from: start, count: count).multiplied(by: k).softmax(along: -1).multiplied(by: v)
+                    let attended = try q.narrow(0, from: start, count: count).multiplied(by: k).softmax(along: -1)
+                        .multiplied(by: v)
                     try result.replace(at: [n, start, head, 0], with: attended.reshaped([1, count, 1, -1]))
                 }
             }
@@ -180,7 +203,9 @@ extension Tensor {
     /// x * sigmoid(x).
     public func silu() throws(TensorError) -> Tensor { try Self.dispatch("aten::silu", "", .tensor(self)) }
     /// The exact (erf) GELU.
-    public func gelu() throws(TensorError) -> Tensor { try Self.dispatch("aten::gelu", "", .tensor(self), .string("none")) }
+    public func gelu() throws(TensorError) -> Tensor {
+        try Self.dispatch("aten::gelu", "", .tensor(self), .string("none"))
+    }
     public func relu() throws(TensorError) -> Tensor { try Self.dispatch("aten::relu", "", .tensor(self)) }
     public func tanh() throws(TensorError) -> Tensor { try Self.dispatch("aten::tanh", "", .tensor(self)) }
     public func sigmoid() throws(TensorError) -> Tensor { try Self.dispatch("aten::sigmoid", "", .tensor(self)) }
@@ -199,14 +224,16 @@ extension Tensor {
     /// kernel as wide as shrinking needs it.
     public func resizedBicubic(height: Int, width: Int, antialiased: Bool = false) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            antialiased ? "aten::_upsample_bicubic2d_aa" : "aten::upsample_bicubic2d", "", .tensor(self), .ints([height, width]), .bool(false),
+            antialiased ? "aten::_upsample_bicubic2d_aa" : "aten::upsample_bicubic2d", "", .tensor(self),
+            .ints([height, width]), .bool(false),
             .none, .none)
     }
 
     /// Means of `factor` x `factor` blocks.
     public func averagePooled(_ factor: Int) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::avg_pool2d", "", .tensor(self), .ints([factor, factor]), .ints([factor, factor]), .ints([0, 0]), .bool(false),
+            "aten::avg_pool2d", "", .tensor(self), .ints([factor, factor]), .ints([factor, factor]), .ints([0, 0]),
+            .bool(false),
             .bool(true), .none)
     }
 
@@ -218,13 +245,15 @@ extension Tensor {
     /// Maxima of `size` x `size` windows.
     public func maxPooled(_ size: Int, stride: Int) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::max_pool2d", "", .tensor(self), .ints([size, size]), .ints([stride, stride]), .ints([0, 0]), .ints([1, 1]),
+            "aten::max_pool2d", "", .tensor(self), .ints([size, size]), .ints([stride, stride]), .ints([0, 0]),
+            .ints([1, 1]),
             .bool(false))
     }
 
     /// Maxima of windows of (N, C, T, H, W), `[time, rows, columns]` large and as far apart as `stride` says.
     public func maxPooled3D(_ size: [Int], stride: [Int]) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::max_pool3d", "", .tensor(self), .ints(size), .ints(stride), .ints([0, 0, 0]), .ints([1, 1, 1]), .bool(false))
+            "aten::max_pool3d", "", .tensor(self), .ints(size), .ints(stride), .ints([0, 0, 0]), .ints([1, 1, 1]),
+            .bool(false))
     }
 }

@@ -3,9 +3,12 @@ extension Tensor {
     public func sum() throws(TensorError) -> Tensor { try Self.dispatch("aten::sum", "", .tensor(self), .none) }
 
     /// Sums along the dimensions, optionally accumulated in another type.
-    public func sum(along dimensions: [Int], keepingDimensions: Bool = false, dtype: DType? = nil) throws(TensorError) -> Tensor {
+    public func sum(
+        along dimensions: [Int], keepingDimensions: Bool = false, dtype: DType? = nil
+    ) throws(TensorError) -> Tensor {
         try Self.dispatch(
-            "aten::sum", "dim_IntList", .tensor(self), .some(.ints(dimensions)), .bool(keepingDimensions), .optional(dtype))
+            "aten::sum", "dim_IntList", .tensor(self), .some(.ints(dimensions)), .bool(keepingDimensions),
+            .optional(dtype))
     }
 
     /// The mean of all elements, as a tensor without dimensions.
@@ -27,7 +30,8 @@ extension Tensor {
     /// so that its relative error does not grow with the number of elements. Waits for the device.
     public func dot(_ other: Tensor) throws(TensorError) -> Double {
         guard shape == other.shape else {
-            throw .invalidArgument("The inner product of tensors of the shapes \(shape) and \(other.shape) is not defined.")
+            throw .invalidArgument(
+                "The inner product of tensors of the shapes \(shape) and \(other.shape) is not defined.")
         }
         let piece = 1 << 20
         let a = try reshaped([-1])

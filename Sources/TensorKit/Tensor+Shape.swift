@@ -3,7 +3,9 @@ extension Tensor {
     public func reshaped(_ shape: [Int]) throws(TensorError) -> Tensor { try view("aten::reshape", "", .ints(shape)) }
 
     /// The dimensions in another order. O(1).
-    public func permuted(_ dimensions: [Int]) throws(TensorError) -> Tensor { try view("aten::permute", "", .ints(dimensions)) }
+    public func permuted(_ dimensions: [Int]) throws(TensorError) -> Tensor {
+        try view("aten::permute", "", .ints(dimensions))
+    }
 
     /// Two dimensions exchanged. O(1).
     public func transposed(_ first: Int, _ second: Int) throws(TensorError) -> Tensor {
@@ -16,7 +18,9 @@ extension Tensor {
     }
 
     /// The rows of a batch: `tensor[2..<5]`-like access to the first dimension. O(1).
-    public func rows(_ range: Range<Int>) throws(TensorError) -> Tensor { try narrow(0, from: range.lowerBound, count: range.count) }
+    public func rows(_ range: Range<Int>) throws(TensorError) -> Tensor {
+        try narrow(0, from: range.lowerBound, count: range.count)
+    }
 
     /// One index of one dimension, which disappears. O(1).
     public func select(_ dimension: Int, _ index: Int) throws(TensorError) -> Tensor {
@@ -24,13 +28,19 @@ extension Tensor {
     }
 
     /// A new dimension of size 1. O(1).
-    public func unsqueezed(_ dimension: Int) throws(TensorError) -> Tensor { try view("aten::unsqueeze", "", .int(dimension)) }
+    public func unsqueezed(_ dimension: Int) throws(TensorError) -> Tensor {
+        try view("aten::unsqueeze", "", .int(dimension))
+    }
 
     /// A dimension of size 1 less. O(1).
-    public func squeezed(_ dimension: Int) throws(TensorError) -> Tensor { try view("aten::squeeze", "dim", .int(dimension)) }
+    public func squeezed(_ dimension: Int) throws(TensorError) -> Tensor {
+        try view("aten::squeeze", "dim", .int(dimension))
+    }
 
     /// Dimensions of size 1 repeated without a copy; -1 keeps a size. O(1).
-    public func expanded(_ shape: [Int]) throws(TensorError) -> Tensor { try view("aten::expand", "", .ints(shape), .bool(false)) }
+    public func expanded(_ shape: [Int]) throws(TensorError) -> Tensor {
+        try view("aten::expand", "", .ints(shape), .bool(false))
+    }
 
     /// The tensor repeated along each dimension, copied.
     public func repeated(_ counts: [Int]) throws(TensorError) -> Tensor {

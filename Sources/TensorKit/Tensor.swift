@@ -62,7 +62,9 @@ public struct Tensor: @unchecked Sendable {
     /// Elements to step over to the next index, along each dimension.
     public var strides: [Int] { dimensions(clibtorch_tensor_strides) }
 
-    private func dimensions(_ get: (clibtorch_tensor, UnsafeMutablePointer<UnsafeMutablePointer<Int64>?>) -> Int32) -> [Int] {
+    private func dimensions(
+        _ get: (clibtorch_tensor, UnsafeMutablePointer<UnsafeMutablePointer<Int64>?>) -> Int32
+    ) -> [Int] {
         var count: Int64 = 0
         var values: UnsafeMutablePointer<Int64>?
         guard clibtorch_tensor_dim(handle, &count) == 0, get(handle, &values) == 0, let values else { return [] }
@@ -114,7 +116,9 @@ public struct Tensor: @unchecked Sendable {
 }
 
 extension Tensor: CustomStringConvertible {
-    public var description: String { "Tensor(\(shape.map(String.init).joined(separator: "x")), \(dtype.rawValue), \(device))" }
+    public var description: String {
+        "Tensor(\(shape.map(String.init).joined(separator: "x")), \(dtype.rawValue), \(device))"
+    }
 }
 
 /// Owns one handle.

@@ -4,7 +4,9 @@ import Foundation
 /// keeps a pool of workers for each thread that calls it.
 ///
 /// `body` receives a check that throws `CancellationError` once the calling task is cancelled.
-public func onThread<Value: Sendable>(_ body: @escaping @Sendable (_ checkCancellation: @escaping @Sendable () throws -> Void) throws -> Value)
+public func onThread<Value: Sendable>(
+    _ body: @escaping @Sendable (_ checkCancellation: @escaping @Sendable () throws -> Void) throws -> Value
+)
     async throws -> Value
 {
     let flag = CancellationFlag()

@@ -24,7 +24,8 @@ struct ColourConversion: Sendable {
     static func detected() async -> ColourConversion { await detection.value }
     private static let detection = Task {
         let answer = try? await FFmpeg.collect("ffmpeg", ["-hide_banner", "-h", "filter=zscale"], limit: 1 << 20)
-        return ColourConversion(hasZscale: String(decoding: answer?.output ?? [], as: UTF8.self).hasPrefix("Filter zscale"))
+        return ColourConversion(
+            hasZscale: String(decoding: answer?.output ?? [], as: UTF8.self).hasPrefix("Filter zscale"))
     }
 
     /// Filters from a YUV or grey stream to "rgb48le" of a fixed size.
@@ -34,7 +35,9 @@ struct ColourConversion: Sendable {
         let interleave = ["format=gbrp16le", "scale=flags=\(FFmpeg.scalerFlags)", "format=rgb48le"]
         guard hasZscale, let name = matrix.zscaleName else {
             // By way of planar RGB: only there does the scaler interpolate chroma in full.
-            return ["scale=\(size):in_color_matrix=\(matrix):in_range=\(range):out_range=pc:flags=\(FFmpeg.scalerFlags)"]
+            return [
+                "scale=\(size):in_color_matrix=\(matrix):in_range=\(range):out_range=pc:flags=\(FFmpeg.scalerFlags)"
+            ]
                 + interleave
         }
         let zscale = "zscale=\(size):matrixin=\(name):rangein=\(range):matrix=gbr:range=pc:filter=bicubic:dither=none"

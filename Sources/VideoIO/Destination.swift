@@ -66,7 +66,9 @@ struct Destination: Sendable {
         let targetIsFolder = (info.st_mode & S_IFMT) == S_IFDIR
         if targetIsFolder != isFolder {
             throw .unsupportedTarget(
-                target, reason: targetIsFolder ? "a folder is in its place; remove it first" : "a file is in its place; remove it first")
+                target,
+                reason: targetIsFolder
+                    ? "a folder is in its place; remove it first" : "a file is in its place; remove it first")
         }
         guard targetIsFolder else { return }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: target)) ?? ["?"]

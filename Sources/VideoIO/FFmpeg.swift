@@ -44,7 +44,8 @@ enum FFmpeg {
     /// Runs a tool to its end, whatever that is, and gives every line of its messages to `body`.
     static func eachMessage(_ tool: String, _ arguments: [String], _ body: (String) -> Void) async throws {
         try await translatingErrors(tool) {
-            _ = try await run(configuration(tool, arguments), input: .none, output: .discarded, error: .sequence) { execution in
+            _ = try await run(configuration(tool, arguments), input: .none, output: .discarded, error: .sequence) {
+                execution in
                 do {
                     for try await line in execution.standardError.strings() { body(line) }
                 } catch {
@@ -54,7 +55,9 @@ enum FFmpeg {
         }
     }
 
-    private static func translatingErrors<Result>(_ tool: String, _ body: () async throws -> Result) async throws -> Result {
+    private static func translatingErrors<Result>(
+        _ tool: String, _ body: () async throws -> Result
+    ) async throws -> Result {
         do {
             let result = try await body()
             // A cancelled run ends like a killed one; do not take it for a bad file.

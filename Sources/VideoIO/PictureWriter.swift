@@ -14,10 +14,12 @@ extension VideoFrame {
         }
         // A folder of one picture beside the target, so that the picture is moved into place when it is whole.
         let folder = target.deletingLastPathComponent()
-            .appendingPathComponent(".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)", isDirectory: true)
+            .appendingPathComponent(
+                ".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)", isDirectory: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let writer = try await VideoWriter(
-            to: folder.path, width: width, height: height, bitDepth: bitDepth, frameRate: .fps25, encoding: .png, overwrite: true)
+            to: folder.path, width: width, height: height, bitDepth: bitDepth, frameRate: .fps25, encoding: .png,
+            overwrite: true)
         do {
             try await writer.append(self)
             try await writer.finish()

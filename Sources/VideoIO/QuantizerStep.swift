@@ -14,7 +14,8 @@ extension VideoReader {
     public func quantizerStep(firstFrames count: Int) async throws -> Double? {
         guard case .file(let stream) = source, ["h264", "hevc"].contains(info.codec), count > 0 else { return nil }
         let arguments = [
-            "-hide_banner", "-v", "info", "-nostdin", "-nostats", "-i", FFmpeg.url(path), "-map", "0:\(stream)", "-c", "copy",
+            "-hide_banner", "-v", "info", "-nostdin", "-nostats", "-i", FFmpeg.url(path), "-map", "0:\(stream)", "-c",
+            "copy",
             "-frames:v", "\(count)", "-bsf:v", "trace_headers", "-f", "null", "-",
         ]
         var headers = SliceHeaders()

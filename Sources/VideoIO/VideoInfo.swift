@@ -26,7 +26,8 @@ public struct VideoInfo: Sendable, Equatable, Codable {
     public var startDelay: Double
 
     public init(
-        width: Int, height: Int, frameRate: FrameRate, frameCount: Int?, codec: String, bitDepth: Int, pixelFormat: String,
+        width: Int, height: Int, frameRate: FrameRate, frameCount: Int?, codec: String, bitDepth: Int,
+        pixelFormat: String,
         isRGB: Bool, colour: ColourTags = ColourTags(), hasAudio: Bool = false, hasSubtitles: Bool = false,
         duration: Double? = nil, startDelay: Double = 0
     ) {
@@ -51,8 +52,10 @@ extension VideoInfo {
     public var isLossless: Bool { Self.lossless.contains(codec) }
 
     private static let lossless: Set<String> = [
-        "ffv1", "rawvideo", "wrapped_avframe", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "v210", "v308", "v408", "v410", "r10k",
-        "r210", "y41p", "yuv4", "ayuv", "qtrle", "zlib", "png", "apng", "tiff", "bmp", "dpx", "exr", "pam", "ppm", "pgm", "pfm", "qoi", "targa",
+        "ffv1", "rawvideo", "wrapped_avframe", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "v210", "v308",
+        "v408", "v410", "r10k",
+        "r210", "y41p", "yuv4", "ayuv", "qtrle", "zlib", "png", "apng", "tiff", "bmp", "dpx", "exr", "pam", "ppm",
+        "pgm", "pfm", "qoi", "targa",
         "sgi", "gif",
     ]
 }

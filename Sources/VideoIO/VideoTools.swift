@@ -6,7 +6,9 @@ public enum VideoTools {
         var version = ""
         for tool in ["ffprobe", "ffmpeg"] {
             let result = try await FFmpeg.collect(tool, ["-version"], limit: 1 << 16)
-            guard result.succeeded else { throw VideoError.ffmpegFailed("asking \(tool) for its version", details: result.messages) }
+            guard result.succeeded else {
+                throw VideoError.ffmpegFailed("asking \(tool) for its version", details: result.messages)
+            }
             let words = String(decoding: result.output, as: UTF8.self).split(separator: " ", maxSplits: 3)
             version = words.count > 2 ? String(words[2]) : "unknown"
         }

@@ -52,7 +52,8 @@ public final class VideoWriter: Sendable {
         let chosen = try encoding ?? VideoEncoding(forPath: path)
         try chosen.check(path: path)
         if chosen == .png, source != nil {
-            throw VideoError.unsupportedTarget(path, reason: "a folder of pictures holds no sound; write a .mkv or .mp4")
+            throw VideoError.unsupportedTarget(
+                path, reason: "a folder of pictures holds no sound; write a .mkv or .mp4")
         }
         var delay = 0.0
         if let source { delay = try await VideoReader.probe(source).startDelay }

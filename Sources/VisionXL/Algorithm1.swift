@@ -19,7 +19,9 @@ struct Algorithm1 {
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
         noise: @escaping (Int) throws -> Tensor
     ) {
-        (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (settings, schedule, measurement, networks, noise)
+        (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
+            settings, schedule, measurement, networks, noise
+        )
     }
 
     mutating func restore() throws -> Tensor {
@@ -95,5 +97,7 @@ struct Algorithm1 {
     }
 
     /// Frames in the data step's range; as they are for the paper's, which has none.
-    private func inRange(_ X: Tensor) throws -> Tensor { try settings.dataStep.range.map { try X.clamped(to: $0) } ?? X }
+    private func inRange(_ X: Tensor) throws -> Tensor {
+        try settings.dataStep.range.map { try X.clamped(to: $0) } ?? X
+    }
 }

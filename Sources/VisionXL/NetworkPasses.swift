@@ -34,7 +34,8 @@ struct NetworkPasses {
     mutating func predictNoise(_ Z: Tensor, _ t: Int, phase: RestorationProgress.Phase = .denoising) throws -> Tensor {
         let prior = prior
         return try inPasses(Z, phase, .prediction, cost: prior.relativeCost.prediction) { latents, _, _ in
-            try phase == .inverting ? prior.predictInversionNoise(latents, timestep: t) : prior.predictNoise(latents, timestep: t)
+            try phase == .inverting
+                ? prior.predictInversionNoise(latents, timestep: t) : prior.predictNoise(latents, timestep: t)
         }
     }
 
@@ -75,7 +76,8 @@ struct NetworkPasses {
     /// Standard normal latents for the renoising after a timestep, counted from 0: one for all frames, or one for each.
     func renoisingNoise(_ index: Int) throws -> Tensor {
         var random = RandomGenerator(seed: settings.seed, stream: UInt64(index) + 1)
-        return try random.normal(latentShape(frames: settings.renoising == .shared ? 1 : frames.count), device: prior.device)
+        return try random.normal(
+            latentShape(frames: settings.renoising == .shared ? 1 : frames.count), device: prior.device)
     }
 
     private func latentShape(frames count: Int) -> [Int] {
@@ -114,14 +116,17 @@ struct NetworkPasses {
             throw RestorationError.outOfMemory(device: prior.device.description, reason: error.description)
         }
         sizes = smaller
-        onSmallerPasses?("The memory of \(prior.device) did not suffice; going on with less at once. The frames are the same but for rounding.")
+        onSmallerPasses?(
+            "The memory of \(prior.device) did not suffice; going on with less at once. The frames are the same but for rounding."
+        )
         onSmallerPasses = nil
     }
 
     func tell(_ phase: RestorationProgress.Phase, frame: Int, residual: Residual? = nil) throws {
         try progress(
             RestorationProgress(
-                phase: phase, step: step, stepCount: settings.timesteps.count, timestep: step == 0 ? 0 : settings.timesteps[step - 1],
+                phase: phase, step: step, stepCount: settings.timesteps.count,
+                timestep: step == 0 ? 0 : settings.timesteps[step - 1],
                 frame: frame, frameCount: frames.count, fraction: meter.fraction, residual: residual))
     }
 }

@@ -83,7 +83,8 @@ extension PassSizes: CustomStringConvertible {
         if encoding == prediction, decoding == prediction, encodingTile == nil, decodingTile == nil {
             return "\(prediction) \(prediction == 1 ? "frame" : "frames") a pass"
         }
-        return "predicting \(prediction) \(prediction == 1 ? "frame" : "frames") at once, encoding \(encoding)\(tiles(encodingTile)), decoding "
+        return
+            "predicting \(prediction) \(prediction == 1 ? "frame" : "frames") at once, encoding \(encoding)\(tiles(encodingTile)), decoding "
             + "\(decoding)\(tiles(decodingTile))"
     }
 }

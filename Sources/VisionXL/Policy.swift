@@ -60,7 +60,9 @@ public enum Policy {
         }
 
         /// A line of the table; a pending one where a rule wants what is not known.
-        public static func row(_ name: String, _ option: String, _ text: (Value) -> String, _ choose: () throws -> Choice) throws -> Row {
+        public static func row(
+            _ name: String, _ option: String, _ text: (Value) -> String, _ choose: () throws -> Choice
+        ) throws -> Row {
             do {
                 let choice = try choose()
                 return Row(name, option, text(choice.value), choice.reason)

@@ -72,9 +72,12 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         }
         try check(steps, { (1...1000).contains($0) }, { "The number of steps must be 1 to 1000, and is \($0)." })
         try check(tau, { $0 > 0 && $0 <= 1 }, { "tau must be above 0 and at most 1, and is \($0)." })
-        try check(conjugateGradientSteps, { $0 >= 0 }, { _ in "The number of conjugate-gradient steps must not be negative." })
         try check(
-            finalConsistencySteps, { $0 >= 0 }, { _ in "The number of final conjugate-gradient steps must not be negative." })
+            conjugateGradientSteps, { $0 >= 0 }, { _ in "The number of conjugate-gradient steps must not be negative." }
+        )
+        try check(
+            finalConsistencySteps, { $0 >= 0 },
+            { _ in "The number of final conjugate-gradient steps must not be negative." })
         try check(
             priorError, { $0.lowerBound > 0 && $0.upperBound.isFinite },
             { "The prior's error must be above 0, and is \($0.lowerBound) to \($0.upperBound)." })

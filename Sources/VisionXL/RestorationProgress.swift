@@ -38,7 +38,8 @@ public struct RestorationProgress: Sendable, Equatable {
     public var residual: Residual?
 
     public init(
-        phase: Phase, step: Int, stepCount: Int, timestep: Int = 0, frame: Int, frameCount: Int, fraction: Double, residual: Residual? = nil
+        phase: Phase, step: Int, stepCount: Int, timestep: Int = 0, frame: Int, frameCount: Int, fraction: Double,
+        residual: Residual? = nil
     ) {
         self.phase = phase
         self.step = step

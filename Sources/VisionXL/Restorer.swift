@@ -34,7 +34,8 @@ public struct Restoration: Sendable {
     public var settings: Settings?
 
     public init(
-        frames: Tensor, residuals: [Residual] = [], objectives: [Double] = [], passes: PassSizes? = nil, settings: Settings? = nil
+        frames: Tensor, residuals: [Residual] = [], objectives: [Double] = [], passes: PassSizes? = nil,
+        settings: Settings? = nil
     ) {
         self.frames = frames
         self.residuals = residuals

@@ -21,7 +21,8 @@ struct Rules<F: Facts> {
         let (steps, tau) = (steps().value, tau().value)
         let all = schedule.timesteps(steps)
         let kept = all.filter { Double($0) <= tau * Double(schedule.trainingSteps) }
-        return Choice(kept.isEmpty ? Array(all.suffix(1)) : kept, "Those of \(steps) steps up to \(tau) of the schedule.")
+        return Choice(
+            kept.isEmpty ? Array(all.suffix(1)) : kept, "Those of \(steps) steps up to \(tau) of the schedule.")
     }
 
     // MARK: The data step
@@ -29,7 +30,8 @@ struct Rules<F: Facts> {
     func dataStepKind() -> Choice<DataStepKind> {
         Choice(
             asked.dataStep, else: .proximal,
-            "It weighs the measurement by its noise: 3.3 dB over conjugate gradients on average, and it cannot diverge.")
+            "It weighs the measurement by its noise: 3.3 dB over conjugate gradients on average, and it cannot diverge."
+        )
     }
 
     private var isProximal: Bool { dataStepKind().value == .proximal }
@@ -41,7 +43,9 @@ struct Rules<F: Facts> {
     func iterations() -> Choice<Int> { Choice(asked.conjugateGradientSteps, else: Policy.iterations, "The paper's l.") }
 
     func finalIterations() -> Choice<Int> {
-        Choice(asked.finalConsistencySteps, else: Policy.iterations, "The autoencoder's error shall not be in what was measured.")
+        Choice(
+            asked.finalConsistencySteps, else: Policy.iterations,
+            "The autoencoder's error shall not be in what was measured.")
     }
 
     /// Bits whose bands are told and taken away first; nil for none.
@@ -59,7 +63,8 @@ struct Rules<F: Facts> {
         guard (8...16).contains(where: isAbout), let bits = try facts.roundedBits(), isAbout(bits) else {
             return Choice(nil, "The noise is more than rounding, or less: there are no bands to tell.")
         }
-        return Choice(bits, "The noise is that of rounding to \(bits) bits, whose bands a blur's inverse would make waves of.")
+        return Choice(
+            bits, "The noise is that of rounding to \(bits) bits, whose bands a blur's inverse would make waves of.")
     }
 
     func solvesFramesAlone() -> Choice<Bool> {
@@ -101,13 +106,17 @@ struct Rules<F: Facts> {
     func lambda() throws -> Choice<Double> {
         try Choice(asked.lowPass) {
             if try noiseIsLight(), try eta().value == 1 {
-                return Choice(0.7, "New noise keeps the prior's mistakes from coming back, so that half of the paper's sqrt 2 is enough.")
+                return Choice(
+                    0.7,
+                    "New noise keeps the prior's mistakes from coming back, so that half of the paper's sqrt 2 is enough."
+                )
             }
             // The paper's sqrt 2 keeps the prior's mistakes from coming back. So does a measurement that leaves pixels apart.
             guard try !facts.mixesPixels() else { return Choice(2.0.squareRoot(), "The paper's sqrt 2.") }
             let noise = try Swift.min(facts.noise() / 0.01, 1)
             return Choice(
-                (1 + noise * noise).squareRoot(), "Pixels were measured one by one, which lets sqrt(1 + (noise / 0.01)^2) do, sqrt 2 at most.")
+                (1 + noise * noise).squareRoot(),
+                "Pixels were measured one by one, which lets sqrt(1 + (noise / 0.01)^2) do, sqrt 2 at most.")
         }
     }
 
@@ -116,7 +125,9 @@ struct Rules<F: Facts> {
     }
 
     func steadiness() -> Choice<Double> {
-        Choice(asked.steadiness, else: 1, "What flickers where nothing moves is the measurement's noise and the prior's whim.")
+        Choice(
+            asked.steadiness, else: 1,
+            "What flickers where nothing moves is the measurement's noise and the prior's whim.")
     }
 
     func steadiesResult() throws -> Choice<Bool> {
@@ -124,27 +135,36 @@ struct Rules<F: Facts> {
         return Choice(true, "Undoing a blur of one frame differs a little from undoing that of the next.")
     }
 
-    func renoising() -> Choice<Renoising> { Choice(asked.renoising, else: .shared, "One noise for all frames, as in the paper.") }
+    func renoising() -> Choice<Renoising> {
+        Choice(asked.renoising, else: .shared, "One noise for all frames, as in the paper.")
+    }
 
     func seed() -> Choice<UInt64> { Choice(asked.seed, else: 0, "The same frames every time.") }
 
     // MARK: The start
 
     func start() -> Choice<Start> {
-        Choice(asked.start, else: .sharedInversion, "One noise for all frames as in the paper, with what has moved where it belongs.")
+        Choice(
+            asked.start, else: .sharedInversion,
+            "One noise for all frames as in the paper, with what has moved where it belongs.")
     }
 
     func firstEstimate() -> Choice<FirstEstimate> {
         Choice(asked.firstEstimate, else: .smooth, "An inversion keeps what it is given, holes and blocks included.")
     }
 
-    func upsampling() -> Choice<Upsampling> { Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.") }
+    func upsampling() -> Choice<Upsampling> {
+        Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.")
+    }
 
-    func samplesEncoder() -> Choice<Bool> { Choice(asked.samplesEncoder, else: false, "The encoder's mean, without its noise.") }
+    func samplesEncoder() -> Choice<Bool> {
+        Choice(asked.samplesEncoder, else: false, "The encoder's mean, without its noise.")
+    }
 
     func exactCodecSteps() throws -> Choice<Int> {
         let count = try timesteps().value.count
-        return Choice(asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
+        return Choice(
+            asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
     }
 
     // MARK: All together
@@ -175,8 +195,10 @@ struct Rules<F: Facts> {
             // Bands are taken away once, before the first step.
             finalSteps: final > 0 ? [dataStep(iterations: final) { nil }] : [],
             lambda: try lambda().value, lowPassTaps: taps().value, eta: try eta().value, renoising: renoising().value,
-            steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value, start: start().value,
-            firstEstimate: firstEstimate().value, upsampling: upsampling().value, samplesEncoder: samplesEncoder().value,
+            steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value,
+            start: start().value,
+            firstEstimate: firstEstimate().value, upsampling: upsampling().value,
+            samplesEncoder: samplesEncoder().value,
             exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())
     }
 
@@ -196,7 +218,8 @@ struct Rules<F: Facts> {
             rows +=
                 isProximal
                 ? [
-                    try Choice.row("c", "--prior-error", { "\(number($0.lowerBound)):\(number($0.upperBound))" }, priorError),
+                    try Choice.row(
+                        "c", "--prior-error", { "\(number($0.lowerBound)):\(number($0.upperBound))" }, priorError),
                     try Choice.row("rounding's bands", "", { $0.map { "of \($0) bits" } ?? "none" }, roundedBits),
                 ]
                 : [

@@ -41,7 +41,9 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// ten times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
     /// frames, then in tiles, then in smaller ones; the restoration says in its `passes` what fitted.
     /// - Throws: also `RestorationError.outOfMemory` where the smallest pass does not fit.
-    public func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    public func restore(
+        _ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler
+    ) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: prior.device)
         return try restore(measurement, following: settle(measurement), progress: progress)
     }
@@ -54,7 +56,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         let measurement = try measurement.forRestoring(on: prior.device)
         var algorithm = try algorithm(settings, measurement, progress)
         let frames = try algorithm.restore()
-        return Restoration(frames: frames, residuals: algorithm.residuals, passes: algorithm.networks.sizes, settings: settings)
+        return Restoration(
+            frames: frames, residuals: algorithm.residuals, passes: algorithm.networks.sizes, settings: settings)
     }
 
     /// Algorithm 1, ready to run.
@@ -81,7 +84,8 @@ extension VideoMeasurement {
     package func forRestoring(on device: Device) throws -> VideoMeasurement {
         guard videoShape[1] == 3 else {
             throw RestorationError.invalidMeasurement(
-                "A measurement must be of a video (frames, 3, height, width), and is of one of the shape \(videoShape).")
+                "A measurement must be of a video (frames, 3, height, width), and is of one of the shape \(videoShape)."
+            )
         }
         return try to(.float32).to(device)
     }

@@ -56,12 +56,15 @@ struct SteadyingFilter {
         let variance = strength * strength
         let frames = try (0..<count).map { try X.rows($0..<$0 + 1) }
         var sums = frames
-        var weights = [Tensor](repeating: try Tensor.ones([1, 1, X.size(2), X.size(3)], dtype: X.dtype, device: X.device), count: count)
+        var weights = [Tensor](
+            repeating: try Tensor.ones([1, 1, X.size(2), X.size(3)], dtype: X.dtype, device: X.device), count: count)
         for distance in 1...reach where distance < count {
             for first in 0..<count - distance {
                 let second = first + distance
-                let difference = try (frames[second] - frames[first]).squared().mean(along: [1], keepingDimensions: true)
-                let excess = try (neighbourhood.apply(difference) - 2 * variance).clamped(to: 0...Double.greatestFiniteMagnitude)
+                let difference = try (frames[second] - frames[first]).squared().mean(
+                    along: [1], keepingDimensions: true)
+                let excess = try (neighbourhood.apply(difference) - 2 * variance).clamped(
+                    to: 0...Double.greatestFiniteMagnitude)
                 let weight = try (excess / -variance).exponential()
                 sums[first] = try sums[first] + weight * frames[second]
                 sums[second] = try sums[second] + weight * frames[first]

@@ -14,7 +14,10 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "tau / T: the part of the schedule that is sampled.")
     var tau: Double?
 
-    @Option(help: "What holds the frames to the measurement: cg (the paper's steps) or proximal, which weighs the measurement by its noise.")
+    @Option(
+        help:
+            "What holds the frames to the measurement: cg (the paper's steps) or proximal, which weighs the measurement by its noise."
+    )
     var dataStep: DataStepKind?
 
     @Option(
@@ -26,7 +29,9 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "l: conjugate-gradient steps at each timestep, for --data-step cg.")
     var cgSteps: Int?
 
-    @Option(name: .customLong("lambda"), help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off.")
+    @Option(
+        name: .customLong("lambda"),
+        help: "The low-pass filter's sigma over sqrt(1 - abar), in pixels; 0 switches it off.")
     var lowPass: Double?
 
     @Option(help: "The low-pass filter's taps, odd.")
@@ -43,7 +48,8 @@ struct AlgorithmOptions: ParsableArguments {
 
     @Option(
         help:
-            "How the sampling starts: each frame with the noise that an inversion of the first one finds, as in the paper from the first frame's inversion for all, or otherwise.")
+            "How the sampling starts: each frame with the noise that an inversion of the first one finds, as in the paper from the first frame's inversion for all, or otherwise."
+    )
     var start: Start?
 
     @Option(help: "What the start encodes: the measurement, as in the paper, or the smoothest frames that fit it.")
@@ -55,23 +61,36 @@ struct AlgorithmOptions: ParsableArguments {
     @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
     var sampleEncoder = false
 
-    @Option(help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for no data step of any kind there.")
+    @Option(
+        help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for no data step of any kind there.")
     var finalCgSteps: Int?
 
-    @Flag(help: "The paper's algorithm exactly: conjugate gradients, a start from the measurement, no data step after the last decode.")
+    @Flag(
+        help:
+            "The paper's algorithm exactly: conjugate gradients, a start from the measurement, no data step after the last decode."
+    )
     var paper = false
 
     mutating func validate() throws {
         if paper {
-            if dataStep == .proximal { throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.") }
+            if dataStep == .proximal {
+                throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.")
+            }
             if let firstEstimate, firstEstimate != .measurement {
-                throw ValidationError("--paper starts from the measurement; leave out --first-estimate \(firstEstimate.rawValue).")
+                throw ValidationError(
+                    "--paper starts from the measurement; leave out --first-estimate \(firstEstimate.rawValue).")
             }
             if start == .sharedInversion {
-                throw ValidationError("--paper starts from the first frame's inversion; leave out --start \(Start.sharedInversion.rawValue).")
+                throw ValidationError(
+                    "--paper starts from the first frame's inversion; leave out --start \(Start.sharedInversion.rawValue)."
+                )
             }
-            if let steadiness, steadiness > 0 { throw ValidationError("--paper averages nothing over time; leave out --steadiness.") }
-            if let finalCgSteps, finalCgSteps > 0 { throw ValidationError("--paper has no final steps; leave out --final-cg-steps.") }
+            if let steadiness, steadiness > 0 {
+                throw ValidationError("--paper averages nothing over time; leave out --steadiness.")
+            }
+            if let finalCgSteps, finalCgSteps > 0 {
+                throw ValidationError("--paper has no final steps; leave out --final-cg-steps.")
+            }
         }
         do { try options.validate() } catch { throw ValidationError("\(error)") }
     }
@@ -122,7 +141,9 @@ struct PriorErrorArgument: ExpressibleByArgument, Equatable {
 
     init?(argument: String) {
         let values = argument.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) }
-        guard 1...2 ~= values.count, let lower = values[0], let upper = values[values.count - 1], lower <= upper else { return nil }
+        guard 1...2 ~= values.count, let lower = values[0], let upper = values[values.count - 1], lower <= upper else {
+            return nil
+        }
         bounds = lower...upper
     }
 }

@@ -50,15 +50,20 @@ struct CompareCommand: AsyncParsableCommand {
     mutating func validate() throws {
         if metrics.contains(.fvd) { throw ValidationError("\(MetricError.comparesSets)") }
         if let frame, frame < 0 { throw ValidationError("--frame must be 0 or more.") }
-        if frame != nil && !isPicture { throw ValidationError("--frame chooses the frame of a .png given with --side-by-side.") }
+        if frame != nil && !isPicture {
+            throw ValidationError("--frame chooses the frame of a .png given with --side-by-side.")
+        }
     }
 
     mutating func run() async throws {
         if let sideBySide { try OutputCheck.output(sideBySide, inputs: [reference, other], overwrites: force) }
-        if let json { try OutputCheck.json(json, others: [reference, other] + (sideBySide.map { [$0] } ?? []), overwrites: force) }
+        if let json {
+            try OutputCheck.json(json, others: [reference, other] + (sideBySide.map { [$0] } ?? []), overwrites: force)
+        }
         let isCounted = isPicture || frames?.isOpen ?? false
         let readers = (
-            try await VideoReader(reference, countFrames: isCounted), try await VideoReader(other, countFrames: isCounted)
+            try await VideoReader(reference, countFrames: isCounted),
+            try await VideoReader(other, countFrames: isCounted)
         )
         let (info, second) = (readers.0.info, readers.1.info)
         guard info.width == second.width, info.height == second.height else {
@@ -74,7 +79,8 @@ struct CompareCommand: AsyncParsableCommand {
         var writer: VideoWriter?
         if let sideBySide, !isPicture {
             writer = try await VideoWriter(
-                to: sideBySide, width: 2 * info.width, height: info.height, bitDepth: 8, frameRate: info.frameRate, overwrite: force)
+                to: sideBySide, width: 2 * info.width, height: info.height, bitDepth: 8, frameRate: info.frameRate,
+                overwrite: force)
         }
         var picture: VideoFrame?
         do {
@@ -101,12 +107,15 @@ struct CompareCommand: AsyncParsableCommand {
         }
         if let sideBySide, isPicture {
             guard let picture else {
-                throw WorkflowError.message("There is no frame \(pictured): \(comparison.frameCount) frames were compared.")
+                throw WorkflowError.message(
+                    "There is no frame \(pictured): \(comparison.frameCount) frames were compared.")
             }
             try await picture.writePNG(to: sideBySide, overwrite: force)
         }
         guard comparison.frameCount > 0 else { throw WorkflowError.message("\(reference) has no frames to compare.") }
-        guard !comparison.summary.isEmpty else { throw WorkflowError.message(comparison.reasons.joined(separator: " ")) }
+        guard !comparison.summary.isEmpty else {
+            throw WorkflowError.message(comparison.reasons.joined(separator: " "))
+        }
         if let json { try JSONFile.write(ComparisonNumbers(comparison), to: json) }
         Console.print("mean\t\(comparison.summary)")
         for reason in comparison.reasons { Console.note(reason) }

@@ -16,7 +16,8 @@ enum Console {
 
     /// What is wrong, on one line whatever lines it comes in.
     static func error(_ text: String) {
-        let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
+        let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(
+            separator: " ")
         write((isTerminal ? "\r\u{1B}[K" : "") + "visionxl: \(line)\n", to: STDERR_FILENO)
     }
 
@@ -55,6 +56,7 @@ enum Usage {
         let whole = Int(seconds.rounded())
         if whole < 100 { return "\(whole) s" }
         let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
-        return hours > 0 ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
+        return hours > 0
+            ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
     }
 }

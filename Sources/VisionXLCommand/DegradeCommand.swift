@@ -43,7 +43,9 @@ struct DegradeCommand: AsyncParsableCommand {
         guard bits == 8 || bits == 16 else { throw ValidationError("--bits must be 8 or 16.") }
         guard window >= 1 else { throw ValidationError("--window must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
-        if input.isEmpty { throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.") }
+        if input.isEmpty {
+            throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.")
+        }
         if output.isEmpty { throw ValidationError("The name after --output is empty; name a file or a folder.") }
     }
 

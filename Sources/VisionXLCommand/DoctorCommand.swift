@@ -31,7 +31,10 @@ struct DoctorCommand: AsyncParsableCommand {
             line("cpu", "runs networks in \(Device.cpu.runningType.rawValue)")
             for index in 0..<Engine.cudaDeviceCount {
                 let device = Device.cuda(index)
-                let memory = device.memory().map { ", \(Usage.describe(bytes: $0.free)) of \(Usage.describe(bytes: $0.total)) free" } ?? ""
+                let memory =
+                    device.memory().map {
+                        ", \(Usage.describe(bytes: $0.free)) of \(Usage.describe(bytes: $0.total)) free"
+                    } ?? ""
                 line("\(device)", "runs networks in \(device.runningType.rawValue)\(memory)")
             }
             if Engine.cudaDeviceCount == 0 {
@@ -45,7 +48,9 @@ struct DoctorCommand: AsyncParsableCommand {
         for (name, url) in ModelLibrary.names { line("model", "\(name), \(url.path)") }
         for network in NetworkLibrary.Network.allCases {
             // Without them only the metrics that use them are missing.
-            do { line("network", "\(network.rawValue), \(try NetworkLibrary.url(of: network).path)") } catch { line("network", "none: \(error)") }
+            do { line("network", "\(network.rawValue), \(try NetworkLibrary.url(of: network).path)") } catch {
+                line("network", "none: \(error)")
+            }
         }
         if problems > 0 { throw ExitCode.failure }
     }

@@ -37,13 +37,16 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
     var output: String
 
     @Option(
-        help: ArgumentHelp("What goes wrong: \(names(Problem.tasks)). (default: \(EvaluationTask.paper.joined(separator: ",")))", valueName: "list"),
+        help: ArgumentHelp(
+            "What goes wrong: \(names(Problem.tasks)). (default: \(EvaluationTask.paper.joined(separator: ",")))",
+            valueName: "list"),
         transform: { try list($0, option: "--tasks", Problem.tasks) { Problem.tasks.contains($0) ? $0 : nil } })
     var tasks = EvaluationTask.paper
 
     @Option(
         help: ArgumentHelp(
-            "Methods: \(names(MethodName.allCases)). (default: \(MethodName.byDefault.map(\.rawValue).joined(separator: ",")))", valueName: "list"),
+            "Methods: \(names(MethodName.allCases)). (default: \(MethodName.byDefault.map(\.rawValue).joined(separator: ",")))",
+            valueName: "list"),
         transform: { try list($0, option: "--methods", MethodName.allCases.map(\.rawValue), MethodName.init) })
     var methods = MethodName.byDefault
 
@@ -51,23 +54,35 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
     var metrics: [Metric] = [.psnr, .ssim, .lpips, .fvd, .flicker, .temporalError]
 
     @Option(
-        help: ArgumentHelp("How measurements are kept: float as in the paper, 8bit, h264:CRF. (default: float)", valueName: "list"),
-        transform: { try list($0, option: "--measurement", ["float", "8bit", "h264:0 ... h264:51"], MeasurementStorage.init) })
+        help: ArgumentHelp(
+            "How measurements are kept: float as in the paper, 8bit, h264:CRF. (default: float)", valueName: "list"),
+        transform: {
+            try list($0, option: "--measurement", ["float", "8bit", "h264:0 ... h264:51"], MeasurementStorage.init)
+        })
     var measurement: [MeasurementStorage] = [.float]
 
     @Option(help: "Standard deviation of Gaussian noise on the measurements, in units of the pixel range [-1, 1].")
     var noise = 0.0
 
-    @Option(help: ArgumentHelp("Size of the frames: paper (1280x768, 768x1280 or 1024x1024, whichever is nearest), original, or WxH.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp(
+            "Size of the frames: paper (1280x768, 768x1280 or 1024x1024, whichever is nearest), original, or WxH.",
+            valueName: "size"))
     var size: ClipSize = .paper
 
     @Option(help: "Frames of each clip, from its first one.")
     var frames = 25
 
-    @Option(help: "Vary one part of the paper's algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(
+        help:
+            "Vary one part of the paper's algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", "))."
+    )
     var ablation: Ablation?
 
-    @Option(help: ArgumentHelp("The pixel-space prior of svi, dds and pixel: ffdnet, or a guided-diffusion network's .safetensors with its .json beside.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "The pixel-space prior of svi, dds and pixel: ffdnet, or a guided-diffusion network's .safetensors with its .json beside.",
+            valueName: "file"))
     var pixelPrior = "ffdnet"
 
     @Flag(help: "Keep the restored videos, so that metrics can be added later.")
@@ -83,7 +98,9 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         guard frames >= 1 else { throw ValidationError("--frames must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
         try algorithm.check(algorithm.options)
-        if ablation != nil, model.fast != nil { throw ValidationError("An ablation varies the paper's algorithm, which is exact; leave out --fast.") }
+        if ablation != nil, model.fast != nil {
+            throw ValidationError("An ablation varies the paper's algorithm, which is exact; leave out --fast.")
+        }
         if output.isEmpty { throw ValidationError("The name after --output is empty; name a folder.") }
     }
 
@@ -128,7 +145,9 @@ extension ClipSize: ExpressibleByArgument {
         case "original": self = .original
         default:
             let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-            guard parts.count == 2, let width = parts[0], let height = parts[1], width > 0, height > 0 else { return nil }
+            guard parts.count == 2, let width = parts[0], let height = parts[1], width > 0, height > 0 else {
+                return nil
+            }
             self = .fixed(width: width, height: height)
         }
     }
@@ -176,10 +195,13 @@ final class EvaluationDisplay: Sendable {
                 guard Date().timeIntervalSince(state.drawn) > 0.1, let current = state.current else { return nil }
                 state.drawn = Date()
                 let percent = Int(progress.fraction * 100)
-                return "\(number)/\(cellCount) \(Self.name(current)): \(progress.phase.rawValue), \(percent)%, peak memory "
+                return
+                    "\(number)/\(cellCount) \(Self.name(current)): \(progress.phase.rawValue), \(percent)%, peak memory "
                     + Usage.describe(bytes: Usage.peakMemory) + left(state, number)
             }
-            if let text { Console.write("\r\u{1B}[K" + text.prefix((Console.terminalWidth ?? 200) - 1), to: STDERR_FILENO) }
+            if let text {
+                Console.write("\r\u{1B}[K" + text.prefix((Console.terminalWidth ?? 200) - 1), to: STDERR_FILENO)
+            }
         case .finished(let cell, let number, let isNew):
             let rest = state.withLock { state -> String in
                 guard isNew else { return " (from an earlier run)" }
@@ -197,14 +219,18 @@ final class EvaluationDisplay: Sendable {
 
     private func left(_ state: State, _ number: Int) -> String {
         guard state.computed > 0, number < cellCount else { return "" }
-        return ", " + Usage.describe(seconds: state.seconds / Double(state.computed) * Double(cellCount - number)) + " left"
+        return ", " + Usage.describe(seconds: state.seconds / Double(state.computed) * Double(cellCount - number))
+            + " left"
     }
 
-    private static func name(_ cell: Cell.Settings) -> String { "\(cell.clip), \(cell.task), \(cell.storage), \(cell.method)" }
+    private static func name(_ cell: Cell.Settings) -> String {
+        "\(cell.clip), \(cell.task), \(cell.storage), \(cell.method)"
+    }
 
     private static func outcome(_ cell: Cell) -> String {
         if let failure = cell.failure { return "failed: \(failure)" }
-        let numbers = [(Metric.psnr, "%.2f dB"), (.ssim, "SSIM %.4f"), (.lpips, "LPIPS %.4f")].compactMap { metric, format in
+        let numbers = [(Metric.psnr, "%.2f dB"), (.ssim, "SSIM %.4f"), (.lpips, "LPIPS %.4f")].compactMap {
+            metric, format in
             cell.scores[metric].map { String(format: format, $0.mean) }
         }
         return numbers.isEmpty ? "done" : numbers.joined(separator: ", ")

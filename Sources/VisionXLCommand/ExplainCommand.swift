@@ -35,11 +35,15 @@ struct ExplainCommand: AsyncParsableCommand {
         let explanation = try await Explanation(recipe, asked.model.execution(overwrites: true))
         if json { return Console.print(try JSONFile.text(explanation).trimmingCharacters(in: .newlines)) }
         func width(_ text: (Policy.Row) -> String) -> Int { explanation.rows.map { text($0).count }.max() ?? 0 }
-        func padded(_ text: String, _ width: Int) -> String { text.padding(toLength: max(width, text.count), withPad: " ", startingAt: 0) }
+        func padded(_ text: String, _ width: Int) -> String {
+            text.padding(toLength: max(width, text.count), withPad: " ", startingAt: 0)
+        }
         func value(_ row: Policy.Row) -> String { row.value ?? "?" }
         let (names, options, values) = (width(\.name), width(\.option), width(value))
         for row in explanation.rows {
-            let line = [padded(row.name, names), padded(row.option, options), padded(value(row), min(values, 32)), row.reason]
+            let line = [
+                padded(row.name, names), padded(row.option, options), padded(value(row), min(values, 32)), row.reason,
+            ]
             Console.print(line.joined(separator: "  "))
         }
     }

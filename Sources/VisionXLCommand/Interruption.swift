@@ -11,7 +11,11 @@ enum Interruption {
         let sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number -> (any DispatchSourceSignal)? in
             // nohup has closed its ears to hanging up, and it stays so.
             let previous = signal(number, SIG_IGN)
-            if number == SIGHUP, previous.map({ unsafeBitCast($0, to: Int.self) }) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
+            if number == SIGHUP,
+                previous.map({ unsafeBitCast($0, to: Int.self) }) == unsafeBitCast(SIG_IGN, to: Int.self)
+            {
+                return nil
+            }
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
                 if count.next() > 1 {

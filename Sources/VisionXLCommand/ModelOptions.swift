@@ -24,7 +24,8 @@ extension Device: ExpressibleByArgument {
 struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A model folder in diffusers' layout, a .safetensors file of SDXL, 'builtin', or the name of one that was fetched with `models pull`. (default: builtin)"))
+            "A model folder in diffusers' layout, a .safetensors file of SDXL, 'builtin', or the name of one that was fetched with `models pull`. (default: builtin)"
+        ))
     var model: String?
 
     @Option(help: "cpu, cuda, cuda:N or mps. (default: a GPU where there is one)")
@@ -50,10 +51,15 @@ struct ModelOptions: ParsableArguments {
     var fast: Fast?
 
     @Option(
-        help: ArgumentHelp("The autoencoder of --fast tiny-vae: a folder in the model's, or one of its own. (default: vae_tiny)", valueName: "path"))
+        help: ArgumentHelp(
+            "The autoencoder of --fast tiny-vae: a folder in the model's, or one of its own. (default: vae_tiny)",
+            valueName: "path"))
     var tinyVae: String?
 
-    @Option(help: ArgumentHelp("With --fast tiny-vae: the last timesteps that keep the full autoencoder. (default: 2)", valueName: "steps"))
+    @Option(
+        help: ArgumentHelp(
+            "With --fast tiny-vae: the last timesteps that keep the full autoencoder. (default: 2)", valueName: "steps")
+    )
     var fullVaeSteps: Int?
 
     enum Fast: String, ExpressibleByArgument, CaseIterable {
@@ -69,7 +75,8 @@ struct ModelOptions: ParsableArguments {
             valueName: "size"),
         transform: { text in
             guard let size = MemorySize(text) else {
-                throw ValidationError("--memory takes a size from 1M on with its unit, such as 8G, 12GiB or 512M; \"\(text)\" is none.")
+                throw ValidationError(
+                    "--memory takes a size from 1M on with its unit, such as 8G, 12GiB or 512M; \"\(text)\" is none.")
             }
             return size
         })
@@ -80,11 +87,14 @@ struct ModelOptions: ParsableArguments {
 
     mutating func validate() throws {
         if fast == nil, tinyVae != nil || fullVaeSteps != nil {
-            throw ValidationError("--tiny-vae and --full-vae-steps say how --fast tiny-vae works; add it, or leave them out.")
+            throw ValidationError(
+                "--tiny-vae and --full-vae-steps say how --fast tiny-vae works; add it, or leave them out.")
         }
         if let fullVaeSteps, fullVaeSteps < 1 { throw ValidationError("--full-vae-steps must be 1 or more.") }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more.") }
-        if let framesPerPass, framesPerPass < 1 { throw ValidationError("At least one frame must go through a network at a time.") }
+        if let framesPerPass, framesPerPass < 1 {
+            throw ValidationError("At least one frame must go through a network at a time.")
+        }
     }
 
     /// Puts what was said over what a recipe has.
@@ -104,23 +114,33 @@ struct ModelOptions: ParsableArguments {
     }
 
     func execution(overwrites: Bool) -> Execution {
-        Execution(device: device, threads: threads, memory: memory?.bytes, framesPerPass: framesPerPass, overwrites: overwrites)
+        Execution(
+            device: device, threads: threads, memory: memory?.bytes, framesPerPass: framesPerPass,
+            overwrites: overwrites)
     }
 }
 
 /// What is asked for in words.
 struct TextOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("What the video shows, in words: for models with text encoders. (default: the null prompt)", valueName: "text"))
+    @Option(
+        help: ArgumentHelp(
+            "What the video shows, in words: for models with text encoders. (default: the null prompt)",
+            valueName: "text"))
     var prompt: String?
 
     @Option(help: ArgumentHelp("What guidance leads away from. (default: no words)", valueName: "text"))
     var negativePrompt: String?
 
-    @Option(help: ArgumentHelp("s of classifier-free guidance, e_null + s (e_text - e_null); other than 1 the U-Net runs twice. (default: 1)", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "s of classifier-free guidance, e_null + s (e_text - e_null); other than 1 the U-Net runs twice. (default: 1)",
+            valueName: "s"))
     var guidance: Double?
 
     mutating func validate() throws {
-        if let guidance, !guidance.isFinite || guidance < 0 { throw ValidationError("--guidance must be 0 or more; 1 is none.") }
+        if let guidance, !guidance.isFinite || guidance < 0 {
+            throw ValidationError("--guidance must be 0 or more; 1 is none.")
+        }
     }
 
     var isEmpty: Bool { prompt == nil && negativePrompt == nil && guidance == nil }
@@ -145,10 +165,14 @@ struct MemorySize: Sendable, Equatable {
 
     init?(_ text: String) {
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-        let factors = ["K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 1024, "Mi": 1_048_576, "Gi": 1_073_741_824, "Ti": 1_099_511_627_776]
+        let factors = [
+            "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 1024, "Mi": 1_048_576, "Gi": 1_073_741_824,
+            "Ti": 1_099_511_627_776,
+        ]
         var unit = String(text.dropFirst(number.count).drop { $0 == " " })
         if unit.count > 1, unit.last == "B" { unit.removeLast() }
-        guard let value = Double(number), let factor = factors.first(where: { $0.key.lowercased() == unit.lowercased() })?.value,
+        guard let value = Double(number),
+            let factor = factors.first(where: { $0.key.lowercased() == unit.lowercased() })?.value,
             value > 0, value * factor >= 1e6, value * factor < 1e15
         else { return nil }
         bytes = Int(value * factor)

@@ -31,7 +31,8 @@ struct PullCommand: AsyncParsableCommand, Resumable {
 
     @Option(
         help: ArgumentHelp(
-            "Fetch a whole model in one .safetensors file of the repository, and that alone: SDXL in its original layout.", valueName: "name"))
+            "Fetch a whole model in one .safetensors file of the repository, and that alone: SDXL in its original layout.",
+            valueName: "name"))
     var file: String?
 
     @Flag(help: "Fetch the text encoders and their tokenizers as well.")
@@ -42,8 +43,13 @@ struct PullCommand: AsyncParsableCommand, Resumable {
 
     mutating func validate() throws {
         do { _ = try ModelName(name) } catch { throw ValidationError("\(error)") }
-        if file != nil, variant != nil || text { throw ValidationError("--file fetches one file; --variant and --text choose among others.") }
-        if let variant, variant.isEmpty || !variant.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }) {
+        if file != nil, variant != nil || text {
+            throw ValidationError("--file fetches one file; --variant and --text choose among others.")
+        }
+        if let variant,
+            variant.isEmpty
+                || !variant.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") })
+        {
             throw ValidationError("--variant must be a word, for example fp16.")
         }
     }
@@ -52,10 +58,12 @@ struct PullCommand: AsyncParsableCommand, Resumable {
 
     mutating func run() async throws {
         let display = PullDisplay(isQuiet: quiet)
-        let puller = ModelPuller(environment: try HubEnvironment(), models: ModelLibrary.fetched, report: { display.show($0) })
+        let puller = ModelPuller(
+            environment: try HubEnvironment(), models: ModelLibrary.fetched, report: { display.show($0) })
         defer { display.finish() }
         let name = try ModelName(name)
-        let model = try await puller.pull(name, to: to.map { URL(fileURLWithPath: $0) }, variant: variant, withText: text, file: file)
+        let model = try await puller.pull(
+            name, to: to.map { URL(fileURLWithPath: $0) }, variant: variant, withText: text, file: file)
         display.finish()
         let fileName = file.map { URL(fileURLWithPath: $0).lastPathComponent }
         let path = fileName.map { model.folder.appendingPathComponent($0).path } ?? model.folder.path

@@ -87,7 +87,9 @@ final class PullDisplay: Sendable {
         let bytes = Double(last.bytes - first.bytes)
         if seconds > 0.5, bytes > 0 {
             parts.append("\(sizeText(Int(bytes / seconds)))/s")
-            if total > last.bytes { parts.append("\(Usage.describe(seconds: Double(total - last.bytes) * seconds / bytes)) left") }
+            if total > last.bytes {
+                parts.append("\(Usage.describe(seconds: Double(total - last.bytes) * seconds / bytes)) left")
+            }
         }
         parts.append("\(filesLeft) \(filesLeft == 1 ? "file" : "files") to go")
         return parts.joined(separator: ", ")

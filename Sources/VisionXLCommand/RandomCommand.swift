@@ -52,7 +52,9 @@ struct RandomCommand: AsyncParsableCommand {
         // A megabyte for the configurations and the files' headers.
         let needed = model.byteCount + 1_000_000
         if let free = ModelPuller.freeSpace(in: target.deletingLastPathComponent()), free < needed {
-            throw WorkflowError.message("\(folder): the model takes \(sizeText(needed)) and \(sizeText(free)) are free there; make room or name another place.")
+            throw WorkflowError.message(
+                "\(folder): the model takes \(sizeText(needed)) and \(sizeText(free)) are free there; make room or name another place."
+            )
         }
         let display = PullDisplay(isQuiet: quiet, verb: "writing")
         display.show(.planned(files: model.componentNames.count, bytes: model.byteCount, present: 0))

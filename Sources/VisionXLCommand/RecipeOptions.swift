@@ -30,7 +30,8 @@ struct RecipeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Noise on the measurement: its standard deviation in units of the pixel range [-1, 1], 0, or auto (what the .json says, else what the "
-                + "file's bits and the frames show; and what lossy coding adds). (default: auto)", valueName: "auto|sigma"))
+                + "file's bits and the frames show; and what lossy coding adds). (default: auto)",
+            valueName: "auto|sigma"))
     var noise: NoiseChoice?
 
     @OptionGroup(title: "Model")
@@ -70,7 +71,8 @@ struct RecipeOptions: ParsableArguments {
         if let input { result.input = input }
         if let output { result.output = output }
         if !task.isEmpty, reading || task.task != nil {
-            let base = try result.problem ?? (task.task == nil ? MeasurementRecord.read(beside: result.input)?.problem : nil)
+            let base =
+                try result.problem ?? (task.task == nil ? MeasurementRecord.read(beside: result.input)?.problem : nil)
             result.problem = try task.problem(over: base)
         }
         if let noise { result.noise = noise }

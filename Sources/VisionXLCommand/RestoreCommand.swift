@@ -41,7 +41,9 @@ struct RestoreCommand: AsyncParsableCommand {
             guard input != nil else { throw ValidationError("Missing expected argument '<input>'") }
             guard output != nil else { throw ValidationError("Missing expected argument '--output <output>'") }
         }
-        if input == "" { throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.") }
+        if input == "" {
+            throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.")
+        }
         if output == "" { throw ValidationError("The name after --output is empty; name a file or a folder.") }
     }
 

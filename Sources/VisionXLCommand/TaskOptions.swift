@@ -9,7 +9,10 @@ extension Grey.Matrix: ExpressibleByArgument {}
 
 /// What went wrong with the video: a preset and the numbers that differ from it.
 struct TaskOptions: ParsableArguments {
-    @Option(help: "What went wrong, a preset of the paper: \(Problem.tasks.joined(separator: ", ")). '+' averages 7 frames first.")
+    @Option(
+        help:
+            "What went wrong, a preset of the paper: \(Problem.tasks.joined(separator: ", ")). '+' averages 7 frames first."
+    )
     var task: String?
 
     @Option(help: "The frames were shrunk by this factor (means of blocks).")
@@ -33,7 +36,8 @@ struct TaskOptions: ParsableArguments {
     @Option(help: "The seed of the random mask. (default: 0)")
     var maskSeed: UInt64?
 
-    @Option(help: ArgumentHelp("A picture of the known pixels (white) and the missing ones (black).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("A picture of the known pixels (white) and the missing ones (black).", valueName: "file"))
     var mask: String?
 
     @Option(help: "Every frame is the mean of this many.")
@@ -48,8 +52,10 @@ struct TaskOptions: ParsableArguments {
     /// Each stage's part: whether it was said, and how it changes a problem.
     private var parts: [(isSaid: Bool, change: (inout Problem) throws -> Void)] {
         [
-            (average != nil || averageBoundary != nil, changeAverage), (blurSigma != nil || blurSize != nil || blurBoundary != nil, changeBlur),
-            (scale != nil, { $0.set(scale == 1 ? nil : scale.map(Shrink.init(factor:))) }), (grey != nil, { $0.set(grey.map(Grey.init)) }),
+            (average != nil || averageBoundary != nil, changeAverage),
+            (blurSigma != nil || blurSize != nil || blurBoundary != nil, changeBlur),
+            (scale != nil, { $0.set(scale == 1 ? nil : scale.map(Shrink.init(factor:))) }),
+            (grey != nil, { $0.set(grey.map(Grey.init)) }),
             (maskRatio != nil || maskSeed != nil || mask != nil, changeHoles),
         ]
     }
@@ -58,7 +64,9 @@ struct TaskOptions: ParsableArguments {
         if let task, !Problem.tasks.contains(task) {
             throw ValidationError("\(ProblemError.unknownTask(task, known: Problem.tasks))")
         }
-        if mask != nil && maskRatio != nil { throw ValidationError("--mask and --mask-ratio are two masks; leave one of them out.") }
+        if mask != nil && maskRatio != nil {
+            throw ValidationError("--mask and --mask-ratio are two masks; leave one of them out.")
+        }
     }
 
     /// The preset, or what `base` says where there is none, with the numbers changed.
@@ -70,7 +78,9 @@ struct TaskOptions: ParsableArguments {
     }
 
     private func changeBlur(_ problem: inout Problem) throws {
-        guard var blur = blurSigma.map({ Blur(sigma: $0) }) ?? problem.stage() else { throw Self.nothing("blur", "--blur-sigma") }
+        guard var blur = blurSigma.map({ Blur(sigma: $0) }) ?? problem.stage() else {
+            throw Self.nothing("blur", "--blur-sigma")
+        }
         if blurSigma != nil, let old: Blur = problem.stage() { (blur.size, blur.boundary) = (old.size, old.boundary) }
         if let blurSize { blur.size = blurSize }
         if let blurBoundary { blur.boundary = blurBoundary }
@@ -78,7 +88,9 @@ struct TaskOptions: ParsableArguments {
     }
 
     private func changeAverage(_ problem: inout Problem) throws {
-        guard var stage = average.map({ Average(frames: $0) }) ?? problem.stage() else { throw Self.nothing("average", "--average") }
+        guard var stage = average.map({ Average(frames: $0) }) ?? problem.stage() else {
+            throw Self.nothing("average", "--average")
+        }
         if average != nil, let old: Average = problem.stage() { stage.boundary = old.boundary }
         if let averageBoundary { stage.boundary = averageBoundary }
         problem.set(stage.frames == 1 ? nil : stage)
@@ -86,7 +98,9 @@ struct TaskOptions: ParsableArguments {
 
     private func changeHoles(_ problem: inout Problem) throws {
         if let mask { return problem.set(Holes(file: mask)) }
-        guard let ratio = maskRatio ?? problem.stage(Holes.self)?.ratio else { throw Self.nothing("random mask", "--mask-ratio") }
+        guard let ratio = maskRatio ?? problem.stage(Holes.self)?.ratio else {
+            throw Self.nothing("random mask", "--mask-ratio")
+        }
         problem.set(ratio == 0 ? nil : Holes(ratio: ratio, seed: maskSeed ?? problem.stage(Holes.self)?.seed ?? 0))
     }
 

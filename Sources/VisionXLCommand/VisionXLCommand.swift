@@ -14,7 +14,10 @@ struct VisionXLCommand: AsyncParsableCommand {
               visionxl restore small.mp4 -o large.mkv --task sr4
             """,
         version: "visionxl 0.1.0",
-        subcommands: [RestoreCommand.self, ExplainCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self, DoctorCommand.self, ModelsCommand.self])
+        subcommands: [
+            RestoreCommand.self, ExplainCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self,
+            DoctorCommand.self, ModelsCommand.self,
+        ])
 
     static func main() async {
         var interrupted = "interrupted; nothing was left under the output's name"
@@ -55,7 +58,9 @@ struct VisionXLCommand: AsyncParsableCommand {
         type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
     }
 
-    private static func sentence(_ text: String) -> String { text.hasSuffix(".") || text.hasSuffix("?") ? text : text + "." }
+    private static func sentence(_ text: String) -> String {
+        text.hasSuffix(".") || text.hasSuffix("?") ? text : text + "."
+    }
 }
 
 /// A command that keeps what it has done when it is interrupted.

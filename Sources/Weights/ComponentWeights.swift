@@ -23,7 +23,9 @@ enum ComponentWeights: Equatable {
             let url = folder.appendingPathComponent(match.name)
             return match.isIndex ? .index(url) : .file(url)
         }
-        if let pickle = names.first(where: isPickle) { throw .pickleOnly(path: folder.appendingPathComponent(pickle).path) }
+        if let pickle = names.first(where: isPickle) {
+            throw .pickleOnly(path: folder.appendingPathComponent(pickle).path)
+        }
         throw .noWeights(folder: folder.path)
     }
 
@@ -54,14 +56,16 @@ enum ComponentWeights: Equatable {
     /// What `name` says of itself if it is a name for weights; a single shard is not.
     private static func candidate(_ name: String) -> Candidate? {
         for stem in stems where name.hasPrefix("\(stem).") {
-            let rest = name.dropFirst(stem.count + 1).split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            let rest = name.dropFirst(stem.count + 1).split(separator: ".", omittingEmptySubsequences: false).map(
+                String.init)
             switch (rest.count, rest.first, rest.last) {
             case (1, "safetensors", _): return .init(stem: stem, isIndex: false)
             case (2, let variant, "safetensors") where variant?.contains("-of-") == false:
                 return .init(stem: stem, variant: variant, isIndex: false)
             case (3, "safetensors", "json") where rest[1] == "index": return .init(stem: stem, isIndex: true)
             // Both spellings are about: …safetensors.index.fp16.json and …fp16.safetensors.index.json.
-            case (4, "safetensors", "json") where rest[1] == "index": return .init(stem: stem, variant: rest[2], isIndex: true)
+            case (4, "safetensors", "json") where rest[1] == "index":
+                return .init(stem: stem, variant: rest[2], isIndex: true)
             case (4, let variant, "json") where rest[1] == "safetensors" && rest[2] == "index":
                 return .init(stem: stem, variant: variant, isIndex: true)
             default: continue
@@ -89,13 +93,18 @@ public enum WeightFiles {
         ComponentWeights.stems.flatMap { stem in
             ["\(stem).safetensors", "\(stem).safetensors.index.json"]
                 + variants.flatMap {
-                    ["\(stem).\($0).safetensors", "\(stem).safetensors.index.\($0).json", "\(stem).\($0).safetensors.index.json"]
+                    [
+                        "\(stem).\($0).safetensors", "\(stem).safetensors.index.\($0).json",
+                        "\(stem).\($0).safetensors.index.json",
+                    ]
                 }
         }
     }
 
     /// The shards that the index at `url` names, in order: plain file names that end in `.safetensors`.
-    public static func shards(ofIndexAt url: URL) throws(WeightsError) -> [String] { Set(try ShardIndex(at: url).shards.values).sorted() }
+    public static func shards(ofIndexAt url: URL) throws(WeightsError) -> [String] {
+        Set(try ShardIndex(at: url).shards.values).sorted()
+    }
 
     /// Whether a file of that name is a pickle, by its ending.
     public static func isPickle(_ name: String) -> Bool { ComponentWeights.isPickle(name) }

@@ -24,7 +24,9 @@ func hasNonFinite(_ bytes: UnsafeRawBufferPointer, _ dtype: SafetensorsDType) ->
 }
 
 /// Whether any word of `bytes` has all bits of `mask`. In blocks: within one there is no early way out, so it runs in vectors.
-private func anyWord<Word: FixedWidthInteger & BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, hasAll mask: Word) -> Bool {
+private func anyWord<Word: FixedWidthInteger & BitwiseCopyable>(
+    _ bytes: UnsafeRawBufferPointer, hasAll mask: Word
+) -> Bool {
     let size = MemoryLayout<Word>.size
     var start = 0
     while start < bytes.count {

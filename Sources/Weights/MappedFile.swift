@@ -1,13 +1,13 @@
 import Foundation
 
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #else
-    import Glibc
+import Glibc
 #endif
 
 #if _endian(big)
-    #error("Safetensors data is little-endian and is used where it lies; this machine is big-endian.")
+#error("Safetensors data is little-endian and is used where it lies; this machine is big-endian.")
 #endif
 
 /// A file mapped read-only into memory for as long as this object lives.
@@ -41,7 +41,9 @@ final class MappedFile: @unchecked Sendable {  // Unchecked for the pointer only
         let start = (Int(bitPattern: base) + page - 1) / page * page
         let end = (Int(bitPattern: base) + part.count) / page * page
         // Advice: where it is not taken, the pages only stay.
-        if end > start, let address = UnsafeMutableRawPointer(bitPattern: start) { madvise(address, end - start, MADV_DONTNEED) }
+        if end > start, let address = UnsafeMutableRawPointer(bitPattern: start) {
+            madvise(address, end - start, MADV_DONTNEED)
+        }
     }
 
     deinit {

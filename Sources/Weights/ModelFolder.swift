@@ -40,7 +40,9 @@ public struct ModelFolder: Sendable {
         guard let data = FileManager.default.contents(atPath: index.path) else { return [:] }
         var classNames: [String: String] = [:]
         do {
-            guard String(validating: data, as: UTF8.self) != nil else { throw JSONProblem.syntax(offset: 0, expected: "UTF-8") }
+            guard String(validating: data, as: UTF8.self) != nil else {
+                throw JSONProblem.syntax(offset: 0, expected: "UTF-8")
+            }
             var cursor = JSONCursor([UInt8](data))
             try cursor.object { cursor, key in
                 guard cursor.peek() == .array else { return try cursor.skipValue() }
@@ -63,7 +65,9 @@ public struct ModelFolder: Sendable {
 public struct ComponentFolder: Sendable {
     public let url: URL
 
-    private static let configNames = ["config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json"]
+    private static let configNames = [
+        "config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json",
+    ]
 
     /// Opens the folder at `url`.
     public init(at url: URL) throws(WeightsError) {
@@ -75,7 +79,9 @@ public struct ComponentFolder: Sendable {
 
     /// The component's configuration file; nil where it has none.
     public var configURL: URL? {
-        Self.configNames.map { url.appendingPathComponent($0) }.first { FileManager.default.fileExists(atPath: $0.path) }
+        Self.configNames.map { url.appendingPathComponent($0) }.first {
+            FileManager.default.fileExists(atPath: $0.path)
+        }
     }
 
     /// The bytes of the configuration file.
@@ -87,7 +93,9 @@ public struct ComponentFolder: Sendable {
     }
 
     /// The configuration, decoded from its JSON as it stands (keys are not converted).
-    public func config<Configuration: Decodable>(as type: Configuration.Type = Configuration.self) throws(WeightsError)
+    public func config<Configuration: Decodable>(
+        as type: Configuration.Type = Configuration.self
+    ) throws(WeightsError)
         -> Configuration
     {
         let data = try configData()
@@ -99,14 +107,17 @@ public struct ComponentFolder: Sendable {
     }
 
     /// The component's weights; `variant` as for `WeightStore`.
-    public func weights(variant: String? = nil) throws(WeightsError) -> WeightStore { try WeightStore(at: url, variant: variant) }
+    public func weights(variant: String? = nil) throws(WeightsError) -> WeightStore {
+        try WeightStore(at: url, variant: variant)
+    }
 
     /// Whether there is anything of a model in the folder.
     var isComponent: Bool { configURL != nil || !safetensorsNames.isEmpty }
 
     /// The names of all safetensors files in the folder.
     var safetensorsNames: [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).filter { $0.hasSuffix(".safetensors") }.sorted()
+        ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).filter { $0.hasSuffix(".safetensors") }
+            .sorted()
     }
 
     /// Says which key a decoding error is about.
@@ -116,9 +127,11 @@ public struct ComponentFolder: Sendable {
         case .keyNotFound(let key, let context):
             return "the key \(quoted((path(context).isEmpty ? "" : path(context) + ".") + key.stringValue)) is missing"
         case .typeMismatch(let type, let context): return "the key \(quoted(path(context))) is not of the type \(type)"
-        case .valueNotFound(let type, let context): return "the key \(quoted(path(context))) is null where a \(type) is needed"
+        case .valueNotFound(let type, let context):
+            return "the key \(quoted(path(context))) is null where a \(type) is needed"
         case .dataCorrupted(let context):
-            return context.codingPath.isEmpty ? "it is not valid JSON" : "\(quoted(path(context))): \(context.debugDescription)"
+            return context.codingPath.isEmpty
+                ? "it is not valid JSON" : "\(quoted(path(context))): \(context.debugDescription)"
         default: return "\(error)"
         }
     }

@@ -48,7 +48,9 @@ public struct ModelReport: Sendable, Hashable, Codable, CustomStringConvertible 
             }
             lines += component.problems.map { "    problem: \($0)" }
         }
-        if !absent.isEmpty { lines.append("  not there, and not needed without a prompt: \(absent.joined(separator: ", "))") }
+        if !absent.isEmpty {
+            lines.append("  not there, and not needed without a prompt: \(absent.joined(separator: ", "))")
+        }
         let parameters = components.reduce(0) { $0 + $1.parameterCount }
         lines.append(isSound ? "sound: \(parameters) parameters" : "not sound")
         return lines.joined(separator: "\n")
@@ -76,8 +78,11 @@ extension ModelFolder {
         }
         let missing = classNames.keys.sorted().filter { !contains($0) }
         let text = classNames.keys.filter { $0.hasPrefix("text_encoder") || $0.hasPrefix("tokenizer") }
-        let spared = Set(text.allSatisfy(missing.contains) ? text : []).union(["safety_checker", "feature_extractor", "image_encoder"])
-        for (name, className) in classNames.sorted(by: { $0.key < $1.key }) where missing.contains(name) && !spared.contains(name) {
+        let spared = Set(text.allSatisfy(missing.contains) ? text : []).union([
+            "safety_checker", "feature_extractor", "image_encoder",
+        ])
+        for (name, className) in classNames.sorted(by: { $0.key < $1.key })
+        where missing.contains(name) && !spared.contains(name) {
             let problem = WeightsError.noComponent(model: url.path, component: name, present: present)
             components.append(.init(name: name, className: className, problems: [problem.description]))
         }
@@ -86,7 +91,9 @@ extension ModelFolder {
 }
 
 extension ComponentFolder {
-    fileprivate func verify(_ name: String, _ className: String?, _ variant: String?, _ checkingValues: Bool)
+    fileprivate func verify(
+        _ name: String, _ className: String?, _ variant: String?, _ checkingValues: Bool
+    )
         -> ModelReport.Component
     {
         var report = ModelReport.Component(name: name, className: className)
@@ -96,8 +103,10 @@ extension ComponentFolder {
                 let entries = file.entries.values
                 report.files.append(
                     .init(
-                        name: fileName, tensorCount: entries.count, parameterCount: entries.reduce(0) { $0 + $1.elementCount },
-                        byteCount: entries.reduce(0) { $0 + $1.range.count }, dtypes: Set(entries.map(\.dtype.rawValue)).sorted()))
+                        name: fileName, tensorCount: entries.count,
+                        parameterCount: entries.reduce(0) { $0 + $1.elementCount },
+                        byteCount: entries.reduce(0) { $0 + $1.range.count },
+                        dtypes: Set(entries.map(\.dtype.rawValue)).sorted()))
                 if checkingValues, case let bad = file.nonFiniteTensors(), !bad.isEmpty {
                     report.problems.append(
                         "\(file.url.path): NaN or infinity in \(bad.count) of its tensors (\(listed(bad))); download the file again."
@@ -122,7 +131,8 @@ extension ComponentFolder {
             report.problems.append(error.description)
         }
         if configURL == nil {
-            report.problems.append(WeightsError.noConfig(path: url.appendingPathComponent("config.json").path).description)
+            report.problems.append(
+                WeightsError.noConfig(path: url.appendingPathComponent("config.json").path).description)
         }
         return report
     }

@@ -48,7 +48,9 @@ public enum NetworkLibrary {
 
     private static func ancestors(of start: URL) -> [URL] {
         var folders = [start]
-        while let last = folders.last, last.path != "/", folders.count < 64 { folders.append(last.deletingLastPathComponent()) }
+        while let last = folders.last, last.path != "/", folders.count < 64 {
+            folders.append(last.deletingLastPathComponent())
+        }
         return folders
     }
 }

@@ -73,18 +73,23 @@ public enum SafetensorsViolation: Error, Sendable, Hashable, CustomStringConvert
             "the header claims \(length) bytes, more than the \(limit) that the format allows; this is not a safetensors file, or \(again)"
         case .headerBeyondFile(let length, let fileSize):
             "the header claims \(length) bytes and the file has \(fileSize); the file is cut off, \(again)"
-        case .headerDoesNotStartWithBrace: "the header does not start with '{'; this is not a safetensors file, or \(again)"
+        case .headerDoesNotStartWithBrace:
+            "the header does not start with '{'; this is not a safetensors file, or \(again)"
         case .headerNotUTF8: "the header is not UTF-8; \(again)"
         case .headerNotJSON(let problem): "the header is not the JSON it should be: \(problem); \(again)"
         case .metadataNotStrings: "'__metadata__' may hold strings only; \(again)"
         case .tensorNotAnObject(let tensor): "the header's entry for \(quoted(tensor)) is not an object; \(again)"
-        case .unknownField(let tensor, let field): "tensor \(quoted(tensor)) has an unknown field \(quoted(field)); \(again)"
+        case .unknownField(let tensor, let field):
+            "tensor \(quoted(tensor)) has an unknown field \(quoted(field)); \(again)"
         case .missingField(let tensor, let field): "tensor \(quoted(tensor)) has no '\(field)'; \(again)"
         case .unknownDType(let tensor, let dtype):
             "tensor \(quoted(tensor)) has the unknown type \(quoted(dtype)); convert it to a type such as F32, F16 or BF16."
-        case .badShape(let tensor): "the shape of tensor \(quoted(tensor)) is not a list of non-negative integers; \(again)"
-        case .tooManyDimensions(let tensor, let limit): "tensor \(quoted(tensor)) has more than \(limit) dimensions; \(again)"
-        case .badOffsets(let tensor): "the data_offsets of tensor \(quoted(tensor)) are not two non-negative integers; \(again)"
+        case .badShape(let tensor):
+            "the shape of tensor \(quoted(tensor)) is not a list of non-negative integers; \(again)"
+        case .tooManyDimensions(let tensor, let limit):
+            "tensor \(quoted(tensor)) has more than \(limit) dimensions; \(again)"
+        case .badOffsets(let tensor):
+            "the data_offsets of tensor \(quoted(tensor)) are not two non-negative integers; \(again)"
         case .sizeOverflow(let tensor): "the size of tensor \(quoted(tensor)) does not fit in 64 bits; \(again)"
         case .offsetsReversed(let tensor, let begin, let end):
             "tensor \(quoted(tensor)) ends (\(end)) before it begins (\(begin)); \(again)"
@@ -98,12 +103,16 @@ public enum SafetensorsViolation: Error, Sendable, Hashable, CustomStringConvert
             "bytes \(previousEnd) to \(begin) before tensor \(quoted(tensor)) belong to no tensor; \(again)"
         case .uncoveredTail(let covered, let dataSize):
             "the last \(dataSize - covered) of \(dataSize) bytes of data belong to no tensor; \(again)"
-        case .noSuchTensor(let tensor): "there is no tensor \(quoted(tensor)) in it; check the key or the kind of model."
+        case .noSuchTensor(let tensor):
+            "there is no tensor \(quoted(tensor)) in it; check the key or the kind of model."
         case .unsupportedDType(let tensor, let dtype):
             "tensor \(quoted(tensor)) is of type \(dtype), which this program cannot compute with; convert it to F32, F16 or BF16."
-        case .badTruthValue(let tensor): "tensor \(quoted(tensor)) is of type BOOL but holds bytes other than 0 and 1; \(again)"
-        case .reservedName(let name): "\(quoted(name)) cannot be a tensor's name; the format keeps it for itself, choose another."
-        case .alreadyExists: "the file exists already and was left as it is; ask to overwrite it or choose another name."
+        case .badTruthValue(let tensor):
+            "tensor \(quoted(tensor)) is of type BOOL but holds bytes other than 0 and 1; \(again)"
+        case .reservedName(let name):
+            "\(quoted(name)) cannot be a tensor's name; the format keeps it for itself, choose another."
+        case .alreadyExists:
+            "the file exists already and was left as it is; ask to overwrite it or choose another name."
         case .cannotWrite(let reason):
             "the file cannot be written (\(reason)); check the folder, its permissions and the free space."
         }

@@ -51,7 +51,9 @@ public final class SafetensorsFile: Sendable {
     /// Calls `body` with the bytes of the tensor `name` where they lie in the mapped file.
     ///
     /// The address is aligned to the element's size only if the file's writer saw to it. The pointer must not leave `body`.
-    public func withUnsafeBytes<Result>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+    public func withUnsafeBytes<Result>(
+        of name: String, _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
         try withExtendedLifetime(self) { try body(bytes(of: try entry(name))) }
     }
 
@@ -66,6 +68,7 @@ public final class SafetensorsFile: Sendable {
 
     /// The mapped bytes of `entry`; valid while `mapping` lives.
     func bytes(of entry: Entry) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: mapping.bytes[(dataStart + entry.range.lowerBound)..<(dataStart + entry.range.upperBound)])
+        UnsafeRawBufferPointer(
+            rebasing: mapping.bytes[(dataStart + entry.range.lowerBound)..<(dataStart + entry.range.upperBound)])
     }
 }

@@ -25,7 +25,9 @@ struct SafetensorsHeader: Sendable {
             throw Self.otherFormat(file) ?? .headerTooLong(length: claimed, limit: Self.lengthLimit)
         }
         let length = Int(claimed)
-        guard length <= file.count - Self.prefixSize else { throw .headerBeyondFile(length: length, fileSize: file.count) }
+        guard length <= file.count - Self.prefixSize else {
+            throw .headerBeyondFile(length: length, fileSize: file.count)
+        }
         dataStart = Self.prefixSize + length
         dataSize = file.count - dataStart
 
@@ -118,7 +120,8 @@ extension SafetensorsHeader {
 
     /// A list of at most `limit` non-negative integers; three violations for the three ways it can fail to be one.
     private static func counts(
-        _ cursor: inout JSONCursor, limit: Int, wrong: SafetensorsViolation, large: SafetensorsViolation, many: SafetensorsViolation
+        _ cursor: inout JSONCursor, limit: Int, wrong: SafetensorsViolation, large: SafetensorsViolation,
+        many: SafetensorsViolation
     ) throws -> [Int] {
         guard cursor.peek() == .array else { throw wrong }
         var list: [Int] = []
@@ -152,11 +155,15 @@ extension SafetensorsHeader {
                 throw .offsetsBeyondData(tensor: name, end: range.upperBound, dataSize: dataSize)
             }
             guard let expected = byteCount(of: entry.shape, entry.dtype) else { throw .sizeOverflow(tensor: name) }
-            guard range.count == expected else { throw .wrongByteCount(tensor: name, expected: expected, found: range.count) }
+            guard range.count == expected else {
+                throw .wrongByteCount(tensor: name, expected: expected, found: range.count)
+            }
             guard range.lowerBound >= covered else {
                 throw .overlap(tensor: name, begin: range.lowerBound, previousEnd: covered)
             }
-            guard range.lowerBound == covered else { throw .hole(tensor: name, begin: range.lowerBound, previousEnd: covered) }
+            guard range.lowerBound == covered else {
+                throw .hole(tensor: name, begin: range.lowerBound, previousEnd: covered)
+            }
             covered = range.upperBound
         }
         guard covered == dataSize else { throw .uncoveredTail(covered: covered, dataSize: dataSize) }

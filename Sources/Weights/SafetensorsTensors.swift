@@ -38,7 +38,8 @@ extension SafetensorsFile {
     /// The tensor that `entry` describes, which is `name` or a part of it.
     func tensor(_ entry: Entry, named name: String) throws -> Tensor {
         guard let type = entry.dtype.tensorType else {
-            throw SafetensorsError(path: url.path, violation: .unsupportedDType(tensor: name, dtype: entry.dtype.rawValue))
+            throw SafetensorsError(
+                path: url.path, violation: .unsupportedDType(tensor: name, dtype: entry.dtype.rawValue))
         }
         let bytes = bytes(of: entry)
         // Compilers take for granted that a truth value is 0 or 1.
@@ -70,7 +71,8 @@ extension SafetensorsWriter {
         var descriptions: [String: Description] = [:]
         for (name, tensor) in tensors {
             guard let dtype = SafetensorsDType(tensor.dtype) else {
-                throw SafetensorsError(path: url.path, violation: .unsupportedDType(tensor: name, dtype: tensor.dtype.rawValue))
+                throw SafetensorsError(
+                    path: url.path, violation: .unsupportedDType(tensor: name, dtype: tensor.dtype.rawValue))
             }
             descriptions[name] = Description(dtype: dtype, shape: tensor.shape)
         }

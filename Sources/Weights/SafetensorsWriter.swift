@@ -1,9 +1,9 @@
 import Foundation
 
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #else
-    import Glibc
+import Glibc
 #endif
 
 /// Writes safetensors files.
@@ -30,7 +30,8 @@ public enum SafetensorsWriter {
         _ arrays: [String: Array], metadata: [String: String] = [:], to url: URL, overwrite: Bool = false
     ) throws(SafetensorsError) {
         try write(
-            arrays.mapValues { Description(dtype: $0.dtype, shape: $0.shape) }, metadata: metadata, to: url, overwrite: overwrite
+            arrays.mapValues { Description(dtype: $0.dtype, shape: $0.shape) }, metadata: metadata, to: url,
+            overwrite: overwrite
         ) {
             name, sink in
             try (arrays[name]?.bytes ?? Data()).withUnsafeBytes(sink)
@@ -155,9 +156,9 @@ private final class OutputFile {
         while !rest.isEmpty {
             let piece = UnsafeRawBufferPointer(rebasing: rest)
             #if canImport(Darwin)
-                let count = Darwin.write(descriptor, piece.baseAddress, piece.count)
+            let count = Darwin.write(descriptor, piece.baseAddress, piece.count)
             #else
-                let count = Glibc.write(descriptor, piece.baseAddress, piece.count)
+            let count = Glibc.write(descriptor, piece.baseAddress, piece.count)
             #endif
             if count < 0 {
                 if errno == EINTR { continue }

@@ -9,7 +9,9 @@ struct ShardIndex {
     init(at url: URL) throws(WeightsError) {
         guard let data = FileManager.default.contents(atPath: url.path) else { throw .noSuchFile(path: url.path) }
         let text = [UInt8](data)
-        guard String(validating: text, as: UTF8.self) != nil else { throw .badIndex(path: url.path, reason: "it is not UTF-8") }
+        guard String(validating: text, as: UTF8.self) != nil else {
+            throw .badIndex(path: url.path, reason: "it is not UTF-8")
+        }
         var shards: [String: String]?
         do {
             var cursor = JSONCursor(text)

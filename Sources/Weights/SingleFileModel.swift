@@ -31,7 +31,8 @@ public struct SingleFileModel: Sendable {
         let file = try openSafetensors(url)
         if let kind = Self.otherKind(file) { throw .otherCheckpoint(path: url.path, kind: kind) }
         self.file = file
-        componentNames = Self.prefixes.filter { prefix in file.entries.keys.contains { $0.hasPrefix(prefix.1) } }.map(\.0)
+        componentNames = Self.prefixes.filter { prefix in file.entries.keys.contains { $0.hasPrefix(prefix.1) } }.map(
+            \.0)
     }
 
     /// The weights of the component `name` under diffusers' names; tensors that have none there keep the name they have here.
@@ -41,7 +42,9 @@ public struct SingleFileModel: Sendable {
         }
         let names = file.names.filter { $0.hasPrefix(prefix) }
         switch name {
-        case "unet": return WeightStore(file, names, prefix: prefix, .unet(layers: Self.unetLayers, hasAttention: Self.unetAttention))
+        case "unet":
+            return WeightStore(
+                file, names, prefix: prefix, .unet(layers: Self.unetLayers, hasAttention: Self.unetAttention))
         case "vae": return Self.autoencoder(file, names, prefix: prefix)
         case "text_encoder":
             // A buffer of older versions of transformers, not a weight.
@@ -88,7 +91,8 @@ public struct SingleFileModel: Sendable {
         }
         if has("conditioner.embedders.0.model.") { return "SDXL's refiner" }
         guard has(unetPrefix + "label_emb.0.0.weight") else {
-            let context = file.entries.first { $0.key.hasPrefix(unetPrefix) && $0.key.hasSuffix("attn2.to_k.weight") }?.value.shape.last
+            let context = file.entries.first { $0.key.hasPrefix(unetPrefix) && $0.key.hasSuffix("attn2.to_k.weight") }?
+                .value.shape.last
             switch context {
             case 768: return "Stable Diffusion 1"
             case 1024: return "Stable Diffusion 2"
@@ -100,15 +104,20 @@ public struct SingleFileModel: Sendable {
         if input.count == 4, input[1] == 9 { return "a model for inpainting" }
         // The refiner is told four sizes and a score, and has a level more.
         if has(unetPrefix + "input_blocks.9.") { return "SDXL's refiner" }
-        let attends = unetAttention.indices.map { has("\(unetPrefix)input_blocks.\($0 * (unetLayers + 1) + 1).1.norm.") }
-        let halves = unetAttention.indices.dropLast().allSatisfy { has("\(unetPrefix)input_blocks.\(($0 + 1) * (unetLayers + 1)).0.op.") }
+        let attends = unetAttention.indices.map {
+            has("\(unetPrefix)input_blocks.\($0 * (unetLayers + 1) + 1).1.norm.")
+        }
+        let halves = unetAttention.indices.dropLast().allSatisfy {
+            has("\(unetPrefix)input_blocks.\(($0 + 1) * (unetLayers + 1)).0.op.")
+        }
         return attends == unetAttention && halves ? nil : "a model of another structure"
     }
 }
 
 /// The numbers that follow `prefix` in `names`, in order.
 private func blockNumbers(_ names: [String], below prefix: String) -> [Int] {
-    Set(names.lazy.filter { $0.hasPrefix(prefix) }.compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }).sorted()
+    Set(names.lazy.filter { $0.hasPrefix(prefix) }.compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) })
+        .sorted()
 }
 
 /// Opens a safetensors file, and refuses a pickle by its name.
@@ -134,7 +143,8 @@ extension WeightStore {
             let place = Place(file: file, entry: entry, name: name)
             if renamed.contains(".self_attn.in_proj.") {
                 for (index, part) in ["q", "k", "v"].enumerated() {
-                    places[renamed.replacingOccurrences(of: ".in_proj.", with: ".\(part)_proj.")] = place.third(index) ?? place
+                    places[renamed.replacingOccurrences(of: ".in_proj.", with: ".\(part)_proj.")] =
+                        place.third(index) ?? place
                 }
             } else if key == "text_projection" {
                 places[renamed] = place.transposed
@@ -191,7 +201,8 @@ extension SingleFileModel {
                 component.byteCount = entries.reduce(0) { $0 + $1.range.count }
                 component.files = [
                     .init(
-                        name: prefix + "*", tensorCount: component.tensorCount, parameterCount: component.parameterCount,
+                        name: prefix + "*", tensorCount: component.tensorCount,
+                        parameterCount: component.parameterCount,
                         byteCount: component.byteCount, dtypes: Set(entries.map(\.dtype.rawValue)).sorted())
                 ]
             } catch {
@@ -200,7 +211,8 @@ extension SingleFileModel {
             let own = bad.filter { $0.hasPrefix(prefix) }
             if !own.isEmpty {
                 component.problems.append(
-                    "\(url.path): NaN or infinity in \(own.count) of its tensors (\(listed(own))); download the file again.")
+                    "\(url.path): NaN or infinity in \(own.count) of its tensors (\(listed(own))); download the file again."
+                )
             }
             return component
         }

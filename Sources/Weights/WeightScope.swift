@@ -22,7 +22,8 @@ public struct WeightScope: Sendable {
 
     /// The tensors below `name`. O(1): nothing is looked up.
     public subscript(name: String) -> WeightScope {
-        WeightScope(store: store, ledger: ledger, prefix: "\(prefix)\(name).", dtype: dtype, device: device, format: format)
+        WeightScope(
+            store: store, ledger: ledger, prefix: "\(prefix)\(name).", dtype: dtype, device: device, format: format)
     }
 
     /// The tensors below the number `index`.

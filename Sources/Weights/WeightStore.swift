@@ -35,7 +35,9 @@ public final class WeightStore: Sendable {
     ///   the weights without a variant are taken, else those of the first variant there is.
     public convenience init(at url: URL, variant: String? = nil) throws(WeightsError) {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { throw .noSuchFile(path: url.path) }
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+            throw .noSuchFile(path: url.path)
+        }
         if isFolder.boolValue {
             switch try ComponentWeights.find(in: url, variant: variant) {
             case .file(let file): try self.init(url, file: file)
@@ -46,7 +48,8 @@ public final class WeightStore: Sendable {
         } else if url.pathExtension == "json" {
             try self.init(url, index: url)
         } else {
-            throw ComponentWeights.isPickle(url.lastPathComponent) ? .pickleOnly(path: url.path) : .notWeights(path: url.path)
+            throw ComponentWeights.isPickle(url.lastPathComponent)
+                ? .pickleOnly(path: url.path) : .notWeights(path: url.path)
         }
     }
 
@@ -70,7 +73,9 @@ public final class WeightStore: Sendable {
         var opened: [String: SafetensorsFile] = [:]
         for name in Set(shards.values).sorted() {
             let shard = folder.appendingPathComponent(name)
-            guard FileManager.default.fileExists(atPath: shard.path) else { throw .shardMissing(index: index.path, shard: name) }
+            guard FileManager.default.fileExists(atPath: shard.path) else {
+                throw .shardMissing(index: index.path, shard: name)
+            }
             opened[name] = try Self.open(shard)
         }
         var places: [String: Place] = [:]
@@ -135,7 +140,8 @@ public final class WeightStore: Sendable {
         let ledger = WeightLedger(collects: true)
         let network: Network
         do {
-            network = try body(WeightScope(store: self, ledger: ledger, prefix: "", dtype: dtype, device: device, format: format))
+            network = try body(
+                WeightScope(store: self, ledger: ledger, prefix: "", dtype: dtype, device: device, format: format))
         } catch {
             // Zeros in place of weights may be what `body` stumbled over; then what is missing says more.
             let misfit = ledger.misfit(keys: [], ignoring: [])

@@ -72,7 +72,8 @@ public enum WeightsError: Error, Sendable, Equatable, CustomStringConvertible, L
         case .noConfig(let path): "\(path): the configuration is missing; download the model again."
         case .badConfig(let path, let reason):
             "\(path): the configuration cannot be read (\(reason)); download it again or correct it."
-        case .badIndex(let path, let reason): "\(path): the index of shards cannot be read (\(reason)); download it again."
+        case .badIndex(let path, let reason):
+            "\(path): the index of shards cannot be read (\(reason)); download it again."
         case .shardOutsideFolder(let index, let shard):
             "\(index): the index names \(quoted(shard)), which is not a plain file name beside it; do not use this model."
         case .shardMissing(let index, let shard):

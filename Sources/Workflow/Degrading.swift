@@ -29,16 +29,21 @@ extension Workflow {
     /// Degrades a video, and writes beside the measurement the record from which `restore` takes the problem.
     /// - Returns: the record, and the size of the measured frames.
     /// - Throws: `WorkflowError`, `VideoError`, `ProblemError`, `TensorError`, `CancellationError`.
-    public static func degrade(_ request: DegradationRequest) async throws -> (record: MeasurementRecord, height: Int, width: Int) {
+    public static func degrade(
+        _ request: DegradationRequest
+    ) async throws -> (record: MeasurementRecord, height: Int, width: Int) {
         var request = request
-        request.problem.stages = request.problem.stages.map { $0.located { URL(fileURLWithPath: $0).standardizedFileURL.path } }
+        request.problem.stages = request.problem.stages.map {
+            $0.located { URL(fileURLWithPath: $0).standardizedFileURL.path }
+        }
         let (problem, bits) = (request.problem, request.bits)
         try OutputCheck.output(request.output, inputs: [request.input] + problem.files, overwrites: request.overwrites)
         let recordPath = MeasurementRecord.path(beside: request.output)
         try OutputCheck.json(recordPath, others: [request.input, request.output], overwrites: request.overwrites)
         if problem.stages.isEmpty && request.noise == 0 {
             throw WorkflowError.message(
-                "Say what should go wrong: --task (\(Problem.tasks.joined(separator: ", "))), the options for its parts, or --noise.")
+                "Say what should go wrong: --task (\(Problem.tasks.joined(separator: ", "))), the options for its parts, or --noise."
+            )
         }
         let reader = try await VideoReader(request.input, countFrames: request.frames?.isOpen ?? false)
         let info = reader.info
@@ -49,7 +54,8 @@ extension Workflow {
         let (height, width) = (info.height, info.width)
         let video = [windows.plan.longest, 3, height, width]
         // Masks have the measurement's size, which no mask changes.
-        let unmasked = try Problem(stages: problem.stages.filter { $0.file == nil }).operator(height: height, width: width)
+        let unmasked = try Problem(stages: problem.stages.filter { $0.file == nil }).operator(
+            height: height, width: width)
         let shape = try unmasked.outputShape(for: video)
         let files = try await Masks.read(problem.files, height: shape[2], width: shape[3])
         let A = try problem.operator(height: height, width: width, files: files)
@@ -58,7 +64,8 @@ extension Workflow {
         let isLossy = encoding != .ffv1 && encoding != .png
         let depth = isLossy ? 16 : bits
         let writer = try await VideoWriter(
-            to: request.output, width: shape[3], height: shape[2], bitDepth: depth, frameRate: info.frameRate, encoding: encoding,
+            to: request.output, width: shape[3], height: shape[2], bitDepth: depth, frameRate: info.frameRate,
+            encoding: encoding,
             tags: info.colour, overwrite: request.overwrites)
         var frameCount = 0
         do {
@@ -69,7 +76,8 @@ extension Workflow {
                 let degraded = try await onThread { checkCancellation in
                     let Y = try A.apply(Tensor(frames: frames))
                     try checkCancellation()
-                    return try VideoFrame.frames(of: problem.stored(addNoise(to: Y, sigma: noise, seed: seed)), bitDepth: depth)
+                    return try VideoFrame.frames(
+                        of: problem.stored(addNoise(to: Y, sigma: noise, seed: seed)), bitDepth: depth)
                 }
                 for frame in degraded { try await writer.append(frame) }
                 frameCount += frames.count
@@ -84,7 +92,8 @@ extension Workflow {
         let record = MeasurementRecord(
             problem: problem, height: height, width: width, frameCount: frameCount, window: request.window,
             noise: .init(
-                added: request.noise, seed: request.seed, bitDepth: stored, rounding: NoiseLevel.rounding(toBits: stored),
+                added: request.noise, seed: request.seed, bitDepth: stored,
+                rounding: NoiseLevel.rounding(toBits: stored),
                 isLossy: isLossy))
         try JSONFile.write(record, to: recordPath)
         return (record, shape[2], shape[3])

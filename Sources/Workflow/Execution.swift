@@ -14,7 +14,8 @@ public struct Execution: Sendable, Equatable {
     public var overwrites: Bool
 
     public init(
-        device: Device? = nil, threads: Int? = nil, memory: Int? = nil, framesPerPass: Int? = nil, overwrites: Bool = false
+        device: Device? = nil, threads: Int? = nil, memory: Int? = nil, framesPerPass: Int? = nil,
+        overwrites: Bool = false
     ) {
         self.device = device
         self.threads = threads

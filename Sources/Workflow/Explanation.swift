@@ -21,18 +21,28 @@ public struct Explanation: Sendable, Encodable {
         let outline = try LatentDiffusionModel.outline(
             at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
         rows = [
-            .init("problem", "--task", "\(video.problem)", recipe.problem == nil ? "The measurement's .json says so." : "As said."),
             .init(
-                "frames", "--frames", "\(windows.frameCount.map(String.init) ?? "all") of \(video.info.width)x\(video.info.height) to "
+                "problem", "--task", "\(video.problem)",
+                recipe.problem == nil ? "The measurement's .json says so." : "As said."),
+            .init(
+                "frames", "--frames",
+                "\(windows.frameCount.map(String.init) ?? "all") of \(video.info.width)x\(video.info.height) to "
                     + "\(video.width)x\(video.height)", "The problem says how large they were."),
-            try .row("window", "--window", { "\($0) frames" }) { Policy.window(recipe.window, recorded: video.record?.window) },
+            try .row("window", "--window", { "\($0) frames" }) {
+                Policy.window(recipe.window, recorded: video.record?.window)
+            },
             .init(
                 "noise", "--noise", noise.map { String(format: "%.2g", $0.sigma) },
-                noise.map { "As it is known: \($0.source.rawValue)." } ?? "After the first frame: it depends on what the frames show."),
-            .init("model", "--model", session.url.lastPathComponent, recipe.model.name == nil ? "The one that comes along." : "As said."),
+                noise.map { "As it is known: \($0.source.rawValue)." }
+                    ?? "After the first frame: it depends on what the frames show."),
+            .init(
+                "model", "--model", session.url.lastPathComponent,
+                recipe.model.name == nil ? "The one that comes along." : "As said."),
             try .row("device", "--device", { "\($0)" }) { Policy.device(execution.device) },
             try .row("type", "--dtype", \.rawValue) { Policy.type(recipe.model.dtype, on: session.device) },
-            .init("passes", "--memory", "\(plan.passes)", "As many as keep the device busy and fit; the run needs about \(sizeText(plan.total))."),
+            .init(
+                "passes", "--memory", "\(plan.passes)",
+                "As many as keep the device busy and fit; the run needs about \(sizeText(plan.total))."),
             try .row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
         rows += try Policy.table(session.completed(recipe.options), FileFacts(video, noise: noise, model: outline))

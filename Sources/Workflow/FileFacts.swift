@@ -12,7 +12,9 @@ struct FileFacts: Facts {
 
     /// - Parameter noise: nil where only the frames tell.
     init(_ video: MeasuredVideo, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)) throws {
-        let shape = try video.operator.inputShape(for: [video.window, video.problem.channels, video.info.height, video.info.width])
+        let shape = try video.operator.inputShape(for: [
+            video.window, video.problem.channels, video.info.height, video.info.width,
+        ])
         form = try video.operator.separated(for: shape)
         isSmaller = video.info.height * video.info.width < video.height * video.width
         (known, self.model) = (noise, model)

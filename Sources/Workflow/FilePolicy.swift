@@ -22,7 +22,8 @@ extension Policy {
     /// Frames that are restored together.
     static func window(_ asked: Int?, recorded: Int?) -> Choice<Int> {
         Choice(asked) {
-            recorded.map { Choice($0, "The measurement's .json says so.") } ?? Choice(25, "As many as the paper restores together.")
+            recorded.map { Choice($0, "The measurement's .json says so.") }
+                ?? Choice(25, "As many as the paper restores together.")
         }
     }
 
@@ -50,7 +51,11 @@ extension Policy {
             figure = NoiseFigure(NoiseLevel.combined(recorded.added, recorded.rounding), source: .record)
         } else {
             let rounding =
-                info.map { $0.isRGB ? NoiseLevel.rounding(toBits: $0.bitDepth) : NoiseLevel.roundingOfLumaAndChroma(toBits: $0.bitDepth) } ?? 0
+                info.map {
+                    $0.isRGB
+                        ? NoiseLevel.rounding(toBits: $0.bitDepth)
+                        : NoiseLevel.roundingOfLumaAndChroma(toBits: $0.bitDepth)
+                } ?? 0
             let estimate = try estimate() ?? 0
             figure = NoiseFigure(max(estimate, rounding), source: estimate > rounding ? .frames : .bits)
         }
@@ -75,10 +80,12 @@ extension NoiseFigure {
     ///   - frames: the first window of it, (N, C, h, w).
     ///   - known: 0 in holes; nil where every pixel was measured.
     public static func found(
-        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, frames: Tensor, known: Tensor?
+        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, frames: Tensor,
+        known: Tensor?
     ) async throws -> NoiseFigure {
         var step: Double?
-        if case .sigma = asked {} else if let reader, !reader.info.isLossless {
+        if case .sigma = asked {
+        } else if let reader, !reader.info.isLossless {
             step = try await reader.quantizerStep(firstFrames: frames.size(0))
         }
         let quantizerStep = step

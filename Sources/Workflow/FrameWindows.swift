@@ -11,10 +11,12 @@ public struct FrameWindows {
         var range: Range<Int>?
         if let frames {
             guard let upper = frames.upper ?? reader.info.frameCount else {
-                throw WorkflowError.message("\(reader.path) does not say how many frames it has; give both ends of --frames.")
+                throw WorkflowError.message(
+                    "\(reader.path) does not say how many frames it has; give both ends of --frames.")
             }
             guard frames.lower < upper else {
-                throw WorkflowError.message("--frames \(frames.lower): begins behind the video's end (it has \(upper) frames).")
+                throw WorkflowError.message(
+                    "--frames \(frames.lower): begins behind the video's end (it has \(upper) frames).")
             }
             let asked = frames.lower..<upper
             if let count = reader.info.frameCount, upper > count {

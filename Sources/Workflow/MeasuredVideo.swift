@@ -83,7 +83,9 @@ enum Masks {
                     + "it must have the measurement's size.")
         }
         var iterator = reader.frames().makeAsyncIterator()
-        guard let frame = try await iterator.next() else { throw WorkflowError.message("The mask \(path) holds no picture.") }
+        guard let frame = try await iterator.next() else {
+            throw WorkflowError.message("The mask \(path) holds no picture.")
+        }
         return try await onThread { _ in try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32) }
     }
 }

@@ -54,7 +54,8 @@ public struct MeasurementRecord: Codable, Equatable, Sendable {
         self.init(
             problem: try values.decode(Problem.self, forKey: format == 1 ? .degradation : .problem),
             height: try values.decode(Int.self, forKey: .height), width: try values.decode(Int.self, forKey: .width),
-            frameCount: try values.decode(Int.self, forKey: .frameCount), window: try values.decode(Int.self, forKey: .window),
+            frameCount: try values.decode(Int.self, forKey: .frameCount),
+            window: try values.decode(Int.self, forKey: .window),
             noise: try values.decode(Noise.self, forKey: .noise))
         guard window >= 1 else { throw WorkflowError.message("its window is \(window)") }
     }

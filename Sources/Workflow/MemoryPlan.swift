@@ -35,7 +35,8 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     ///   - hasGuidance: whether the noise is predicted twice.
     ///   - framesPerPass: a number of frames to keep to, whatever the budget.
     public init(
-        model: ModelMemory, device: Device, budget: Int?, program: Int? = nil, frames: Int, height: Int, width: Int, hasGuidance: Bool = false,
+        model: ModelMemory, device: Device, budget: Int?, program: Int? = nil, frames: Int, height: Int, width: Int,
+        hasGuidance: Bool = false,
         framesPerPass: Int? = nil
     ) {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
@@ -44,9 +45,12 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         let video = Self.videoCopies * frames * 3 * height * width * 4
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)
-        let preferred = min(framesPerPass ?? PassSizes.preferred(on: device, height: height, width: width).prediction, max(frames, 1))
+        let preferred = min(
+            framesPerPass ?? PassSizes.preferred(on: device, height: height, width: width).prediction, max(frames, 1))
         /// The first of the passes, from large to small, that fits; else the last.
-        func choose(_ candidates: [(frames: Int, tile: Int?)], _ bytes: (Int, Int?) -> Int) -> (frames: Int, tile: Int?, bytes: Int) {
+        func choose(
+            _ candidates: [(frames: Int, tile: Int?)], _ bytes: (Int, Int?) -> Int
+        ) -> (frames: Int, tile: Int?, bytes: Int) {
             var last = (frames: 1, tile: Int?.none, bytes: 0)
             for candidate in candidates {
                 last = (candidate.frames, candidate.tile, bytes(candidate.frames, candidate.tile) + Self.smallBlocks)
@@ -56,8 +60,12 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         }
         let counts = framesPerPass == nil ? Array((1...preferred).reversed()) : [preferred]
         let whole = counts.map { (frames: $0, tile: Int?.none) }
-        let tiled = model.tileSizes.filter { $0 < max(high, wide) }.map { (frames: counts[counts.count - 1], tile: Int?.some($0)) }
-        let prediction = choose(whole) { count, _ in model.prediction(count: hasGuidance ? 2 * count : count, height: high, width: wide) }
+        let tiled = model.tileSizes.filter { $0 < max(high, wide) }.map {
+            (frames: counts[counts.count - 1], tile: Int?.some($0))
+        }
+        let prediction = choose(whole) { count, _ in
+            model.prediction(count: hasGuidance ? 2 * count : count, height: high, width: wide)
+        }
         let encoding = choose(whole + tiled) { model.encoding(frames: $0, height: high, width: wide, tile: $1) }
         let decoding = choose(whole + tiled) { model.decoding(frames: $0, height: high, width: wide, tile: $1) }
         passes = PassSizes(frames: prediction.frames)
@@ -80,7 +88,8 @@ extension MemoryPlan: CustomStringConvertible {
             let tenths = (bytes + 50_000_000) / 100_000_000
             return "\(tenths / 10).\(tenths % 10)"
         }
-        return "needs about \(number(total)) GB (program \(number(program)), weights \(number(weights)), video \(number(video)), largest pass "
+        return
+            "needs about \(number(total)) GB (program \(number(program)), weights \(number(weights)), video \(number(video)), largest pass "
             + "\(number(pass))); \(passes)"
     }
 }

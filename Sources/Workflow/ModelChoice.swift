@@ -15,7 +15,8 @@ public struct ModelChoice: Sendable, Hashable, Codable {
     public var dtype: DType?
 
     public init(
-        _ name: String? = nil, variant: String? = nil, autoencoder: String? = nil, draft: String? = nil, dtype: DType? = nil
+        _ name: String? = nil, variant: String? = nil, autoencoder: String? = nil, draft: String? = nil,
+        dtype: DType? = nil
     ) {
         self.name = name
         self.variant = variant

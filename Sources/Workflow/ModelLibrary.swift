@@ -15,11 +15,15 @@ public enum ModelLibrary {
         // A file of a repository has a part more in its name than a repository.
         if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: name))) { return model }
         if let wanted = try? ModelName(name) {
-            if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: wanted.shortName))) { return model }
+            if let model = model(at: fetched.appendingPathComponent(ModelName.folderName(of: wanted.shortName))) {
+                return model
+            }
             // "a/b" is a path that is wrong, too, if there is a folder "a".
             let owner = path.deletingLastPathComponent().path
             if !name.contains("/") || !FileManager.default.fileExists(atPath: owner) {
-                throw WorkflowError.message("There is no folder \(name), and no model of that name was fetched; run `visionxl models pull \(name)`.")
+                throw WorkflowError.message(
+                    "There is no folder \(name), and no model of that name was fetched; run `visionxl models pull \(name)`."
+                )
             }
         }
         if name == "builtin" {
@@ -33,16 +37,23 @@ public enum ModelLibrary {
     /// Where `models pull` puts models: `visionxl/models` in `XDG_DATA_HOME`, or in `~/.local/share`.
     public static let fetched: URL = {
         let path = ProcessInfo.processInfo.environment["XDG_DATA_HOME"] ?? ""
-        let data = path.isEmpty ? FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".local/share") : URL(fileURLWithPath: path)
+        let data =
+            path.isEmpty
+            ? FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".local/share")
+            : URL(fileURLWithPath: path)
         return data.appendingPathComponent("visionxl/models")
     }()
 
     /// `VISIONXL_MODELS`, the folder `Models` in the folders above the program and the working directory, and `fetched`.
     static let roots: [URL] = {
         var found: [URL] = []
-        if let path = ProcessInfo.processInfo.environment["VISIONXL_MODELS"], !path.isEmpty { found.append(URL(fileURLWithPath: path)) }
+        if let path = ProcessInfo.processInfo.environment["VISIONXL_MODELS"], !path.isEmpty {
+            found.append(URL(fileURLWithPath: path))
+        }
         let program = ProcessInfo.processInfo.arguments.first.map { URL(fileURLWithPath: $0).resolvingSymlinksInPath() }
-        for start in [program?.deletingLastPathComponent(), URL(fileURLWithPath: FileManager.default.currentDirectoryPath)] {
+        for start in [
+            program?.deletingLastPathComponent(), URL(fileURLWithPath: FileManager.default.currentDirectoryPath),
+        ] {
             var folder = start
             for _ in 0..<8 {
                 guard let current = folder, current.path != "/" else { break }
@@ -69,7 +80,9 @@ public enum ModelLibrary {
     public static var names: [(name: String, url: URL)] {
         roots.flatMap { root in
             ((try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []).sorted().compactMap { name in
-                model(at: root.appendingPathComponent(name)).map { (root == fetched ? ModelName.shortName(ofFolder: name) : name, $0) }
+                model(at: root.appendingPathComponent(name)).map {
+                    (root == fetched ? ModelName.shortName(ofFolder: name) : name, $0)
+                }
             }
         }
     }

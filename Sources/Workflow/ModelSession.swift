@@ -59,7 +59,8 @@ public struct ModelSession: Sendable {
         let lacking = PromptEncoder.lacking(in: folder, for: unet)
         guard !lacking.isEmpty else { return }
         // A name that was fetched is fetched again by it.
-        guard let name = choice.name, (try? ModelName(name)) != nil, !FileManager.default.fileExists(atPath: name) else {
+        guard let name = choice.name, (try? ModelName(name)) != nil, !FileManager.default.fileExists(atPath: name)
+        else {
             throw ModelError.noTextEncoders(model: folder.path, lacking: lacking)
         }
         throw WorkflowError.message(
@@ -70,7 +71,8 @@ public struct ModelSession: Sendable {
     /// What a restoration takes of the memory, and how much goes through each network at once so that it fits.
     public func plan(frames: Int, height: Int, width: Int) -> MemoryPlan {
         MemoryPlan(
-            model: memory, device: device, budget: budget, program: program, frames: frames, height: height, width: width,
+            model: memory, device: device, budget: budget, program: program, frames: frames, height: height,
+            width: width,
             hasGuidance: text.guidance != 1, framesPerPass: execution.framesPerPass)
     }
 

@@ -16,7 +16,8 @@ public enum OutputCheck {
     /// - Parameter others: what is read and written beside it.
     public static func json(_ path: String, others: [String], overwrites: Bool) throws {
         for other in others where isSame(path, other) {
-            throw WorkflowError.message("\(path) is read or written here already; choose another name for the JSON file.")
+            throw WorkflowError.message(
+                "\(path) is read or written here already; choose another name for the JSON file.")
         }
         try output(path, inputs: [], overwrites: overwrites)
         var isFolder: ObjCBool = false
@@ -28,7 +29,8 @@ public enum OutputCheck {
             throw WorkflowError.message("\(path) cannot be written: there is no folder \(folder); make it first.")
         }
         guard access(folder, W_OK) == 0 else {
-            throw WorkflowError.message("\(path) cannot be written: the folder \(folder) is closed to you; choose another.")
+            throw WorkflowError.message(
+                "\(path) cannot be written: the folder \(folder) is closed to you; choose another.")
         }
     }
 

@@ -12,9 +12,12 @@ extension Recipe: Codable {
         let values = try decoder.container(keyedBy: Key.self)
         let version = try values.decode(Int.self, forKey: .version)
         guard version <= Self.version else {
-            throw WorkflowError.message("it was written by a newer program (version \(version), and this one reads \(Self.version))")
+            throw WorkflowError.message(
+                "it was written by a newer program (version \(version), and this one reads \(Self.version))")
         }
-        self.init(input: try values.decode(String.self, forKey: .input), output: try values.decode(String.self, forKey: .output))
+        self.init(
+            input: try values.decode(String.self, forKey: .input),
+            output: try values.decode(String.self, forKey: .output))
         frames = try values.decodeIfPresent(FrameRange.self, forKey: .frames)
         bits = try values.decodeIfPresent(Int.self, forKey: .bits)
         log = try values.decodeIfPresent(String.self, forKey: .log)
@@ -48,7 +51,8 @@ extension Recipe {
     /// - Throws: `WorkflowError` with one sentence for whatever is wrong with it.
     public init(contentsOf path: String) throws {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw WorkflowError.message("\(path) cannot be read; name a recipe that `visionxl restore ... --print-recipe` wrote.")
+            throw WorkflowError.message(
+                "\(path) cannot be read; name a recipe that `visionxl restore ... --print-recipe` wrote.")
         }
         do {
             self = try StrictJSON.decode(Recipe.self, from: data)
@@ -67,7 +71,9 @@ extension Recipe {
 
     /// With each path in another place. Names of models that are no paths stay names.
     private func located(_ place: (String) -> String) -> Recipe {
-        func ifThere(_ name: String) -> String { FileManager.default.fileExists(atPath: place(name)) ? place(name) : name }
+        func ifThere(_ name: String) -> String {
+            FileManager.default.fileExists(atPath: place(name)) ? place(name) : name
+        }
         var copy = self
         copy.input = place(input)
         copy.output = place(output)
@@ -104,7 +110,9 @@ extension FrameRange: Codable, CustomStringConvertible {
 
     public init(from decoder: any Decoder) throws {
         let text = try decoder.singleValueContainer().decode(String.self)
-        guard let range = Self(text) else { throw WorkflowError.message("\"\(text)\" is no range of frames such as 3:8") }
+        guard let range = Self(text) else {
+            throw WorkflowError.message("\"\(text)\" is no range of frames such as 3:8")
+        }
         self = range
     }
 

@@ -32,7 +32,8 @@ public struct Recipe: Sendable, Equatable {
     public var options: RestorationOptions
 
     public init(
-        input: String, output: String, problem: Problem? = nil, noise: NoiseChoice? = nil, model: ModelChoice = ModelChoice(),
+        input: String, output: String, problem: Problem? = nil, noise: NoiseChoice? = nil,
+        model: ModelChoice = ModelChoice(),
         options: RestorationOptions = RestorationOptions()
     ) {
         self.input = input
@@ -47,7 +48,9 @@ public struct Recipe: Sendable, Equatable {
     /// Refuses numbers out of range, in a sentence.
     /// - Throws: `WorkflowError`, `RestorationError.invalidOption`.
     public func validate() throws {
-        func check(_ condition: Bool, _ message: String) throws { if !condition { throw WorkflowError.message(message) } }
+        func check(_ condition: Bool, _ message: String) throws {
+            if !condition { throw WorkflowError.message(message) }
+        }
         try check(!input.isEmpty, "The input's name is empty; name a video, a folder of pictures, or a picture.")
         try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
         try check(bits.map { $0 == 8 || $0 == 16 } ?? true, "--bits must be 8 or 16.")

@@ -16,7 +16,8 @@ public enum Workflow {
     /// - Throws: `WorkflowError`, `VideoError`, `RestorationError`, `ProblemError`, `ModelError`, `TensorError`, `CancellationError`.
     @discardableResult
     public static func restore(
-        _ recipe: Recipe, _ execution: Execution = Execution(), tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
+        _ recipe: Recipe, _ execution: Execution = Execution(),
+        tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
     ) async throws -> RestorationLog {
         let restoring = try await FileRestoration(recipe, execution)
         return try await restoring.run(tell)
@@ -111,7 +112,8 @@ struct FileRestoration {
             let started = Date()
             let (result, restored) = try await onThread { checkCancellation in
                 let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
-                let result = try current.restore(measurement, following: known ?? current.settle(measurement)) { progress in
+                let result = try current.restore(measurement, following: known ?? current.settle(measurement)) {
+                    progress in
                     try checkCancellation()
                     gauge.read()
                     tell(.progress(progress, window: number, windows: count, deviceMemory: gauge.peak))
@@ -120,7 +122,9 @@ struct FileRestoration {
             }
             log.add(result, seconds: Date().timeIntervalSince(started))
             // What did not fit once will not the next time.
-            if let passes = result.passes, passes != solver.passes { (solver.passes, solver.onSmallerPasses) = (passes, nil) }
+            if let passes = result.passes, passes != solver.passes {
+                (solver.passes, solver.onSmallerPasses) = (passes, nil)
+            }
             (noise, settings, log.noise) = (sigma, result.settings, sigma)
             for frame in restored { try await writer.append(frame) }
             index += 1

@@ -35,7 +35,8 @@ enum StrictJSON {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             return "'\(place(context.codingPath))' has another type"
         case DecodingError.dataCorrupted(let context):
-            return context.codingPath.isEmpty ? "it is not valid JSON" : "'\(place(context.codingPath))' has no such value"
+            return context.codingPath.isEmpty
+                ? "it is not valid JSON" : "'\(place(context.codingPath))' has no such value"
         default:
             let text = "\(error)"
             return text.hasSuffix(".") ? String(text.dropLast()) : text
@@ -56,7 +57,8 @@ public enum JSONFile {
         do {
             try Data(text(value).utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
-            throw WorkflowError.message("\(path) cannot be written (\(error.localizedDescription)); choose another folder or free some space.")
+            throw WorkflowError.message(
+                "\(path) cannot be written (\(error.localizedDescription)); choose another folder or free some space.")
         }
     }
 }

@@ -12,7 +12,8 @@ import Weights
 ///
 /// Made by `python Benchmarks/reference/make_fixtures.py admm_tv`; its docstring says what is in the file.
 @Suite struct GoldenTotalVariationTests {
-    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/admm_tv.safetensors")
+    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Fixtures/admm_tv.safetensors")
 
     @Test(arguments: ["sr4", "deblur", "inpaint", "sr4+", "deblur+", "inpaint+"])
     func agreesWithPyTorch(_ task: String) throws {

@@ -28,7 +28,8 @@ import Testing
     /// Before the model is read.
     @Test func tooLittleMemory() async throws {
         try await place.clip("clip.mkv", frames: 2)
-        try await refuse(restore("clip.mkv", "--memory", "20M"), saying: "--memory", "does not suffice", "are needed", "take more")
+        try await refuse(
+            restore("clip.mkv", "--memory", "20M"), saying: "--memory", "does not suffice", "are needed", "take more")
     }
 
     // MARK: Inputs
@@ -57,12 +58,17 @@ import Testing
         try await refuse(["compare", name, name], saying: name)
     }
 
-    @Test(arguments: [("mkv", 0.6), ("mp4", 0.6), ("mkv", 0.1)]) func truncated(ending: String, part: Double) async throws {
+    @Test(arguments: [("mkv", 0.6), ("mp4", 0.6), ("mkv", 0.1)]) func truncated(
+        ending: String, part: Double
+    ) async throws {
         try await place.clip("whole.\(ending)", frames: 40)
         let data = try place.data("whole.\(ending)")
         try data.prefix(Int(Double(data.count) * part)).write(to: URL(fileURLWithPath: place.file("cut.\(ending)")))
-        try await refuse(restore("cut.\(ending)", "--steps", "2", "--tau", "0.1", "--window", "5"), saying: "cut.\(ending)", late: true)
-        try await refuse(["degrade", "cut.\(ending)", "-o", "out.mkv", "--task", "sr4", "--window", "5"], saying: "cut.\(ending)")
+        try await refuse(
+            restore("cut.\(ending)", "--steps", "2", "--tau", "0.1", "--window", "5"), saying: "cut.\(ending)",
+            late: true)
+        try await refuse(
+            ["degrade", "cut.\(ending)", "-o", "out.mkv", "--task", "sr4", "--window", "5"], saying: "cut.\(ending)")
     }
 
     @Test func soundOnly() async throws {
@@ -74,7 +80,9 @@ import Testing
         try await place.clip("clip.mp4", frames: 5)
         try await place.clip("clip.mkv", frames: 5)
         for name in ["clip.mp4", "clip.mkv"] {
-            for range in ["9:12", "3:9", "5:", "9:"] { try await refuse(restore(name, "--frames", range), saying: "5 frames") }
+            for range in ["9:12", "3:9", "5:", "9:"] {
+                try await refuse(restore(name, "--frames", range), saying: "5 frames")
+            }
             try await refuse(["degrade", name, "-o", "out.mkv", "--task", "sr4", "--frames", "3:9"], saying: "frames")
             try await refuse(["compare", name, name, "--frames", "9:10"], saying: "frames")
         }
@@ -87,9 +95,11 @@ import Testing
         try await refuse(["compare", "a.mp4", "c.mp4", "--quiet"], saying: "64x48", "32x32")
         for arguments in [["a.mp4", "b.mp4"], ["b.mp4", "a.mp4"]] {
             try await refuse(
-                ["compare"] + arguments + ["--quiet", "--side-by-side", "both.mkv", "--json", "n.json"], saying: "b.mp4 ends after 2 frames")
+                ["compare"] + arguments + ["--quiet", "--side-by-side", "both.mkv", "--json", "n.json"],
+                saying: "b.mp4 ends after 2 frames")
         }
-        try await refuse(["compare", "a.mp4", "a.mp4", "--quiet", "--side-by-side", "p.png", "--frame", "3"], saying: "no frame 3")
+        try await refuse(
+            ["compare", "a.mp4", "a.mp4", "--quiet", "--side-by-side", "p.png", "--frame", "3"], saying: "no frame 3")
     }
 
     @Test func metricsWithoutTheirNetwork() async throws {
@@ -97,7 +107,10 @@ import Testing
         let nowhere = ["VISIONXL_NETWORKS": "/nonexistent"]
         for (name, network) in [("lpips", "lpips-alexnet"), ("lpips-vgg", "lpips-vgg16")] {
             try await refuse(
-                ["compare", "a.mp4", "a.mp4", "--metrics", "psnr,\(name)", "--side-by-side", "both.mkv", "--json", "n.json"],
+                [
+                    "compare", "a.mp4", "a.mp4", "--metrics", "psnr,\(name)", "--side-by-side", "both.mkv", "--json",
+                    "n.json",
+                ],
                 saying: network, "run `make setup`", environment: nowhere)
         }
         #expect(try await place.visionxl("compare", "a.mp4", "a.mp4", environment: nowhere).succeeded)
@@ -107,7 +120,8 @@ import Testing
 
     @Test func noTask() async throws {
         try await place.clip("clip.mp4")
-        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny"], saying: "--task", "sr4+", "clip.json")
+        try await refuse(
+            ["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny"], saying: "--task", "sr4+", "clip.json")
         try await refuse(["degrade", "clip.mp4", "-o", "out.mkv"], saying: "--task", "--noise")
     }
 
@@ -124,9 +138,11 @@ import Testing
 
     @Test(arguments: [
         ("", ""), ("{", ""), ("[1, 2]", ""), ("\u{0}\u{1}", ""), ("{}", ""),
-        ("\"blurSigma\": 2", "\"blurSgima\": 2"), ("\"blurSigma\": 2", "\"blurSigma\": \"two\""), ("\"blurSigma\": 2", "\"blurSigma\": -2"),
+        ("\"blurSigma\": 2", "\"blurSgima\": 2"), ("\"blurSigma\": 2", "\"blurSigma\": \"two\""),
+        ("\"blurSigma\": 2", "\"blurSigma\": -2"),
         ("\"blurSigma\": 2", "\"blurSigma\": 2, \"blurSize\": 8"), ("\"blurSigma\": 2", "\"scale\": 0"),
-        ("\"blurSigma\": 2", "\"scale\": 9223372036854775807"), ("\"blurSigma\": 2", "\"averageWindow\": 9223372036854775807"),
+        ("\"blurSigma\": 2", "\"scale\": 9223372036854775807"),
+        ("\"blurSigma\": 2", "\"averageWindow\": 9223372036854775807"),
         ("\"blurSigma\": 2", "\"averageWindow\": -3"), ("\"blurSigma\": 2", "\"maskRatio\": 2"),
         ("\"blurSigma\": 2", "\"maskFile\": \"/nonexistent/mask.png\""), ("\"format\": 1", "\"format\": 2"),
         ("\"window\": 25", "\"window\": 0"), ("\"window\": 25", "\"window\": -9"), ("\"noise\"", "\"nose\""),
@@ -158,7 +174,8 @@ import Testing
 
     @Test(arguments: [
         ["--scale", "5"], ["--scale", "0"], ["--scale=-4"], ["--scale", "1000"], ["--scale", "9223372036854775807"],
-        ["--blur-sigma", "2", "--blur-size", "4"], ["--blur-sigma=-1"], ["--blur-sigma", "nan"], ["--blur-sigma", "inf"],
+        ["--blur-sigma", "2", "--blur-size", "4"], ["--blur-sigma=-1"], ["--blur-sigma", "nan"],
+        ["--blur-sigma", "inf"],
         ["--blur-sigma", "2", "--blur-size", "0"], ["--blur-sigma", "2", "--blur-size=-61"],
         ["--mask-ratio", "1.5"], ["--mask-ratio=-0.5"], ["--mask-ratio", "nan"],
         ["--average", "0"], ["--average=-7"], ["--average", "7", "--average-boundary", "valid"],
@@ -178,7 +195,8 @@ import Testing
 
     /// A measurement that no such degradation can have given, or a result beyond all sizes.
     @Test(arguments: [
-        ["--scale", "0"], ["--scale=-4"], ["--scale", "9223372036854775807"], ["--scale", "100000"], ["--blur-sigma", "nan"],
+        ["--scale", "0"], ["--scale=-4"], ["--scale", "9223372036854775807"], ["--scale", "100000"],
+        ["--blur-sigma", "nan"],
         ["--mask-ratio", "7"], ["--average", "0"], ["--average", "9223372036854775807", "--average-boundary", "valid"],
     ])
     func impossibleRestorations(arguments: [String]) async throws {
@@ -187,7 +205,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["--tau", "2"], ["--steps", "0"], ["--steps", "ten"], ["--frobnicate"], ["--bits", "9"], ["--device", "toaster"], ["--device", "cuda:99"],
+        ["--tau", "2"], ["--steps", "0"], ["--steps", "ten"], ["--frobnicate"], ["--bits", "9"],
+        ["--device", "toaster"], ["--device", "cuda:99"],
         ["--dtype", "int8"], ["--frames", "3"], ["--lambda=-1"], ["--threads", "0"], ["second.mp4"],
     ])
     func badOptions(arguments: [String]) async throws {
@@ -201,22 +220,29 @@ import Testing
         try await place.clip("clip.mp4", frames: 2)
         try place.write("precious", to: "out.mkv")
         try await refuse(restore("clip.mp4"), saying: "out.mkv exists", "--force")
-        try await refuse(["degrade", "clip.mp4", "-o", "out.mkv", "--task", "sr4"], saying: "out.mkv exists", "--force")
+        try await refuse(
+            ["degrade", "clip.mp4", "-o", "out.mkv", "--task", "sr4"], saying: "out.mkv exists", "--force")
         try place.write("precious", to: "both.png")
-        try await refuse(["compare", "clip.mp4", "clip.mp4", "--side-by-side", "both.png"], saying: "both.png exists", "--force")
+        try await refuse(
+            ["compare", "clip.mp4", "clip.mp4", "--side-by-side", "both.png"], saying: "both.png exists", "--force")
         try place.write("precious", to: "log.json")
         try await refuse(
-            ["restore", "clip.mp4", "-o", "new.mkv", "--model", "tiny", "--task", "deblur", "--json", "log.json"], saying: "log.json exists")
+            ["restore", "clip.mp4", "-o", "new.mkv", "--model", "tiny", "--task", "deblur", "--json", "log.json"],
+            saying: "log.json exists")
         try await refuse(["compare", "clip.mp4", "clip.mp4", "--json", "log.json"], saying: "log.json exists")
-        try await refuse(["degrade", "clip.mp4", "-o", "log.mkv", "--task", "sr4"], saying: "log.json exists", "--force")
+        try await refuse(
+            ["degrade", "clip.mp4", "-o", "log.mkv", "--task", "sr4"], saying: "log.json exists", "--force")
         // A link to nothing is in the way too, and stays.
         try FileManager.default.createSymbolicLink(atPath: place.file("link.mkv"), withDestinationPath: "nowhere.mkv")
-        try await refuse(["restore", "clip.mp4", "-o", "link.mkv", "--model", "tiny", "--task", "deblur"], saying: "exists")
+        try await refuse(
+            ["restore", "clip.mp4", "-o", "link.mkv", "--model", "tiny", "--task", "deblur"], saying: "exists")
         // A folder with other things in it is not replaced even by force.
         try FileManager.default.createDirectory(atPath: place.file("folder"), withIntermediateDirectories: false)
         try place.write("precious", to: "folder/letter.txt")
-        try await refuse(["restore", "clip.mp4", "-o", "folder", "--model", "tiny", "--task", "deblur", "--force"], saying: "folder")
-        try await refuse(["restore", "clip.mp4", "-o", "folder/", "--model", "tiny", "--task", "deblur"], saying: "exists")
+        try await refuse(
+            ["restore", "clip.mp4", "-o", "folder", "--model", "tiny", "--task", "deblur", "--force"], saying: "folder")
+        try await refuse(
+            ["restore", "clip.mp4", "-o", "folder/", "--model", "tiny", "--task", "deblur"], saying: "exists")
     }
 
     @Test func forceReplaces() async throws {
@@ -232,28 +258,39 @@ import Testing
     @Test func outputIsInput() async throws {
         try await place.clip("clip.mp4", frames: 2)
         try await place.tool("ffmpeg", ["-v", "error", "-i", "clip.mp4", "-frames:v", "1", "mask.png"])
-        for name in ["clip.mp4", "./clip.mp4", "../\(URL(fileURLWithPath: place.folder.path).lastPathComponent)/clip.mp4"] {
+        for name in [
+            "clip.mp4", "./clip.mp4", "../\(URL(fileURLWithPath: place.folder.path).lastPathComponent)/clip.mp4",
+        ] {
             for force in [[], ["--force"]] {
-                try await refuse(["restore", "clip.mp4", "-o", name, "--model", "tiny", "--task", "deblur"] + force, saying: "is the input")
+                try await refuse(
+                    ["restore", "clip.mp4", "-o", name, "--model", "tiny", "--task", "deblur"] + force,
+                    saying: "is the input")
                 try await refuse(["degrade", "clip.mp4", "-o", name, "--task", "sr4"] + force, saying: "is the input")
             }
         }
-        try await refuse(["compare", "clip.mp4", "clip.mp4", "--side-by-side", "clip.mp4", "--force"], saying: "is the input")
-        try await refuse(["compare", "mask.png", "mask.png", "--side-by-side", "mask.png", "--force"], saying: "is the input")
+        try await refuse(
+            ["compare", "clip.mp4", "clip.mp4", "--side-by-side", "clip.mp4", "--force"], saying: "is the input")
+        try await refuse(
+            ["compare", "mask.png", "mask.png", "--side-by-side", "mask.png", "--force"], saying: "is the input")
         // The same file under another name.
         try FileManager.default.createSymbolicLink(atPath: place.file("link.mp4"), withDestinationPath: "clip.mp4")
-        try await refuse(["restore", "link.mp4", "-o", "clip.mp4", "--model", "tiny", "--task", "deblur", "--force"], saying: "is the input")
+        try await refuse(
+            ["restore", "link.mp4", "-o", "clip.mp4", "--model", "tiny", "--task", "deblur", "--force"],
+            saying: "is the input")
         // The log over the video, or over the record that the task comes from.
         try place.write(Self.record, to: "clip.json")
         for json in ["clip.mp4", "clip.json", "out.mkv"] {
-            try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--json", json, "--force"], saying: "\(json) is read or written")
+            try await refuse(
+                ["restore", "clip.mp4", "-o", "out.mkv", "--model", "tiny", "--json", json, "--force"],
+                saying: "\(json) is read or written")
         }
     }
 
     @Test func outputThatCannotBeWritten() async throws {
         try await place.clip("clip.mp4", frames: 2)
         for output in ["nowhere/out.mkv", "nowhere/frames/", "clip.mp4/out.mkv"] {
-            try await refuse(["restore", "clip.mp4", "-o", output, "--model", "tiny", "--task", "deblur"], saying: output)
+            try await refuse(
+                ["restore", "clip.mp4", "-o", output, "--model", "tiny", "--task", "deblur"], saying: output)
             try await refuse(["degrade", "clip.mp4", "-o", output, "--task", "sr4"])
         }
         for output in ["out.avi", "out.png", "out.jpeg", ".", "..", "/"] {
@@ -261,14 +298,19 @@ import Testing
         }
         try await refuse(restore("clip.mp4", "--json", "nowhere/log.json"), saying: "nowhere/log.json")
         try await refuse(["compare", "clip.mp4", "clip.mp4", "--json", "nowhere/n.json"], saying: "nowhere/n.json")
-        try await refuse(["compare", "clip.mp4", "clip.mp4", "--quiet", "--side-by-side", "nowhere/n.png"], saying: "nowhere/n.png")
-        try await refuse(["compare", "clip.mp4", "clip.mp4", "--quiet", "--side-by-side", "nowhere/n.mkv"], saying: "nowhere/n.mkv")
+        try await refuse(
+            ["compare", "clip.mp4", "clip.mp4", "--quiet", "--side-by-side", "nowhere/n.png"], saying: "nowhere/n.png")
+        try await refuse(
+            ["compare", "clip.mp4", "clip.mp4", "--quiet", "--side-by-side", "nowhere/n.mkv"], saying: "nowhere/n.mkv")
     }
 
     /// Root may write everywhere, unless it is started without that right.
     private static let asAnyone = getuid() == 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : []
 
-    @Test(.enabled(if: asAnyone.first.map { program($0) != nil } ?? true, "root may write everywhere, and there is no setpriv"))
+    @Test(
+        .enabled(
+            if: asAnyone.first.map { program($0) != nil } ?? true, "root may write everywhere, and there is no setpriv")
+    )
     func closedFolder() async throws {
         try await place.clip("clip.mp4", frames: 2)
         try FileManager.default.createDirectory(
@@ -298,8 +340,11 @@ import Testing
         do {
             // Noise cannot be made small.
             try await place.clip("clip.mp4", frames: 20, size: "128x96", extra: [])
-            try await refuse(["degrade", "clip.mp4", "-o", "disk/out.mkv", "--noise", "0.5", "--window", "2"], saying: "disk ran full")
-            try await refuse(["degrade", "clip.mp4", "-o", "disk/out", "--noise", "0.5", "--window", "2"], saying: "disk ran full")
+            try await refuse(
+                ["degrade", "clip.mp4", "-o", "disk/out.mkv", "--noise", "0.5", "--window", "2"],
+                saying: "disk ran full")
+            try await refuse(
+                ["degrade", "clip.mp4", "-o", "disk/out", "--noise", "0.5", "--window", "2"], saying: "disk ran full")
         } catch {
             try await place.tool("umount", [disk])
             throw error
@@ -335,7 +380,8 @@ import Testing
     }
 
     enum Damage: String, CaseIterable {
-        case cutWeights, noWeights, noise, pickle, noConfiguration, badConfiguration, otherWidth, unknownBlock, noScheduler, notANumber
+        case cutWeights, noWeights, noise, pickle, noConfiguration, badConfiguration, otherWidth, unknownBlock,
+            noScheduler, notANumber
     }
 
     @Test(arguments: Damage.allCases) func damagedModel(damage: Damage) async throws {
@@ -345,7 +391,9 @@ import Testing
         let weights = "model/unet/diffusion_pytorch_model.safetensors"
         let config = "model/unet/config.json"
         func replace(_ old: String, _ new: String) throws {
-            try place.write(String(decoding: place.data(config), as: UTF8.self).replacingOccurrences(of: old, with: new), to: config)
+            try place.write(
+                String(decoding: place.data(config), as: UTF8.self).replacingOccurrences(of: old, with: new), to: config
+            )
         }
         func store(_ data: Data, as name: String) throws { try data.write(to: URL(fileURLWithPath: place.file(name))) }
         switch damage {
@@ -359,12 +407,15 @@ import Testing
         case .badConfiguration: try place.write("{", to: config)
         case .otherWidth: try replace("[16, 16]", "[16, 32]")
         case .unknownBlock: try replace("\"DownBlock2D\"]", "\"AttnDownBlock2D\"]")
-        case .noScheduler: try FileManager.default.removeItem(atPath: place.file("model/scheduler/scheduler_config.json"))
+        case .noScheduler:
+            try FileManager.default.removeItem(atPath: place.file("model/scheduler/scheduler_config.json"))
         case .notANumber:
             // The end of the file is a weight's last number.
             try store(place.data(weights).dropLast(4) + Data([0, 0, 0xC0, 0x7F]), as: weights)
         }
-        try await refuse(["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--model", "model"], late: damage == .notANumber)
+        try await refuse(
+            ["restore", "clip.mp4", "-o", "out.mkv", "--task", "deblur", "--model", "model"],
+            late: damage == .notANumber)
         let verified = try await place.visionxl("models", "verify", "model")
         #expect(!verified.succeeded)
         #expect(!verified.messages.contains("Fatal error"))
@@ -374,11 +425,14 @@ import Testing
         try await place.clip("clip.mp4", frames: 2)
         let nowhere = ["VISIONXL_LIBTORCH": "/nonexistent"]
         try await refuse(restore("clip.mp4"), saying: "LibTorch was not found", "make setup", environment: nowhere)
-        try await refuse(["degrade", "clip.mp4", "-o", "m.mkv", "--task", "sr4"], saying: "LibTorch was not found", environment: nowhere)
+        try await refuse(
+            ["degrade", "clip.mp4", "-o", "m.mkv", "--task", "sr4"], saying: "LibTorch was not found",
+            environment: nowhere)
         try await refuse(["compare", "clip.mp4", "clip.mp4"], saying: "LibTorch was not found", environment: nowhere)
         try place.write("no library", to: "libtorch_cpu.so")
         try await refuse(
-            restore("clip.mp4"), saying: "could not be opened", "make setup", environment: ["VISIONXL_LIBTORCH": place.folder.path])
+            restore("clip.mp4"), saying: "could not be opened", "make setup",
+            environment: ["VISIONXL_LIBTORCH": place.folder.path])
         let doctor = try await place.visionxl("doctor", environment: nowhere)
         #expect(!doctor.succeeded && doctor.output.contains("PROBLEM: LibTorch was not found"))
         #expect(doctor.output.contains("ffmpeg"))
@@ -396,7 +450,9 @@ import Testing
     @Test func noFFmpeg() async throws {
         try await place.clip("clip.mp4", frames: 2)
         for path in ["", "/nonexistent", place.folder.path] {
-            try await refuse(restore("clip.mp4"), saying: "was not found on PATH", "apt-get install ffmpeg", environment: ["PATH": path])
+            try await refuse(
+                restore("clip.mp4"), saying: "was not found on PATH", "apt-get install ffmpeg",
+                environment: ["PATH": path])
         }
         let doctor = try await place.visionxl("doctor", environment: ["PATH": "/nonexistent"])
         #expect(!doctor.succeeded && doctor.output.contains("apt-get install ffmpeg"))

@@ -20,13 +20,19 @@ import Testing
         try await place.clip("clips/wide.mp4", frames: 3)
         try await place.clip("clips/tall.mkv", frames: 4, size: "48x64")
         let command =
-            ["evaluate", "clips", "-o", "out", "--size", "original", "--tasks", "sr4,average", "--methods", "visionxl,cg,upsampling", "--metrics",
-                "psnr,ssim,temporal-error", "--measurement", "float,8bit"] + Self.quick
+            [
+                "evaluate", "clips", "-o", "out", "--size", "original", "--tasks", "sr4,average", "--methods",
+                "visionxl,cg,upsampling", "--metrics",
+                "psnr,ssim,temporal-error", "--measurement", "float,8bit",
+            ] + Self.quick
         let first = try await place.visionxl(command)
         try #require(first.succeeded, "\(first)")
         #expect(try results("out").count == 2 * 2 * 2 * 3)
         #expect(first.output.contains("| upsampling |") && first.output.contains("sr4 PSNR"))
-        for name in ["out/tables.md", "out/report.html", "out/cells/wide/sr4/8bit/visionxl/detail.png", "out/cells/tall/truth.json"] {
+        for name in [
+            "out/tables.md", "out/report.html", "out/cells/wide/sr4/8bit/visionxl/detail.png",
+            "out/cells/tall/truth.json",
+        ] {
             #expect(place.exists(name), "\(name)")
         }
         // An average over 7 of 3 or 4 frames can be undone: the reader is told.
@@ -44,10 +50,15 @@ import Testing
     func variesOnePart(_ ablation: String) async throws {
         try await place.clip("clip.mp4", frames: 2)
         let outcome = try await place.visionxl(
-            ["evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "inpaint", "--metrics", "psnr", "--ablation", ablation] + Self.quick)
+            [
+                "evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "inpaint", "--metrics", "psnr",
+                "--ablation", ablation,
+            ] + Self.quick)
         try #require(outcome.succeeded, "\(outcome)")
         // Variants of one start are different results.
-        let means = try results("out").compactMap { (($0["scores"] as? [String: Any])?["psnr"] as? [String: Any])?["mean"] as? Double }
+        let means = try results("out").compactMap {
+            (($0["scores"] as? [String: Any])?["psnr"] as? [String: Any])?["mean"] as? Double
+        }
         #expect(means.count >= 3)
         #expect(Set(means).count > 1)
     }
@@ -56,11 +67,15 @@ import Testing
     @Test func restoresAsRestoreDoes() async throws {
         try await place.clip("source.mp4", frames: 3)
         // Of 8 bits and of red, green and blue, as an evaluation's truth is.
-        try await place.tool("ffmpeg", ["-v", "error", "-i", "source.mp4", "-c:v", "ffv1", "-pix_fmt", "bgr0", "clip.mkv"])
+        try await place.tool(
+            "ffmpeg", ["-v", "error", "-i", "source.mp4", "-c:v", "ffv1", "-pix_fmt", "bgr0", "clip.mkv"])
         let same = Self.quick + ["--dtype", "float32"]
         let outcome = try await place.visionxl(
-            ["evaluate", "clip.mkv", "-o", "out", "--size", "original", "--tasks", "deblur", "--methods", "visionxl", "--metrics", "psnr",
-                "--measurement", "h264:16", "--keep-frames"] + same)
+            [
+                "evaluate", "clip.mkv", "-o", "out", "--size", "original", "--tasks", "deblur", "--methods", "visionxl",
+                "--metrics", "psnr",
+                "--measurement", "h264:16", "--keep-frames",
+            ] + same)
         try #require(outcome.succeeded, "\(outcome)")
         // x264's quality is 16 there, too.
         let degraded = try await place.visionxl("degrade", "clip.mkv", "-o", "m.mp4", "--task", "deblur")
@@ -76,10 +91,13 @@ import Testing
         try place.write("mine", to: "folder/notes.txt")
         expectOneSentence(try await place.visionxl("evaluate", "none.mp4", "-o", "out"), containing: ["none.mp4"])
         expectOneSentence(try await place.visionxl("evaluate", "folder", "-o", "out"), containing: ["no videos"])
-        expectOneSentence(try await place.visionxl("evaluate", "clip.mp4", "-o", "folder", "--size", "original", "--methods", "cg"), containing: ["no results of an evaluation"])
+        expectOneSentence(
+            try await place.visionxl("evaluate", "clip.mp4", "-o", "folder", "--size", "original", "--methods", "cg"),
+            containing: ["no results of an evaluation"])
         // A size that the task cannot have.
         expectOneSentence(
-            try await place.visionxl("evaluate", "clip.mp4", "-o", "out", "--size", "30x30", "--tasks", "inpaint,sr4", "--methods", "cg"),
+            try await place.visionxl(
+                "evaluate", "clip.mp4", "-o", "out", "--size", "30x30", "--tasks", "inpaint,sr4", "--methods", "cg"),
             containing: ["30x30"])
         #expect(!place.exists("out"))
         #expect(try place.data("folder/notes.txt") == Data("mine".utf8))
@@ -89,7 +107,10 @@ import Testing
     @Test func aMissingPriorIsSaid() async throws {
         try await place.clip("clip.mp4", frames: 2)
         let outcome = try await place.visionxl(
-            ["evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "sr4", "--methods", "svi,upsampling", "--metrics", "psnr"],
+            [
+                "evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "sr4", "--methods",
+                "svi,upsampling", "--metrics", "psnr",
+            ],
             environment: ["VISIONXL_NETWORKS": place.file("nowhere")])
         #expect(outcome.succeeded, "\(outcome)")
         #expect(outcome.output.contains("| svi | failed |") && outcome.output.contains("make setup"), "\(outcome)")

@@ -12,7 +12,8 @@ import Testing
     static func pythonIsComplete() -> Bool {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        let search = "import sys, importlib.util as u; sys.exit(not all(map(u.find_spec, ['torch', 'diffusers', 'safetensors', 'numpy'])))"
+        let search =
+            "import sys, importlib.util as u; sys.exit(not all(map(u.find_spec, ['torch', 'diffusers', 'safetensors', 'numpy'])))"
         process.arguments = [python, "-c", search]
         process.standardError = FileHandle.nullDevice
         guard (try? process.run()) != nil else { return false }
@@ -22,10 +23,13 @@ import Testing
 
     /// What the reference has where it is not the paper's algorithm to the letter.
     static let ofTheReference = [
-        "--data-step", "cg", "--start", "inversion", "--first-estimate", "measurement", "--steadiness", "0", "--lambda", "\(2.0.squareRoot())",
+        "--data-step", "cg", "--start", "inversion", "--first-estimate", "measurement", "--steadiness", "0", "--lambda",
+        "\(2.0.squareRoot())",
     ]
 
-    @Test(.enabled(absence) { pythonIsComplete() }, arguments: [["--task", "sr4+"], ["--task", "inpaint", "--paper", "--mask-seed", "5"]])
+    @Test(
+        .enabled(absence) { pythonIsComplete() },
+        arguments: [["--task", "sr4+"], ["--task", "inpaint", "--paper", "--mask-seed", "5"]])
     func theSameFrames(arguments: [String]) async throws {
         let place = try Workplace()
         let model = projectRoot.appendingPathComponent("Models/builtin").path

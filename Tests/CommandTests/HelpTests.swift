@@ -10,8 +10,10 @@ import Testing
     static let isWriting = ProcessInfo.processInfo.environment["VISIONXL_WRITE_SNAPSHOTS"] != nil
 
     static let commands: [(name: String, type: any ParsableCommand.Type)] = [
-        ("visionxl", VisionXLCommand.self), ("visionxl-restore", RestoreCommand.self), ("visionxl-explain", ExplainCommand.self), ("visionxl-degrade", DegradeCommand.self),
-        ("visionxl-compare", CompareCommand.self), ("visionxl-evaluate", EvaluateCommand.self), ("visionxl-doctor", DoctorCommand.self), ("visionxl-models", ModelsCommand.self),
+        ("visionxl", VisionXLCommand.self), ("visionxl-restore", RestoreCommand.self),
+        ("visionxl-explain", ExplainCommand.self), ("visionxl-degrade", DegradeCommand.self),
+        ("visionxl-compare", CompareCommand.self), ("visionxl-evaluate", EvaluateCommand.self),
+        ("visionxl-doctor", DoctorCommand.self), ("visionxl-models", ModelsCommand.self),
         ("visionxl-models-list", ModelsCommand.List.self), ("visionxl-models-pull", PullCommand.self),
         ("visionxl-models-verify", ModelsCommand.Verify.self), ("visionxl-models-random", RandomCommand.self),
     ]

@@ -9,7 +9,9 @@ import Testing
     init() throws { place = try Workplace() }
 
     /// Long enough to be interrupted on any machine.
-    private let endless = ["restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "1000", "--tau", "1", "-o"]
+    private let endless = [
+        "restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "1000", "--tau", "1", "-o",
+    ]
 
     @Test(arguments: [("out.mkv", SIGINT), ("out.mp4", SIGTERM), ("frames/", SIGINT), ("out.mkv", SIGHUP)])
     func restoring(output: String, signal: Int32) async throws {
@@ -17,7 +19,9 @@ import Testing
         let before = try place.snapshot()
         let outcome = try await place.visionxl(endless + [output], onceItSays: "step 2/") { kill($0.value, signal) }
         #expect(outcome.status == .exited(130), "\(outcome)")
-        #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; nothing was left under the output's name")
+        #expect(
+            outcome.messages.split(separator: "\n").last
+                == "visionxl: interrupted; nothing was left under the output's name")
         #expect(try place.snapshot() == before)
         #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
         // It stops where it is, long before its end.
@@ -29,7 +33,10 @@ import Testing
         try await place.clip("clip.mp4", frames: 12)
         let before = try place.snapshot()
         let outcome = try await place.visionxl(
-            ["restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--window", "2", "-o", "out.mp4", "--json", "log.json"],
+            [
+                "restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--window", "2", "-o", "out.mp4",
+                "--json", "log.json",
+            ],
             onceItSays: "window 3/6"
         ) { kill($0.value, SIGINT) }
         #expect(outcome.status == .exited(130), "\(outcome)")
@@ -41,12 +48,17 @@ import Testing
     @Test func evaluating() async throws {
         try await place.clip("clip.mp4", frames: 8)
         let evaluation = [
-            "evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "inpaint", "--metrics", "psnr", "--model", "tiny", "--steps", "1000",
+            "evaluate", "clip.mp4", "-o", "out", "--size", "original", "--tasks", "inpaint", "--metrics", "psnr",
+            "--model", "tiny", "--steps", "1000",
             "--tau", "1", "--methods",
         ]
-        let outcome = try await place.visionxl(evaluation + ["upsampling,visionxl"], onceItSays: "1/2") { kill($0.value, SIGINT) }
+        let outcome = try await place.visionxl(evaluation + ["upsampling,visionxl"], onceItSays: "1/2") {
+            kill($0.value, SIGINT)
+        }
         #expect(outcome.status == .exited(130), "\(outcome)")
-        #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; what was measured is kept, and the same command goes on")
+        #expect(
+            outcome.messages.split(separator: "\n").last
+                == "visionxl: interrupted; what was measured is kept, and the same command goes on")
         let again = try await place.visionxl(evaluation + ["upsampling"])
         #expect(again.succeeded && again.messages.contains("from an earlier run"), "\(again)")
     }
@@ -80,7 +92,9 @@ import Testing
 
     // MARK: Progress
 
-    private let short = ["restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "10", "-o", "out.mkv"]
+    private let short = [
+        "restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "10", "-o", "out.mkv",
+    ]
 
     @Test func linesWithoutATerminal() async throws {
         try await place.clip("clip.mp4", frames: 3)
@@ -95,10 +109,14 @@ import Testing
         // One for each of the timesteps 201, 101, 1.
         let steps = lines.dropFirst(3).dropLast()
         #expect(steps.map { String($0.prefix(8)) } == ["step 1/3", "step 2/3", "step 3/3"])
-        for step in steps { #expect(step.contains("residual") && step.contains("peak memory") && step.contains(" left")) }
+        for step in steps {
+            #expect(step.contains("residual") && step.contains("peak memory") && step.contains(" left"))
+        }
     }
 
-    @Test(.enabled(if: program("script") != nil, "there is no program `script`")) func aLineThatIsRedrawnOnATerminal() async throws {
+    @Test(.enabled(if: program("script") != nil, "there is no program `script`")) func aLineThatIsRedrawnOnATerminal()
+        async throws
+    {
         try await place.clip("clip.mp4", frames: 3)
         // script runs a command on a terminal of its own, 60 columns wide here, and copies what it shows.
         let text = try await place.onATerminal(short, columns: 60)
@@ -111,8 +129,10 @@ import Testing
         #expect(drawn.last?.hasPrefix("out.mkv: 3 frames in ") == true, "\(text)")
     }
 
-    @Test(.enabled(if: program("script") != nil, "there is no program `script`")) func anErrorOnATerminal() async throws {
-        let text = try await place.onATerminal(["restore", "nothing.mp4", "-o", "out.mkv", "--task", "deblur"], columns: 80)
+    @Test(.enabled(if: program("script") != nil, "there is no program `script`")) func anErrorOnATerminal() async throws
+    {
+        let text = try await place.onATerminal(
+            ["restore", "nothing.mp4", "-o", "out.mkv", "--task", "deblur"], columns: 80)
         #expect(text.contains("visionxl: there is no file"))
     }
 }

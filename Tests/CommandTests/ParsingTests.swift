@@ -36,25 +36,33 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.asked.model.execution(overwrites: false) == Execution())
         #expect(command.json == nil && !command.force && !command.printRecipe)
         // Nothing was said, and nothing is in the recipe.
-        #expect(try command.asked.recipe(input: command.input, output: command.output) == Recipe(input: "in.mkv", output: "out.mkv"))
+        #expect(
+            try command.asked.recipe(input: command.input, output: command.output)
+                == Recipe(input: "in.mkv", output: "out.mkv"))
     }
 
     @Test func pull() throws {
         let plain = try parse(PullCommand.self, "models", "pull", "sdxl")
         #expect(plain.name == "sdxl" && plain.to == nil && plain.variant == nil && !plain.text && !plain.quiet)
-        let said = try parse(PullCommand.self, "models", "pull", "a/b@v1", "--to", "x", "--variant", "fp16", "--text", "--quiet")
+        let said = try parse(
+            PullCommand.self, "models", "pull", "a/b@v1", "--to", "x", "--variant", "fp16", "--text", "--quiet")
         #expect(said.name == "a/b@v1" && said.to == "x" && said.variant == "fp16" && said.text && said.quiet)
         #expect(plain.file == nil)
         #expect(try parse(PullCommand.self, "models", "pull", "a/b", "--file", "x.safetensors").file == "x.safetensors")
-        #expect(try refusal(["models", "pull", "a/b", "--file", "x.safetensors", "--text"]).contains("--file fetches one file"))
+        #expect(
+            try refusal(["models", "pull", "a/b", "--file", "x.safetensors", "--text"]).contains(
+                "--file fetches one file"))
         #expect(try refusal(["models", "pull", "b"]).contains("\"b\" is not the name of a model"))
         #expect(try refusal(["models", "pull"]).contains("<model>"))
     }
 
     @Test func random() throws {
         let plain = try parse(RandomCommand.self, "models", "random", "sdxl", "out")
-        #expect(plain.folder == "out" && plain.seed == 0 && plain.dtype == .float16 && plain.size == .full && !plain.quiet)
-        let said = try parse(RandomCommand.self, "models", "random", "sdxl", "x", "--seed", "7", "--dtype", "bfloat16", "--size", "tiny", "--quiet")
+        #expect(
+            plain.folder == "out" && plain.seed == 0 && plain.dtype == .float16 && plain.size == .full && !plain.quiet)
+        let said = try parse(
+            RandomCommand.self, "models", "random", "sdxl", "x", "--seed", "7", "--dtype", "bfloat16", "--size", "tiny",
+            "--quiet")
         #expect(said.folder == "x" && said.seed == 7 && said.dtype == .bfloat16 && said.size == .tiny && said.quiet)
         #expect(try refusal(["models", "random", "sd3", "out"]).contains("sd3"))
         #expect(try refusal(["models", "random", "sdxl"]).contains("<folder>"))
@@ -63,7 +71,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     /// Two names of one option.
     @Test(arguments: ["--vae", "--autoencoder"]) func autoencoder(option: String) throws {
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4").asked.model.autoencoder == nil)
+        #expect(
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4").asked.model.autoencoder == nil)
         let said = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "sr4", option, "vae_tiny")
         #expect(said.asked.model.autoencoder == "vae_tiny")
     }
@@ -82,8 +91,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test func evaluateAsSaid() throws {
         let command = try parse(
-            EvaluateCommand.self, "evaluate", "a", "-o", "out", "--tasks", "sr4+, inpaint", "--methods", "cg,admm-tv,cg", "--metrics",
-            "lpips-vgg", "--measurement", "h264:23,8bit", "--size", "640x384", "--frames", "9", "--noise", "0.05", "--ablation", "lowpass",
+            EvaluateCommand.self, "evaluate", "a", "-o", "out", "--tasks", "sr4+, inpaint", "--methods",
+            "cg,admm-tv,cg", "--metrics",
+            "lpips-vgg", "--measurement", "h264:23,8bit", "--size", "640x384", "--frames", "9", "--noise", "0.05",
+            "--ablation", "lowpass",
             "--keep-frames", "--seed", "7")
         #expect(command.tasks == ["sr4+", "inpaint"])
         #expect(command.methods == [.cg, .admmTV])
@@ -95,8 +106,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test func everyNumberOfTheAlgorithm() throws {
         let command = try parse(
-            RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3", "--lambda", "2",
-            "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise", "--upsampling",
+            RestoreCommand.self, "restore", "a", "--output", "b", "--steps", "50", "--tau", "0.5", "--cg-steps", "3",
+            "--lambda", "2",
+            "--low-pass-taps", "15", "--eta", "0.8", "--seed", "18446744073709551615", "--start", "independent-noise",
+            "--upsampling",
             "nearest", "--sample-encoder", "--final-cg-steps", "7", "--frames-per-pass", "5", "--data-step",
             "cg", "--first-estimate", "measurement", "--steadiness", "0.5", "--prior-error", "0.7", "--noise", "0.05")
         var expected = RestorationOptions()
@@ -118,15 +131,21 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.asked.algorithm.options == expected)
         #expect(command.asked.noise == .sigma(0.05))
         #expect(command.asked.model.execution(overwrites: false).framesPerPass == 5)
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--prior-error", "0.3:1").asked.algorithm.options.priorError == 0.3...1)
+        #expect(
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--prior-error", "0.3:1").asked.algorithm.options
+                .priorError == 0.3...1)
     }
 
     @Test(arguments: [
-        ("8G", 8_000_000_000), ("8GB", 8_000_000_000), ("12GiB", 12_884_901_888), ("512M", 512_000_000), ("1.5g", 1_500_000_000),
+        ("8G", 8_000_000_000), ("8GB", 8_000_000_000), ("12GiB", 12_884_901_888), ("512M", 512_000_000),
+        ("1.5g", 1_500_000_000),
         ("2 GiB", 2_147_483_648), ("0.5T", 500_000_000_000),
     ]) func memory(text: String, bytes: Int) throws {
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--memory", text).asked.model.memory?.bytes == bytes)
-        #expect(try parse(EvaluateCommand.self, "evaluate", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
+        #expect(
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--memory", text).asked.model.memory?.bytes
+                == bytes)
+        #expect(
+            try parse(EvaluateCommand.self, "evaluate", "a", "-o", "b", "--memory", text).model.memory?.bytes == bytes)
     }
 
     @Test(arguments: ["8", "G", "lots", "-1G", "0G", "8GX", "1e3G", "8 G B", "nanG", "1K", "9999999T", "8.1.2G"])
@@ -135,22 +154,27 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
     }
 
     @Test func fast() throws {
-        let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "3")
+        let command = try parse(
+            RestoreCommand.self, "restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "3")
         #expect(command.asked.algorithm.options.exactCodecSteps == nil)
         let recipe = try command.asked.recipe(input: "a", output: "b")
         #expect(recipe.options.exactCodecSteps == 3)
         #expect(recipe.model.draft == "vae_tiny")
         #expect(try refusal(["restore", "a", "-o", "b", "--full-vae-steps", "3"]).contains("--fast tiny-vae"))
         #expect(try refusal(["restore", "a", "-o", "b", "--tiny-vae", "x"]).contains("--fast tiny-vae"))
-        #expect(try refusal(["restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "0"]).contains("1 or more"))
+        #expect(
+            try refusal(["restore", "a", "-o", "b", "--fast", "tiny-vae", "--full-vae-steps", "0"]).contains(
+                "1 or more"))
         #expect(try refusal(["restore", "a", "-o", "b", "--fast", "tiny-vae", "--paper"]).contains("exact"))
-        #expect(try refusal(["evaluate", "a", "-o", "b", "--fast", "tiny-vae", "--ablation", "start"]).contains("exact"))
+        #expect(
+            try refusal(["evaluate", "a", "-o", "b", "--fast", "tiny-vae", "--ablation", "start"]).contains("exact"))
     }
 
     @Test func paperIsThePapers() throws {
         #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper").asked.algorithm.options == .paper)
         #expect(
-            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper", "--final-cg-steps", "0").asked.algorithm.options == .paper)
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper", "--final-cg-steps", "0").asked
+                .algorithm.options == .paper)
     }
 
     @Test(arguments: Start.allCases) func starts(start: Start) throws {
@@ -160,28 +184,36 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
     }
 
     @Test(arguments: ["pure-noise", "independent-pure-noise"]) func pureNoiseNeedsTheWholeSchedule(start: String) {
-        #expect(throws: (any Error).self) { try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--start", start) }
+        #expect(throws: (any Error).self) {
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--start", start)
+        }
     }
 
     @Test(arguments: Problem.tasks) func tasks(name: String) throws {
         let command = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", name)
         #expect(try command.asked.task.problem() == Problem(task: name))
-        #expect(try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.problem() == Problem(task: name))
+        #expect(
+            try parse(DegradeCommand.self, "degrade", "a", "-o", "b", "--task", name).task.problem()
+                == Problem(task: name))
     }
 
     @Test func everyNumberOfTheTask() throws {
         let command = try parse(
-            RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur+", "--scale", "2", "--blur-sigma", "1.5", "--blur-size", "31",
-            "--blur-boundary", "circular", "--mask-ratio", "0.25", "--mask-seed", "9", "--average", "5", "--average-boundary", "valid",
+            RestoreCommand.self, "restore", "a", "-o", "b", "--task", "deblur+", "--scale", "2", "--blur-sigma", "1.5",
+            "--blur-size", "31",
+            "--blur-boundary", "circular", "--mask-ratio", "0.25", "--mask-seed", "9", "--average", "5",
+            "--average-boundary", "valid",
             "--grey", "bt709")
         let expected = Problem(
-            Average(frames: 5, boundary: .valid), Blur(sigma: 1.5, size: 31, boundary: .circular), Shrink(factor: 2), Grey(.bt709),
+            Average(frames: 5, boundary: .valid), Blur(sigma: 1.5, size: 31, boundary: .circular), Shrink(factor: 2),
+            Grey(.bt709),
             Holes(ratio: 0.25, seed: 9))
         #expect(try command.asked.task.problem() == expected)
     }
 
     @Test func aMaskFileReplacesARandomMask() throws {
-        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "inpaint", "--mask", "m.png").asked.task
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--task", "inpaint", "--mask", "m.png")
+            .asked.task
         #expect(try task.problem() == Problem(Holes(file: "m.png")))
     }
 
@@ -194,7 +226,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test func partsChangeWhatARecordSays() throws {
         let record = try Problem(task: "sr4+")
-        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--scale", "2", "--average", "1").asked.task
+        let task = try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--scale", "2", "--average", "1").asked
+            .task
         #expect(try task.problem(over: record) == Problem(Shrink(factor: 2)))
     }
 
@@ -205,19 +238,23 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test func modelAndMachine() throws {
         let command = try parse(
-            RestoreCommand.self, "restore", "a", "-o", "b", "--model", "m", "--device", "cuda:1", "--dtype", "bfloat16", "--variant", "fp16",
+            RestoreCommand.self, "restore", "a", "-o", "b", "--model", "m", "--device", "cuda:1", "--dtype", "bfloat16",
+            "--variant", "fp16",
             "--threads", "3")
         let model = command.asked.model
         #expect(model.choice == ModelChoice("m", variant: "fp16", dtype: .bfloat16))
         #expect(model.execution(overwrites: true) == Execution(device: .cuda(1), threads: 3, overwrites: true))
         #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cpu").asked.model.device == .cpu)
-        #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cuda").asked.model.device == .cuda(0))
+        #expect(
+            try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "cuda").asked.model.device == .cuda(0)
+        )
         #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--device", "mps").asked.model.device == .mps)
     }
 
     @Test func whatIsReadAndWritten() throws {
         let command = try parse(
-            RestoreCommand.self, "restore", "--force", "--bits", "16", "--json", "log.json", "--window", "9", "--frames", "3:8", "--output=-b.mkv",
+            RestoreCommand.self, "restore", "--force", "--bits", "16", "--json", "log.json", "--window", "9",
+            "--frames", "3:8", "--output=-b.mkv",
             "--", "-a.mkv")
         #expect(command.input == "-a.mkv")
         #expect(command.output == "-b.mkv")
@@ -228,9 +265,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.asked.frames?.lower == 3 && command.asked.frames?.upper == 8)
     }
 
-    @Test(arguments: [
-        ("3:8", 3, 8), (":8", 0, 8), ("3:", 3, nil), (":", 0, nil), ("0:1", 0, 1),
-    ] as [(String, Int, Int?)])
+    @Test(
+        arguments: [
+            ("3:8", 3, 8), (":8", 0, 8), ("3:", 3, nil), (":", 0, nil), ("0:1", 0, 1),
+        ] as [(String, Int, Int?)])
     func frameRanges(text: String, lower: Int, upper: Int?) throws {
         let range = try #require(FrameRange(argument: text))
         #expect(range.lower == lower)
@@ -254,7 +292,8 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
 
     @Test func degrade() throws {
         let command = try parse(
-            DegradeCommand.self, "degrade", "a", "-o", "b", "--noise", "0.05", "--seed", "4", "--window", "7", "--bits", "8", "--frames", ":9",
+            DegradeCommand.self, "degrade", "a", "-o", "b", "--noise", "0.05", "--seed", "4", "--window", "7", "--bits",
+            "8", "--frames", ":9",
             "--force")
         #expect(command.noise == 0.05)
         #expect(command.seed == 4)
@@ -267,12 +306,18 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
     @Test func compare() throws {
         let plain = try parse(CompareCommand.self, "compare", "a", "b")
         #expect(plain.reference == "a" && plain.other == "b")
-        #expect(plain.sideBySide == nil && plain.frame == nil && plain.json == nil && plain.frames == nil && !plain.force && !plain.quiet)
+        #expect(
+            plain.sideBySide == nil && plain.frame == nil && plain.json == nil && plain.frames == nil && !plain.force
+                && !plain.quiet)
         #expect(plain.metrics == [.psnr, .ssim])
         // In their own order, each once.
-        #expect(try parse(CompareCommand.self, "compare", "a", "b", "--metrics", "flicker, lpips,psnr,lpips").metrics == [.psnr, .lpips, .flicker])
+        #expect(
+            try parse(CompareCommand.self, "compare", "a", "b", "--metrics", "flicker, lpips,psnr,lpips").metrics == [
+                .psnr, .lpips, .flicker,
+            ])
         let full = try parse(
-            CompareCommand.self, "compare", "a", "b", "--side-by-side", "c.png", "--frame", "3", "--json", "d", "--frames", "1:9", "--force",
+            CompareCommand.self, "compare", "a", "b", "--side-by-side", "c.png", "--frame", "3", "--json", "d",
+            "--frames", "1:9", "--force",
             "--quiet")
         #expect(full.sideBySide == "c.png" && full.frame == 3 && full.json == "d" && full.force && full.quiet)
         #expect(full.frames == FrameRange(argument: "1:9"))
@@ -360,7 +405,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["degrade", "a", "-o", "b", "--bits", "12"], "--bits"),
         (["compare", "a"], "<other>"),
         (["compare", "a", "b", "--frame", "2"], "--side-by-side"),
-        (["compare", "a", "b", "--metrics", "psnr,vmaf"], "psnr, ssim, lpips, lpips-vgg, fvd, flicker, temporal-error; \"vmaf\" is none"),
+        (
+            ["compare", "a", "b", "--metrics", "psnr,vmaf"],
+            "psnr, ssim, lpips, lpips-vgg, fvd, flicker, temporal-error; \"vmaf\" is none"
+        ),
         (["compare", "a", "b", "--metrics", "psnr,fvd"], "visionxl evaluate"),
         (["compare", "a", "b", "--metrics", ""], "\"\" is none"),
         (["compare", "a", "b", "--side-by-side", "c.png", "--frame=-2"], "--frame"),
@@ -368,7 +416,10 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["evaluate", "a", "-o", ""], "--output"),
         (["evaluate", "a", "-o", "b", "--tasks", "sr4,blur"], "sr4+, deblur+, inpaint+; \"blur\" is none"),
         (["evaluate", "a", "-o", "b", "--methods", ""], "\"\" is none"),
-        (["evaluate", "a", "-o", "b", "--metrics", "fid"], "psnr, ssim, lpips, lpips-vgg, fvd, flicker, temporal-error; \"fid\" is none"),
+        (
+            ["evaluate", "a", "-o", "b", "--metrics", "fid"],
+            "psnr, ssim, lpips, lpips-vgg, fvd, flicker, temporal-error; \"fid\" is none"
+        ),
         (["evaluate", "a", "-o", "b", "--measurement", "h264:99"], "h264:0 ... h264:51"),
         (["evaluate", "a", "-o", "b", "--size", "640"], "--size"),
         (["evaluate", "a", "-o", "b", "--size", "0x8"], "--size"),

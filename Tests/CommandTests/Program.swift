@@ -110,15 +110,19 @@ struct Workplace: Sendable {
     ///   - folder: where the program lies; beside the tests unless said.
     ///   - wrapper: a command that runs the program, with the program's path and arguments behind its own.
     func visionxl(
-        _ arguments: [String], environment: [String: String] = [:], from folder: String? = nil, through wrapper: [String] = []
+        _ arguments: [String], environment: [String: String] = [:], from folder: String? = nil,
+        through wrapper: [String] = []
     ) async throws -> Outcome {
         try await Turns.during {
             let words = wrapper + [folder.map { $0 + "/visionxl" } ?? binary] + arguments
             let result = try await run(
-                wrapper.isEmpty ? .path(FilePath(words[0])) : .name(words[0]), arguments: Arguments(Array(words.dropFirst())),
+                wrapper.isEmpty ? .path(FilePath(words[0])) : .name(words[0]),
+                arguments: Arguments(Array(words.dropFirst())),
                 environment: Self.environment(environment),
-                workingDirectory: FilePath(self.folder.path), input: .none, output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
-            return Outcome(status: result.terminationStatus, output: result.standardOutput, messages: result.standardError)
+                workingDirectory: FilePath(self.folder.path), input: .none, output: .string(limit: 1 << 20),
+                error: .string(limit: 1 << 20))
+            return Outcome(
+                status: result.terminationStatus, output: result.standardOutput, messages: result.standardError)
         }
     }
 
@@ -159,7 +163,8 @@ struct Workplace: Sendable {
         try await Turns.during {
             let result = try await run(
                 .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment(environment),
-                workingDirectory: FilePath(folder.path), input: .none, output: .discarded, error: .string(limit: 1 << 20)
+                workingDirectory: FilePath(folder.path), input: .none, output: .discarded,
+                error: .string(limit: 1 << 20)
             ) { execution in
                 #expect(try await eventually(condition))
                 try body(execution.processIdentifier)
@@ -173,22 +178,30 @@ struct Workplace: Sendable {
         try await Turns.during {
             let words = ([binary] + arguments).map { "'\($0)'" }.joined(separator: " ")
             let result = try await run(
-                .name("script"), arguments: ["-qec", "stty cols \(columns); \(words)", "/dev/null"], environment: Self.environment([:]),
-                workingDirectory: FilePath(folder.path), input: .none, output: .string(limit: 1 << 20), error: .discarded)
+                .name("script"), arguments: ["-qec", "stty cols \(columns); \(words)", "/dev/null"],
+                environment: Self.environment([:]),
+                workingDirectory: FilePath(folder.path), input: .none, output: .string(limit: 1 << 20),
+                error: .discarded)
             return result.standardOutput
         }
     }
 
     /// What the tests' own surroundings must not decide: models, engine threads.
     private static func environment(_ changes: [String: String]) -> Environment {
-        var values = ["VISIONXL_MODELS": models, "XDG_DATA_HOME": models + "-data", "XDG_CACHE_HOME": models + "-cache", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"]
+        var values = [
+            "VISIONXL_MODELS": models, "XDG_DATA_HOME": models + "-data", "XDG_CACHE_HOME": models + "-cache",
+            "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",
+        ]
         values.merge(changes) { $1 }
-        return .inherit.updating(Dictionary(uniqueKeysWithValues: values.map { (Environment.Key(stringLiteral: $0), $1) }))
+        return .inherit.updating(
+            Dictionary(uniqueKeysWithValues: values.map { (Environment.Key(stringLiteral: $0), $1) }))
     }
 
     /// Runs another program and insists that it succeeds; its output.
     @discardableResult
-    func tool(_ name: String, _ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws -> String {
+    func tool(
+        _ name: String, _ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> String {
         let result = try await run(
             .name(name), arguments: Arguments(arguments), workingDirectory: FilePath(folder.path), input: .none,
             output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
@@ -198,12 +211,16 @@ struct Workplace: Sendable {
     }
 
     /// A moving test picture as H.264.
-    func clip(_ name: String, frames: Int = 5, size: String = "64x48", rate: String = "25", extra: [String] = []) async throws {
+    func clip(
+        _ name: String, frames: Int = 5, size: String = "64x48", rate: String = "25", extra: [String] = []
+    ) async throws {
         try await tool(
             "ffmpeg",
             ["-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=128x96:rate=\(rate)"] + extra
                 // testsrc2 itself makes even sizes only.
-                + ["-vf", "format=gbrp,scale=\(size.replacingOccurrences(of: "x", with: ":"))"] + ["-frames:v", "\(frames)", "-c:v", "libx264", "-pix_fmt", "yuv444p", "-crf", "10"]
+                + ["-vf", "format=gbrp,scale=\(size.replacingOccurrences(of: "x", with: ":"))"] + [
+                    "-frames:v", "\(frames)", "-c:v", "libx264", "-pix_fmt", "yuv444p", "-crf", "10",
+                ]
                 + ["file:" + file(name)])
     }
 
@@ -213,7 +230,8 @@ struct Workplace: Sendable {
         var isFolder: ObjCBool = false
         _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         let input = isFolder.boolValue ? path + "/%06d.png" : "file:" + path
-        let text = try await tool("ffmpeg", ["-v", "error", "-nostdin", "-i", input, "-map", "0:v", "-f", "framemd5", "-"])
+        let text = try await tool(
+            "ffmpeg", ["-v", "error", "-nostdin", "-i", input, "-map", "0:v", "-f", "framemd5", "-"])
         return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap {
             $0.split(separator: ",").last?.trimmingCharacters(in: .whitespaces)
         }
@@ -222,7 +240,11 @@ struct Workplace: Sendable {
     /// One of a stream's values, as ffprobe gives them.
     func probe(_ name: String, _ entry: String, stream: String = "v:0") async throws -> String {
         try await tool(
-            "ffprobe", ["-v", "error", "-select_streams", stream, "-show_entries", "stream=\(entry)", "-of", "csv=p=0", "file:" + file(name)]
+            "ffprobe",
+            [
+                "-v", "error", "-select_streams", stream, "-show_entries", "stream=\(entry)", "-of", "csv=p=0",
+                "file:" + file(name),
+            ]
         ).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
@@ -256,18 +278,23 @@ extension TinyModel {
 /// Whether a refusal is what a user should see: one line that begins with the program's name.
 /// - Parameter late: found in the middle of the work, so that lines of progress come before it.
 func expectOneSentence(
-    _ outcome: Outcome, containing words: [String] = [], late: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
+    _ outcome: Outcome, containing words: [String] = [], late: Bool = false,
+    sourceLocation: SourceLocation = #_sourceLocation
 ) {
     var outcome = outcome
     if late, let last = outcome.messages.range(of: "\nvisionxl: ") {
         let progress = outcome.messages[..<last.lowerBound]
         #expect(
-            progress.split(separator: "\n").allSatisfy { $0.contains(" -> ") || $0.hasPrefix("measurement noise ") || $0.hasPrefix("needs about ") }, "\(outcome.messages)", sourceLocation: sourceLocation)
+            progress.split(separator: "\n").allSatisfy {
+                $0.contains(" -> ") || $0.hasPrefix("measurement noise ") || $0.hasPrefix("needs about ")
+            }, "\(outcome.messages)", sourceLocation: sourceLocation)
         outcome.messages = String(outcome.messages[last.lowerBound...].dropFirst())
     }
     let lines = outcome.messages.split(separator: "\n")
     #expect(!outcome.succeeded, sourceLocation: sourceLocation)
-    if case .signaled(let signal) = outcome.status { Issue.record("ended by signal \(signal)", sourceLocation: sourceLocation) }
+    if case .signaled(let signal) = outcome.status {
+        Issue.record("ended by signal \(signal)", sourceLocation: sourceLocation)
+    }
     #expect(lines.count == 1, "\(outcome.messages)", sourceLocation: sourceLocation)
     #expect(outcome.messages.hasPrefix("visionxl: "), "\(outcome.messages)", sourceLocation: sourceLocation)
     #expect(outcome.messages.count < 500, "\(outcome.messages)", sourceLocation: sourceLocation)

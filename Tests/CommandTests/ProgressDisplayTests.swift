@@ -8,7 +8,8 @@ import VisionXL
 
 @Suite struct ProgressDisplayTests {
     private func progress(_ phase: RestorationProgress.Phase) -> RestorationProgress {
-        RestorationProgress(phase: phase, step: 3, stepCount: 30, timestep: 0, frame: 25, frameCount: 25, fraction: 0.1, residual: nil)
+        RestorationProgress(
+            phase: phase, step: 3, stepCount: 30, timestep: 0, frame: 25, frameCount: 25, fraction: 0.1, residual: nil)
     }
 
     private func line(_ phase: RestorationProgress.Phase) -> String {

@@ -20,7 +20,8 @@ import Weights
 
     private func environment(_ hub: LocalHub, _ changes: [String: String] = [:]) -> [String: String] {
         [
-            "HF_ENDPOINT": hub.endpoint, "HF_HOME": place.file("hf"), "HF_HUB_CACHE": "", "HF_TOKEN": "secret", "HF_HUB_OFFLINE": "0",
+            "HF_ENDPOINT": hub.endpoint, "HF_HOME": place.file("hf"), "HF_HUB_CACHE": "", "HF_TOKEN": "secret",
+            "HF_HUB_OFFLINE": "0",
             "XDG_DATA_HOME": place.file("data"), "NO_PROXY": "*",
         ].merging(changes) { $1 }
     }
@@ -35,11 +36,14 @@ import Weights
             #expect(outcome.succeeded, "\(outcome)")
             #expect(outcome.output == folder + "\n")
             let lines = outcome.messages.split(separator: "\n")
-            #expect(lines.first?.hasPrefix("fetching 6 files, ") == true && lines.last?.hasSuffix("open the model with --model acme/tiny") == true)
+            #expect(
+                lines.first?.hasPrefix("fetching 6 files, ") == true
+                    && lines.last?.hasSuffix("open the model with --model acme/tiny") == true)
             #expect(!outcome.messages.contains("secret"))
 
             let list = try await place.visionxl("models", "list", environment: environment)
-            #expect(list.output.contains("acme/tiny\t") && list.output.contains("million parameters\t\(folder)"), "\(list)")
+            #expect(
+                list.output.contains("acme/tiny\t") && list.output.contains("million parameters\t\(folder)"), "\(list)")
             let verified = try await place.visionxl("models", "verify", "acme/tiny", environment: environment)
             #expect(verified.succeeded && verified.output.contains("The networks fit their weights."), "\(verified)")
 
@@ -55,11 +59,13 @@ import Weights
         func fill(_ folder: URL) throws {
             let repository = folder.appendingPathComponent("acme/xl")
             try FileManager.default.createDirectory(at: repository, withIntermediateDirectories: true)
-            try SafetensorsWriter.write(OriginalLayout.tensors(of: random), to: repository.appendingPathComponent("xl.safetensors"))
+            try SafetensorsWriter.write(
+                OriginalLayout.tensors(of: random), to: repository.appendingPathComponent("xl.safetensors"))
         }
         try await LocalHub.run(fill) { hub in
             let environment = environment(hub)
-            let outcome = try await place.visionxl("models", "pull", "acme/xl", "--file", "xl.safetensors", environment: environment)
+            let outcome = try await place.visionxl(
+                "models", "pull", "acme/xl", "--file", "xl.safetensors", environment: environment)
             let path = place.file("data/visionxl/models/acme--xl--xl.safetensors/xl.safetensors")
             #expect(outcome.succeeded && outcome.output == path + "\n", "\(outcome)")
             #expect(outcome.messages.contains("--model acme/xl/xl.safetensors"))
@@ -67,7 +73,8 @@ import Weights
             #expect(list.output.contains("acme/xl/xl.safetensors\t9.6 million parameters\t\(path)"), "\(list)")
             for name in ["acme/xl/xl.safetensors", path] {
                 let verified = try await place.visionxl("models", "verify", name, environment: environment)
-                #expect(verified.succeeded && verified.output.contains("The networks fit their weights."), "\(verified)")
+                #expect(
+                    verified.succeeded && verified.output.contains("The networks fit their weights."), "\(verified)")
             }
         }
     }
@@ -85,9 +92,13 @@ import Weights
                     return name.hasSuffix(".incomplete") && size ?? 0 > 60_000
                 }
             }
-            let outcome = try await place.visionxl(["models", "pull", "acme/tiny"], environment: environment, once: grown) { kill($0.value, signal) }
+            let outcome = try await place.visionxl(
+                ["models", "pull", "acme/tiny"], environment: environment, once: grown
+            ) { kill($0.value, signal) }
             #expect(outcome.status == .exited(130), "\(outcome)")
-            #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; the same command goes on where this one stopped")
+            #expect(
+                outcome.messages.split(separator: "\n").last
+                    == "visionxl: interrupted; the same command goes on where this one stopped")
             #expect(grown())
             #expect(!place.exists("data"))
             let unknown = try await place.visionxl("models", "verify", "acme/tiny", environment: environment)
@@ -109,12 +120,16 @@ import Weights
             let tools = place.file("tools")
             try FileManager.default.createDirectory(atPath: tools, withIntermediateDirectories: true)
             for name in ["curl", "cat"] {
-                try FileManager.default.createSymbolicLink(atPath: tools + "/" + name, withDestinationPath: try #require(program(name)))
+                try FileManager.default.createSymbolicLink(
+                    atPath: tools + "/" + name, withDestinationPath: try #require(program(name)))
             }
-            let outcome = try await place.visionxl("models", "pull", "acme/tiny", environment: environment(hub, ["PATH": tools]))
+            let outcome = try await place.visionxl(
+                "models", "pull", "acme/tiny", environment: environment(hub, ["PATH": tools]))
             let lines = outcome.messages.split(separator: "\n")
             #expect(!outcome.succeeded && lines.count == 2 && lines[0].hasPrefix("fetching 6 files"), "\(outcome)")
-            #expect(lines.last?.hasPrefix("visionxl: sha") == true && lines.last?.contains("sum was not found") == true, "\(outcome)")
+            #expect(
+                lines.last?.hasPrefix("visionxl: sha") == true && lines.last?.contains("sum was not found") == true,
+                "\(outcome)")
             #expect(outcome.messages.contains("apt-get install coreutils") && !place.exists("data"))
             let rest = try await place.visionxl("models", "pull", "acme/tiny", environment: environment(hub))
             #expect(rest.succeeded && rest.messages.contains("of them there already"), "\(rest)")
@@ -124,7 +139,8 @@ import Weights
     @Test func toAFolderAndFromAnAddress() async throws {
         try await run { hub in
             let address = hub.endpoint + "/plain/acme/tiny"
-            let outcome = try await place.visionxl("models", "pull", address, "--to", "here", environment: environment(hub))
+            let outcome = try await place.visionxl(
+                "models", "pull", address, "--to", "here", environment: environment(hub))
             #expect(outcome.succeeded && outcome.output == place.file("here") + "\n", "\(outcome)")
             let verified = try await place.visionxl("models", "verify", "here")
             #expect(verified.succeeded, "\(verified)")
@@ -135,7 +151,9 @@ import Weights
     /// A host that only the proxy knows.
     @Test func throughAProxy() async throws {
         try await run { hub in
-            let proxy = ["HF_ENDPOINT": "http://hub.invalid", "http_proxy": hub.endpoint, "NO_PROXY": "", "no_proxy": ""]
+            let proxy = [
+                "HF_ENDPOINT": "http://hub.invalid", "http_proxy": hub.endpoint, "NO_PROXY": "", "no_proxy": "",
+            ]
             let outcome = try await place.visionxl("models", "pull", "acme/tiny", environment: environment(hub, proxy))
             #expect(outcome.succeeded, "\(outcome)")
             #expect(try hub.requests().contains { $0.host == "hub.invalid" })
@@ -147,15 +165,26 @@ import Weights
             func pull(_ arguments: String..., changes: [String: String] = [:]) async throws -> Outcome {
                 try await place.visionxl(["models", "pull"] + arguments, environment: environment(hub, changes))
             }
-            expectOneSentence(try await pull("acme/nothing"), containing: ["acme/nothing", "check the name", "HF_TOKEN"])
+            expectOneSentence(
+                try await pull("acme/nothing"), containing: ["acme/nothing", "check the name", "HF_TOKEN"])
             expectOneSentence(try await pull("sdxl"), containing: ["stabilityai/stable-diffusion-xl-base-1.0"])
-            expectOneSentence(try await pull("nonsense"), containing: ["\"nonsense\" is not the name of a model", "visionxl models --help"])
+            expectOneSentence(
+                try await pull("nonsense"),
+                containing: ["\"nonsense\" is not the name of a model", "visionxl models --help"])
             expectOneSentence(try await pull("acme/tiny", "--variant", "../x"), containing: ["--variant"])
-            expectOneSentence(try await pull("acme/tiny", changes: ["HF_ENDPOINT": "nonsense"]), containing: ["HF_ENDPOINT"])
-            expectOneSentence(try await pull("acme/tiny", changes: ["HF_HUB_OFFLINE": "1"]), containing: ["HF_HUB_OFFLINE", "unset it"])
-            expectOneSentence(try await pull("acme/tiny", changes: ["HF_HOME": "/dev/null/x"]), containing: ["/dev/null/x"])
-            try hub.behave(["/api/models/acme/tiny/revision/main": [#"{"status": 403, "headers": {"X-Error-Code": "GatedRepo"}}"#]])
-            expectOneSentence(try await pull("acme/tiny"), containing: ["accept its licence at \(hub.endpoint)/acme/tiny", "HF_TOKEN"])
+            expectOneSentence(
+                try await pull("acme/tiny", changes: ["HF_ENDPOINT": "nonsense"]), containing: ["HF_ENDPOINT"])
+            expectOneSentence(
+                try await pull("acme/tiny", changes: ["HF_HUB_OFFLINE": "1"]),
+                containing: ["HF_HUB_OFFLINE", "unset it"])
+            expectOneSentence(
+                try await pull("acme/tiny", changes: ["HF_HOME": "/dev/null/x"]), containing: ["/dev/null/x"])
+            try hub.behave([
+                "/api/models/acme/tiny/revision/main": [#"{"status": 403, "headers": {"X-Error-Code": "GatedRepo"}}"#]
+            ])
+            expectOneSentence(
+                try await pull("acme/tiny"),
+                containing: ["accept its licence at \(hub.endpoint)/acme/tiny", "HF_TOKEN"])
             #expect(!place.exists("data"))
         }
     }
@@ -170,22 +199,28 @@ import Weights
         display.show(.received(bytes: 100_000_000), now: began.addingTimeInterval(1))
         display.show(.received(bytes: 900_000_000), now: began.addingTimeInterval(10))
         display.show(.finished(file: "unet/config.json", bytes: 1700), now: began.addingTimeInterval(11))
-        display.show(.waiting(subject: "vae/x", reason: "the line broke", seconds: 2), now: began.addingTimeInterval(12))
-        display.show(.discarded(bytes: 500_000_000, file: "vae/x", reason: "it was damaged"), now: began.addingTimeInterval(13))
+        display.show(
+            .waiting(subject: "vae/x", reason: "the line broke", seconds: 2), now: began.addingTimeInterval(12))
+        display.show(
+            .discarded(bytes: 500_000_000, file: "vae/x", reason: "it was damaged"), now: began.addingTimeInterval(13))
         display.show(.received(bytes: 1_000_000_000), now: began.addingTimeInterval(23))
         display.finish()
-        #expect(written.withLock { $0 } == """
-            fetching 2 files, 5.0 GB in all, 1.0 GB of them there already
-            2.0 GB of 5.0 GB, 100.0 MB/s, 30 s left, 2 files to go
-            unet/config.json, 1.7 kB
-            vae/x: the line broke; again in 2 s
-            vae/x: 500.0 MB are thrown away, it was damaged
-            2.5 GB of 5.0 GB, 100.0 MB/s, 25 s left, 1 file to go
+        #expect(
+            written.withLock { $0 } == """
+                fetching 2 files, 5.0 GB in all, 1.0 GB of them there already
+                2.0 GB of 5.0 GB, 100.0 MB/s, 30 s left, 2 files to go
+                unet/config.json, 1.7 kB
+                vae/x: the line broke; again in 2 s
+                vae/x: 500.0 MB are thrown away, it was damaged
+                2.5 GB of 5.0 GB, 100.0 MB/s, 25 s left, 1 file to go
 
-            """)
+                """)
     }
 
     @Test func sizes() {
-        #expect([999, 1000, 999_999, 1_000_000, 5_135_149_760].map(sizeText) == ["999 bytes", "1.0 kB", "1000.0 kB", "1.0 MB", "5.1 GB"])
+        #expect(
+            [999, 1000, 999_999, 1_000_000, 5_135_149_760].map(sizeText) == [
+                "999 bytes", "1.0 kB", "1000.0 kB", "1.0 MB", "5.1 GB",
+            ])
     }
 }

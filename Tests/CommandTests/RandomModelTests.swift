@@ -11,9 +11,13 @@ import Testing
         let command = ["models", "random", "sdxl", "made", "--size", "tiny", "--seed", "3"]
         let made = try await place.visionxl(command)
         #expect(made.succeeded && made.output == place.file("made") + "\n", "\(made)")
-        #expect(made.messages.hasPrefix("writing 2 files, 19.2 MB in all\n") && made.messages.contains("10 million parameters"), "\(made)")
+        #expect(
+            made.messages.hasPrefix("writing 2 files, 19.2 MB in all\n")
+                && made.messages.contains("10 million parameters"), "\(made)")
         let verified = try await place.visionxl("models", "verify", "made")
-        #expect(verified.succeeded && verified.output.contains("620 tensors") && verified.output.contains("The networks fit"), "\(verified)")
+        #expect(
+            verified.succeeded && verified.output.contains("620 tensors")
+                && verified.output.contains("The networks fit"), "\(verified)")
         let before = try place.snapshot()
         let again = try await place.visionxl(command)
         #expect(!again.succeeded && again.messages.contains("not replaced"), "\(again)")
@@ -23,7 +27,8 @@ import Testing
     }
 
     @Test func quietly() async throws {
-        let made = try await place.visionxl("models", "random", "sdxl", "made", "--size", "tiny", "--dtype", "bfloat16", "--quiet")
+        let made = try await place.visionxl(
+            "models", "random", "sdxl", "made", "--size", "tiny", "--dtype", "bfloat16", "--quiet")
         #expect(made.succeeded && made.messages.isEmpty, "\(made)")
     }
 

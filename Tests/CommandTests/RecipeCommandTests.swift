@@ -16,11 +16,14 @@ import Testing
     /// A printed recipe is all that is needed to do it again, from anywhere, and what else is said wins.
     @Test func printedAndRun() async throws {
         try await place.clip("clip.mp4", frames: 3)
-        let said = ["restore", "clip.mp4", "-o", "a.mkv", "--blur-sigma", "1.5", "--noise", "0.01", "--seed", "5"] + Self.quick
+        let said =
+            ["restore", "clip.mp4", "-o", "a.mkv", "--blur-sigma", "1.5", "--noise", "0.01", "--seed", "5"] + Self.quick
         let printed = try await place.visionxl(said + ["--print-recipe"])
         #expect(printed.succeeded && printed.messages.isEmpty, "\(printed)")
         #expect(place.folder.contents == ["clip.mp4"])
-        #expect(printed.output.contains("\"\(place.file("clip.mp4"))\"") && printed.output.contains("\"\(place.file("a.mkv"))\""))
+        #expect(
+            printed.output.contains("\"\(place.file("clip.mp4"))\"")
+                && printed.output.contains("\"\(place.file("a.mkv"))\""))
         try FileManager.default.createDirectory(atPath: place.file("recipes"), withIntermediateDirectories: false)
         try place.write(printed.output, to: "recipes/soft.json")
 
@@ -31,7 +34,8 @@ import Testing
         #expect(again.succeeded, "\(again)")
         #expect(try await place.frames("a.mkv") == first)
 
-        let other = try await place.visionxl("restore", "--recipe", "recipes/soft.json", "-o", "b.mkv", "--seed", "6", "--json", "b.json")
+        let other = try await place.visionxl(
+            "restore", "--recipe", "recipes/soft.json", "-o", "b.mkv", "--seed", "6", "--json", "b.json")
         #expect(other.succeeded, "\(other)")
         #expect(try await place.frames("b.mkv") != first)
         let options = try #require(json("b.json")["options"] as? [String: Any])
@@ -56,15 +60,18 @@ import Testing
     @Test func whatIsWrongWithARecipe() async throws {
         try place.write(#"{"version": 9, "input": "a", "output": "b"}"#, to: "newer.json")
         try place.write(#"{"version": 1, "input": "a", "output": "b", "stpes": 9}"#, to: "unknown.json")
-        expectOneSentence(try await place.visionxl("restore", "--recipe", "newer.json"), containing: ["newer.json", "version 9"])
-        expectOneSentence(try await place.visionxl("restore", "--recipe", "unknown.json"), containing: ["unknown.json", "'stpes'"])
+        expectOneSentence(
+            try await place.visionxl("restore", "--recipe", "newer.json"), containing: ["newer.json", "version 9"])
+        expectOneSentence(
+            try await place.visionxl("restore", "--recipe", "unknown.json"), containing: ["unknown.json", "'stpes'"])
         expectOneSentence(try await place.visionxl("restore", "--recipe", "none.json"), containing: ["none.json"])
     }
 
     /// The table has a reason for everything, reads no weights and writes nothing; what only frames tell says so.
     @Test func explains() async throws {
         try await place.clip("clip.mp4", frames: 3)
-        let outcome = try await place.visionxl("explain", "clip.mp4", "--blur-sigma", "2", "--eta", "0.5", "--model", "tiny", "--json")
+        let outcome = try await place.visionxl(
+            "explain", "clip.mp4", "--blur-sigma", "2", "--eta", "0.5", "--model", "tiny", "--json")
         try #require(outcome.succeeded, "\(outcome)")
         let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
         let rows = try #require(object?["rows"] as? [[String: Any]])
@@ -74,12 +81,15 @@ import Testing
             #expect(reason.hasSuffix(".") && reason.count > 5, "\(row)")
             values[name] = row["value"] as? String ?? "pending: \(reason)"
         }
-        #expect(values["eta"] == "0.5" && values["timesteps"] == "281 241 201 161 121 81 41 1" && values["data step"] == "proximal")
+        #expect(
+            values["eta"] == "0.5" && values["timesteps"] == "281 241 201 161 121 81 41 1"
+                && values["data step"] == "proximal")
         #expect(values["noise"]?.contains("After the first frame") == true)
         #expect(values["rounding's bands"]?.contains("After the first frame") == true)
         #expect(place.folder.contents == ["clip.mp4"])
         // With the noise said nothing waits but what the values in the frames tell.
-        let said = try await place.visionxl("explain", "clip.mp4", "--blur-sigma", "2", "--noise", "0.1", "--model", "tiny")
+        let said = try await place.visionxl(
+            "explain", "clip.mp4", "--blur-sigma", "2", "--noise", "0.1", "--model", "tiny")
         #expect(said.succeeded && !said.output.contains("After the first frame"), "\(said)")
         #expect(said.output.contains("--eta") && said.output.contains("As said."))
         // It finds what `restore` would refuse.
@@ -89,7 +99,9 @@ import Testing
     /// Each frame is decoded once and brought to a tensor once, whatever is found out about it on the way.
     @Test func framesAreReadOnce() async throws {
         try await place.clip("clip.mp4", frames: 7)
-        let arguments = ["restore", "clip.mp4", "-o", "out.mkv", "--blur-sigma", "1", "--window", "3", "--json", "log.json"] + Self.quick
+        let arguments =
+            ["restore", "clip.mp4", "-o", "out.mkv", "--blur-sigma", "1", "--window", "3", "--json", "log.json"]
+            + Self.quick
         let outcome = try await place.visionxl(arguments)
         try #require(outcome.succeeded, "\(outcome)")
         let log = try json("log.json")
@@ -105,10 +117,12 @@ import Testing
             try #require(degraded.succeeded, "\(degraded)")
             // A prior that knows pictures: random weights leave the range of pixels, and files cut that off.
             let restored = try await place.visionxl(
-                "restore", "\(matrix).mkv", "-o", "\(matrix)-restored.mkv", "--model", projectRoot.path + "/Models/builtin")
+                "restore", "\(matrix).mkv", "-o", "\(matrix)-restored.mkv", "--model",
+                projectRoot.path + "/Models/builtin")
             try #require(restored.succeeded, "\(restored)")
             // Degraded again it is what was measured.
-            let again = try await place.visionxl("degrade", "\(matrix)-restored.mkv", "-o", "\(matrix)-again.mkv", "--grey", matrix)
+            let again = try await place.visionxl(
+                "degrade", "\(matrix)-restored.mkv", "-o", "\(matrix)-again.mkv", "--grey", matrix)
             try #require(again.succeeded, "\(again)")
             #expect(try await place.psnr("\(matrix).mkv", "\(matrix)-again.mkv") > 30)
         }

@@ -19,10 +19,13 @@ import Weights
 
     /// In a fifth of the steps: the tiny model restores nothing anyway.
     private func restore(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        try await succeed(["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5"] + arguments, sourceLocation: sourceLocation)
+        try await succeed(
+            ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5"] + arguments, sourceLocation: sourceLocation)
     }
 
-    private func inspect(_ name: String, size: String, frames: Int, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    private func inspect(
+        _ name: String, size: String, frames: Int, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
         #expect(try await place.probe(name, "width,height") == size, sourceLocation: sourceLocation)
         #expect(try await place.frames(name).count == frames, sourceLocation: sourceLocation)
     }
@@ -32,7 +35,8 @@ import Weights
     /// degrade, restore with the task from the .json, compare. The last data step makes even a meaningless prior agree with the
     /// measurement.
     @Test(arguments: [
-        ("sr4+", "16,12", 15.0), ("sr4", "16,12", 15), ("deblur", "64,48", 15), ("inpaint", "64,48", 7), ("average", "64,48", 15),
+        ("sr4+", "16,12", 15.0), ("sr4", "16,12", 15), ("deblur", "64,48", 15), ("inpaint", "64,48", 7),
+        ("average", "64,48", 15),
     ])
     func fromTheRecord(task: String, measured: String, bound: Double) async throws {
         try await place.clip("clip.mp4", frames: 5)
@@ -50,7 +54,10 @@ import Weights
     @Test func memoryIsPlanned() async throws {
         try await place.clip("clip.mkv", frames: 3)
         // bfloat16, where it is the default, rounds other numbers of frames otherwise, and random weights make much of that.
-        let known = ["restore", "--model", "tiny", "--dtype", "float32", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task", "deblur"]
+        let known = [
+            "restore", "--model", "tiny", "--dtype", "float32", "--steps", "5", "--tau", "0.5", "clip.mkv", "--task",
+            "deblur",
+        ]
         let single = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json", "--frames-per-pass", "1"])
         #expect(single.messages.contains("needs about") && single.messages.contains("; 1 frame a pass"), "\(single)")
         let planned = try await place.visionxl(known + ["-o", "b.mkv", "--json", "b.json", "--memory", "2GiB"])
@@ -88,17 +95,23 @@ import Weights
         /// Without the code: how much of a library Linux maps at once depends on how it came into its cache.
         func run(memory: String) async throws -> (plan: [String: Any], measured: Double) {
             try await succeed([
-                "restore", "clip.mkv", "-o", "out.mkv", "--model", "./random", "--task", "deblur", "--steps", "10", "--tau", "0.1", "--dtype",
+                "restore", "clip.mkv", "-o", "out.mkv", "--model", "./random", "--task", "deblur", "--steps", "10",
+                "--tau", "0.1", "--dtype",
                 "float32", "--memory", memory, "--json", "log.json", "--force",
             ])
             let log = try #require(try JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
-            return (try #require(log["memory"] as? [String: Any]), try bytes(log, "peakMemoryBytes") - bytes(log, "mappedCodeBytes"))
+            return (
+                try #require(log["memory"] as? [String: Any]),
+                try bytes(log, "peakMemoryBytes") - bytes(log, "mappedCodeBytes")
+            )
         }
         func check(_ found: (plan: [String: Any], measured: Double)) throws {
             let predicted = try bytes(found.plan, "weights", "video", "pass")
             // Of the program, 160 MB are for code.
             let measured = try found.measured - (bytes(found.plan, "program") - 160e6)
-            #expect(measured < 1.5 * predicted && predicted < 1.5 * measured, "predicted \(predicted), measured \(measured), \(found.plan)")
+            #expect(
+                measured < 1.5 * predicted && predicted < 1.5 * measured,
+                "predicted \(predicted), measured \(measured), \(found.plan)")
         }
         let ample = try await run(memory: "700M")
         try check(ample)
@@ -113,7 +126,9 @@ import Weights
     @Test func aProximalStepSaysWhatNoiseItTakes() async throws {
         try await place.clip("clip.mp4", frames: 3)
         try await degrade("clip.mp4", "-o", "measurement.mkv", "--task", "deblur", "--bits", "8", "--noise", "0.02")
-        let known = ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", "--data-step", "proximal", "measurement.mkv"]
+        let known = [
+            "restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", "--data-step", "proximal", "measurement.mkv",
+        ]
         let record = try await place.visionxl(known + ["-o", "a.mkv", "--json", "a.json"])
         // The root of 0.02^2 + (2 / 255)^2 / 12.
         #expect(record.messages.contains("measurement noise 0.02 (from the measurement's .json)"), "\(record)")
@@ -136,7 +151,10 @@ import Weights
     @Test func compressionCountsAsNoise() async throws {
         try await place.tool(
             "ffmpeg",
-            ["-v", "error", "-f", "lavfi", "-i", "mandelbrot=s=160x96:start_scale=0.02", "-frames:v", "3", "-c:v", "ffv1", "-pix_fmt", "bgr0", "clip.mkv"])
+            [
+                "-v", "error", "-f", "lavfi", "-i", "mandelbrot=s=160x96:start_scale=0.02", "-frames:v", "3", "-c:v",
+                "ffv1", "-pix_fmt", "bgr0", "clip.mkv",
+            ])
         try await degrade("clip.mkv", "-o", "m.mp4", "--task", "deblur")
         for (name, words) in [("record", []), ("file", ["--task", "deblur"])] {
             if name == "file" { try FileManager.default.removeItem(atPath: place.file("m.json")) }
@@ -145,7 +163,9 @@ import Weights
             #expect(try await place.psnr("clip.mkv", "\(name).mkv") > place.psnr("clip.mkv", "m.mp4") + 0.3)
         }
         try await place.tool("ffmpeg", ["-v", "error", "-i", "m.mp4", "-c:v", "mpeg4", "-q:v", "3", "other.mkv"])
-        let guessed = try await place.visionxl(["restore", "other.mkv", "-o", "guessed.mkv", "--task", "deblur", "--model", "tiny"])
+        let guessed = try await place.visionxl([
+            "restore", "other.mkv", "-o", "guessed.mkv", "--task", "deblur", "--model", "tiny",
+        ])
         #expect(guessed.succeeded && guessed.messages.contains("with 0.035 for mpeg4, a guess)"), "\(guessed)")
     }
 
@@ -153,14 +173,22 @@ import Weights
         try await place.clip("clip.mp4", frames: 3)
         // A black square in white: what is missing.
         try await place.tool(
-            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "color=white:s=64x48,drawbox=20:10:16:16:black:fill", "-frames:v", "1", "mask.png"])
+            "ffmpeg",
+            [
+                "-v", "error", "-f", "lavfi", "-i", "color=white:s=64x48,drawbox=20:10:16:16:black:fill", "-frames:v",
+                "1", "mask.png",
+            ])
         try await degrade("clip.mp4", "-o", "holes.mkv", "--mask", "mask.png")
         try await restore("holes.mkv", "-o", "whole.mkv")
         try await inspect("whole.mkv", size: "64,48", frames: 3)
         let crops = ["clip.mp4", "whole.mkv"].map { ($0, $0 + "-left.mkv") }
         for (name, crop) in crops {
             try await place.tool(
-                "ffmpeg", ["-v", "error", "-i", name, "-vf", "format=rgb24,crop=20:48:0:0:exact=1", "-c:v", "ffv1", "-pix_fmt", "bgr0", crop])
+                "ffmpeg",
+                [
+                    "-v", "error", "-i", name, "-vf", "format=rgb24,crop=20:48:0:0:exact=1", "-c:v", "ffv1", "-pix_fmt",
+                    "bgr0", crop,
+                ])
         }
         // Where the mask is white the pixels are the measurement's.
         #expect(try await place.psnr(crops[0].1, crops[1].1) > 45)
@@ -170,11 +198,18 @@ import Weights
     @Test func garbageInTheHoles() async throws {
         try await place.clip("clip.mp4", frames: 2)
         try await place.tool(
-            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "color=white:s=64x48,drawbox=20:10:16:16:black:fill", "-frames:v", "1", "mask.png"])
+            "ffmpeg",
+            [
+                "-v", "error", "-f", "lavfi", "-i", "color=white:s=64x48,drawbox=20:10:16:16:black:fill", "-frames:v",
+                "1", "mask.png",
+            ])
         for (colour, name) in [("gray", "grey"), ("red", "garbage")] {
             try await place.tool(
                 "ffmpeg",
-                ["-v", "error", "-i", "clip.mp4", "-vf", "format=gbrp,drawbox=20:10:16:16:\(colour):fill", "-c:v", "ffv1", "-pix_fmt", "gbrp"]
+                [
+                    "-v", "error", "-i", "clip.mp4", "-vf", "format=gbrp,drawbox=20:10:16:16:\(colour):fill", "-c:v",
+                    "ffv1", "-pix_fmt", "gbrp",
+                ]
                     + ["\(name).mkv"])
             try await restore("\(name).mkv", "-o", "\(name)-restored.mkv", "--mask", "mask.png")
         }
@@ -284,12 +319,15 @@ import Weights
     }
 
     @Test func soundIsCarried() async throws {
-        try await place.clip("clip.mp4", frames: 10, extra: ["-f", "lavfi", "-i", "sine=440:duration=0.4", "-shortest", "-c:a", "aac"])
+        try await place.clip(
+            "clip.mp4", frames: 10, extra: ["-f", "lavfi", "-i", "sine=440:duration=0.4", "-shortest", "-c:a", "aac"])
         try await restore("clip.mp4", "-o", "r.mp4", "--task", "deblur", "--blur-sigma", "1", "--blur-size", "7")
         #expect(try await place.probe("r.mp4", "codec_name", stream: "a:0") == "aac")
         try await inspect("r.mp4", size: "64,48", frames: 10)
         // A part of the video has no sound: it would not fit.
-        try await restore("clip.mp4", "-o", "part.mp4", "--task", "deblur", "--blur-sigma", "1", "--blur-size", "7", "--frames", "2:4")
+        try await restore(
+            "clip.mp4", "-o", "part.mp4", "--task", "deblur", "--blur-sigma", "1", "--blur-size", "7", "--frames", "2:4"
+        )
         #expect(try await place.probe("part.mp4", "codec_name", stream: "a:0").isEmpty)
     }
 
@@ -372,14 +410,16 @@ import Weights
     @Test func sideBySide() async throws {
         try await place.clip("a.mp4", frames: 3)
         try await degrade("a.mp4", "-o", "b.mkv", "--task", "deblur")
-        let video = try await place.visionxl("compare", "a.mp4", "b.mkv", "--side-by-side", "both.mp4", "--json", "numbers.json")
+        let video = try await place.visionxl(
+            "compare", "a.mp4", "b.mkv", "--side-by-side", "both.mp4", "--json", "numbers.json")
         #expect(video.succeeded, "\(video.messages)")
         try await inspect("both.mp4", size: "128,48", frames: 3)
         let numbers = try #require(JSONSerialization.jsonObject(with: place.data("numbers.json")) as? [String: Any])
         #expect(((numbers["psnr"] as? [String: Any])?["perFrame"] as? [Double])?.count == 3)
         // A Matroska file does not say how many frames it has; the middle one is found all the same.
         for (arguments, name) in [([], "middle"), (["--frame", "1"], "second"), (["--frame", "0"], "first")] {
-            let outcome = try await place.visionxl(["compare", "b.mkv", "a.mp4", "--quiet", "--side-by-side", "\(name).png"] + arguments)
+            let outcome = try await place.visionxl(
+                ["compare", "b.mkv", "a.mp4", "--quiet", "--side-by-side", "\(name).png"] + arguments)
             #expect(outcome.succeeded, "\(outcome.messages)")
             try await inspect("\(name).png", size: "128,48", frames: 1)
         }
@@ -390,18 +430,24 @@ import Weights
     @Test func metricsOfSteadiness() async throws {
         try await place.clip("a.mp4", frames: 4)
         try await degrade("a.mp4", "-o", "b.mkv", "--task", "deblur")
-        let outcome = try await place.visionxl("compare", "a.mp4", "b.mkv", "--metrics", "temporal-error,flicker,psnr", "--json", "n.json")
+        let outcome = try await place.visionxl(
+            "compare", "a.mp4", "b.mkv", "--metrics", "temporal-error,flicker,psnr", "--json", "n.json")
         #expect(outcome.succeeded, "\(outcome.messages)")
         let lines = outcome.output.split(separator: "\n")
         #expect(lines.count == 5 && lines[0].hasPrefix("frame 0\tPSNR") && !lines[0].contains("temporal error"))
-        #expect(lines[1].contains("temporal error 0.") && lines[4].contains("flicker 0.") && lines[4].contains("% of the pixels"))
+        #expect(
+            lines[1].contains("temporal error 0.") && lines[4].contains("flicker 0.")
+                && lines[4].contains("% of the pixels"))
         let numbers = try #require(JSONSerialization.jsonObject(with: place.data("n.json")) as? [String: Any])
         #expect(((numbers["temporalError"] as? [String: Any])?["perFrame"] as? [Double])?.count == 3)
         #expect(Set((numbers["flicker"] as? [String: Double] ?? [:]).keys) == ["video", "truth", "fraction"])
         #expect(numbers["ssim"] == nil)
         // A single frame has no change in time; that is said, and the rest is measured.
-        let single = try await place.visionxl("compare", "a.mp4", "a.mp4", "--metrics", "psnr,flicker", "--frames", "0:1")
-        #expect(single.succeeded && single.output.contains("mean\tPSNR inf dB\n") && single.messages.contains("1 frame has no change"))
+        let single = try await place.visionxl(
+            "compare", "a.mp4", "a.mp4", "--metrics", "psnr,flicker", "--frames", "0:1")
+        #expect(
+            single.succeeded && single.output.contains("mean\tPSNR inf dB\n")
+                && single.messages.contains("1 frame has no change"))
         #expect(single.messages.contains("No flicker: "))
     }
 
@@ -413,7 +459,8 @@ import Weights
         #expect(some.messages.contains("No ssim: Frames of 8x8 pixels are too small"))
         let numbers = try #require(JSONSerialization.jsonObject(with: place.data("n.json")) as? [String: Any])
         #expect(Set(numbers.keys) == ["psnr"])
-        let none = try await place.visionxl("compare", "a.mkv", "a.mkv", "--metrics", "ssim", "--quiet", "--json", "m.json")
+        let none = try await place.visionxl(
+            "compare", "a.mkv", "a.mkv", "--metrics", "ssim", "--quiet", "--json", "m.json")
         expectOneSentence(none, containing: ["No ssim: Frames of 8x8 pixels are too small"])
         #expect(!place.exists("m.json"))
     }
@@ -423,7 +470,8 @@ import Weights
         try await place.clip("a.mp4", frames: 2)
         try await degrade("a.mp4", "-o", "b.mkv", "--task", "deblur")
         let networks = ["VISIONXL_NETWORKS": try NetworkLibrary.url(of: .lpipsAlexNet).deletingLastPathComponent().path]
-        let outcome = try await place.visionxl("compare", "a.mp4", "b.mkv", "--metrics", "lpips", "--json", "n.json", environment: networks)
+        let outcome = try await place.visionxl(
+            "compare", "a.mp4", "b.mkv", "--metrics", "lpips", "--json", "n.json", environment: networks)
         #expect(outcome.succeeded, "\(outcome.messages)")
         let numbers = try #require(JSONSerialization.jsonObject(with: place.data("n.json")) as? [String: Any])
         let distances = try #require((numbers["lpips"] as? [String: Any])?["perFrame"] as? [Double])

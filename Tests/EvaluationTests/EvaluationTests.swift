@@ -9,7 +9,8 @@ import VisionXL
 
 @Suite struct EvaluationTests {
     private func plan(_ clips: [Clip], _ tasks: [String], _ contenders: [Contender]) throws -> EvaluationPlan {
-        var plan = EvaluationPlan(clips: clips, tasks: try tasks.map { try EvaluationTask(preset: $0) }, contenders: contenders)
+        var plan = EvaluationPlan(
+            clips: clips, tasks: try tasks.map { try EvaluationTask(preset: $0) }, contenders: contenders)
         plan.size = .original
         plan.metrics = [.psnr, .ssim, .temporalError]
         return plan
@@ -19,7 +20,8 @@ import VisionXL
         let scratch = try Scratch()
         let probe = Probe()
         var plan = try plan(
-            [try await scratch.clip("one"), try await scratch.clip("two")], ["inpaint", "average"], [probe.contender("adjoint")])
+            [try await scratch.clip("one"), try await scratch.clip("two")], ["inpaint", "average"],
+            [probe.contender("adjoint")])
         plan.storages = [.float, .eightBit]
         let folder = scratch.path("results")
         let results = try await Evaluation(plan, folder: folder).run()
@@ -35,7 +37,8 @@ import VisionXL
         let holes = try #require(results.cells.first { $0.settings.task == "inpaint" }?.scores[.psnr])
         #expect(holes.mean > 8 && holes.mean < 20)
         try results.write(to: folder)
-        let document = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder + "/results.json")))
+        let document = try JSONSerialization.jsonObject(
+            with: Data(contentsOf: URL(fileURLWithPath: folder + "/results.json")))
         let cells = (document as? [String: Any])?["cells"] as? [[String: Any]]
         #expect(cells?.count == 8)
     }
@@ -65,9 +68,13 @@ import VisionXL
         let clip = try await scratch.clip("clip")
         let folder = scratch.path("results")
         await #expect(throws: CancellationError.self) {
-            try await Evaluation(plan([clip], ["inpaint"], [probe.contender("a"), stopper.contender("b")]), folder: folder).run()
+            try await Evaluation(
+                plan([clip], ["inpaint"], [probe.contender("a"), stopper.contender("b")]), folder: folder
+            ).run()
         }
-        let results = try await Evaluation(plan([clip], ["inpaint"], [probe.contender("a"), probe.contender("b")]), folder: folder).run()
+        let results = try await Evaluation(
+            plan([clip], ["inpaint"], [probe.contender("a"), probe.contender("b")]), folder: folder
+        ).run()
         #expect(probe.count == 2)
         #expect(results.cells.allSatisfy { $0.failure == nil })
     }
@@ -93,7 +100,9 @@ import VisionXL
         let failing = Probe { _, _ in throw Refusal() }
         let unmade = Contender(name: "unmade", settings: "") { throw Refusal() }
         let probe = Probe()
-        let plan = try plan([try await scratch.clip("clip")], ["inpaint"], [failing.contender("failing"), unmade, probe.contender("adjoint")])
+        let plan = try plan(
+            [try await scratch.clip("clip")], ["inpaint"],
+            [failing.contender("failing"), unmade, probe.contender("adjoint")])
         let folder = scratch.path("results")
         let results = try await Evaluation(plan, folder: folder).run()
         #expect(results.cells.map { $0.failure != nil } == [true, true, false])
@@ -107,7 +116,8 @@ import VisionXL
     @Test func aPerfectResultIsInfiniteAndValidJSON() async throws {
         let scratch = try Scratch()
         var plan = try plan(
-            [try await scratch.clip("black", constant: -1)], [], [Probe { y, _ in y }.contender("nothing"), Probe { y, _ in try y + 0.5 }.contender("grey")])
+            [try await scratch.clip("black", constant: -1)], [],
+            [Probe { y, _ in y }.contender("nothing"), Probe { y, _ in try y + 0.5 }.contender("grey")])
         plan.tasks = [EvaluationTask(name: "none", problem: Problem())]
         let folder = scratch.path("results")
         let results = try await Evaluation(plan, folder: folder).run()
@@ -123,7 +133,8 @@ import VisionXL
     @Test func theReportShowsPicturesThatAreThere() async throws {
         let scratch = try Scratch()
         let plan = try plan(
-            [try await scratch.clip("a <clip> & more%")], ["inpaint", "sr4+"], [Probe().contender("l = 1"), Probe { y, _ in y }.contender("as/it ‹is›")])
+            [try await scratch.clip("a <clip> & more%")], ["inpaint", "sr4+"],
+            [Probe().contender("l = 1"), Probe { y, _ in y }.contender("as/it ‹is›")])
         let folder = scratch.path("results")
         try await Evaluation(plan, folder: folder).run().write(to: folder)
         let html = try String(contentsOfFile: folder + "/report.html", encoding: .utf8)
@@ -151,7 +162,10 @@ import VisionXL
     @Test func clipsOfSeveralSizesAndLengthsGoTogether() async throws {
         let scratch = try Scratch()
         var plan = try plan(
-            [try await scratch.clip("tall", frames: 2, height: 40, width: 20), try await scratch.clip("short", frames: 1)], ["inpaint"],
+            [
+                try await scratch.clip("tall", frames: 2, height: 40, width: 20),
+                try await scratch.clip("short", frames: 1),
+            ], ["inpaint"],
             [Probe().contender("a")])
         plan.size = .fixed(width: 16, height: 16)
         plan.frameCount = 3
@@ -166,6 +180,8 @@ import VisionXL
         let markdown = results.markdown
         #expect(markdown.contains("| inpaint temporal error ↓ |"))
         #expect(markdown.contains("| a | \(String(format: "%.4f", whole).dropFirst()) |"))
-        #expect(markdown.contains("No temporal-error of short: ") && markdown.contains("The tables' mean is over the other clips."))
+        #expect(
+            markdown.contains("No temporal-error of short: ")
+                && markdown.contains("The tables' mean is over the other clips."))
     }
 }

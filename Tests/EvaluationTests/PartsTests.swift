@@ -17,7 +17,9 @@ import VisionXL
     @Test(arguments: ["", "16bit", "h264", "h264:52", "h264:-1", "h264:x", "h264:3:4"])
     func otherStoragesAreRefused(_ text: String) {
         #expect(MeasurementStorage(text) == nil)
-        #expect(throws: DecodingError.self) { try JSONDecoder().decode([MeasurementStorage].self, from: Data("[\"\(text)\"]".utf8)) }
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode([MeasurementStorage].self, from: Data("[\"\(text)\"]".utf8))
+        }
     }
 
     @Test func aFileRoundsAndLeavesHolesEmpty() async throws {
@@ -26,10 +28,14 @@ import VisionXL
         let known = try Mask.random(ratio: 0.5, seed: 1, height: 20, width: 26).mask
         let holes = Problem(Holes(ratio: 0.5, seed: 1))
         let A = try holes.operator(height: 20, width: 26)
-        func measured(_ y: Tensor) throws -> VideoMeasurement { try VideoMeasurement(y, operator: A, noise: .sigma(0.01)) }
+        func measured(_ y: Tensor) throws -> VideoMeasurement {
+            try VideoMeasurement(y, operator: A, noise: .sigma(0.01))
+        }
         let stored = try await MeasurementStorage.eightBit.stored(measured(y.clamped(to: -1...1)), of: holes)
         let eight = stored.frames
-        #expect(stored.noise.sigma == NoiseLevel.combined(0.01, NoiseLevel.rounding(toBits: 8)) && stored.noise.coding == nil)
+        #expect(
+            stored.noise.sigma == NoiseLevel.combined(0.01, NoiseLevel.rounding(toBits: 8))
+                && stored.noise.coding == nil)
         let error = try ((eight - y.clamped(to: -1...1)) * known).absolute().maximum().item()
         #expect(error <= 1 / 255.0 + 1e-6 && error > 0.5 / 255)
         let empty = try (eight * (known * -1 + 1)).absolute().maximum().item()
@@ -45,7 +51,8 @@ import VisionXL
         var frames: [Tensor] = []
         for try await frame in try await VideoReader(clip.path).frames() { frames.append(try frame.tensor) }
         // Of one colour, so that halved chroma does not count.
-        let video = try Tensor.stack(frames).mean(along: [1], keepingDimensions: true).expanded([-1, 3, -1, -1]).contiguous()
+        let video = try Tensor.stack(frames).mean(along: [1], keepingDimensions: true).expanded([-1, 3, -1, -1])
+            .contiguous()
         var errors: [Double] = []
         var noises: [Double] = []
         let measurement = try VideoMeasurement(video, operator: Identity(), noise: .none)

@@ -19,16 +19,20 @@ final class Scratch: Sendable {
     func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
     /// A folder of pictures: a pattern that moves, or one colour.
-    func clip(_ name: String, frames: Int = 4, height: Int = 24, width: Int = 32, constant: Double? = nil) async throws -> Clip {
+    func clip(
+        _ name: String, frames: Int = 4, height: Int = 24, width: Int = 32, constant: Double? = nil
+    ) async throws -> Clip {
         let writer = try await VideoWriter(
-            to: path(name), width: width, height: height, bitDepth: 8, frameRate: .fps25, encoding: .png, overwrite: true)
+            to: path(name), width: width, height: height, bitDepth: 8, frameRate: .fps25, encoding: .png,
+            overwrite: true)
         for index in 0..<frames {
             var values = [Float](repeating: Float(constant ?? 0), count: 3 * height * width)
             if constant == nil {
                 for c in 0..<3 {
                     for y in 0..<height {
                         for x in 0..<width {
-                            values[(c * height + y) * width + x] = Float(0.8 * sin(Double(x + index) * 0.7 + Double(c)) * cos(Double(y) * 0.5))
+                            values[(c * height + y) * width + x] = Float(
+                                0.8 * sin(Double(x + index) * 0.7 + Double(c)) * cos(Double(y) * 0.5))
                         }
                     }
                 }
@@ -46,14 +50,19 @@ final class Probe: Restorer {
     var count: Int { calls.withLock { $0 } }
     let body: @Sendable (Tensor, any LinearOperator) throws -> Tensor
 
-    init(_ body: @escaping @Sendable (Tensor, any LinearOperator) throws -> Tensor = { y, A in try A.adjoint(y) }) { self.body = body }
+    init(_ body: @escaping @Sendable (Tensor, any LinearOperator) throws -> Tensor = { y, A in try A.adjoint(y) }) {
+        self.body = body
+    }
 
-    func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration {
+    func restore(_ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler) throws -> Restoration
+    {
         calls.withLock { $0 += 1 }
         return Restoration(frames: try body(measurement.frames, measurement.operator))
     }
 
-    func contender(_ name: String, settings: String = "") -> Contender { Contender(name: name, settings: settings) { self } }
+    func contender(_ name: String, settings: String = "") -> Contender {
+        Contender(name: name, settings: settings) { self }
+    }
 }
 
 struct Refusal: Error, CustomStringConvertible {

@@ -47,13 +47,15 @@ import Testing
     }
 
     /// Ten steps on the normal equations with the true adjoint.
-    @Test(arguments: ["sr4+", "deblur+", "inpaint"], Golden.sets) func dataConsistency(task: String, set: Golden) throws {
+    @Test(arguments: ["sr4+", "deblur+", "inpaint"], Golden.sets) func dataConsistency(task: String, set: Golden) throws
+    {
         let golden = try set.tensors("pipeline-\(task)")
         #expect(golden.values.allSatisfy { $0.dtype == .float32 })
         let problem = try Self.problem(task, set.operators())
         let measurement = try golden.require("measurement")
         for step in 0..<golden.keys.filter({ $0.hasSuffix(".consistent") }).count {
-            let (x, _) = try conjugateGradients(problem, measurement: measurement, start: golden.require("step\(step).denoised"))
+            let (x, _) = try conjugateGradients(
+                problem, measurement: measurement, start: golden.require("step\(step).denoised"))
             #expect(try relativeDistance(x, golden.require("step\(step).consistent")) < 1e-3)
         }
     }

@@ -9,10 +9,13 @@ import Weights
 
 /// What `Benchmarks/reference/text.py` made with transformers and diffusers.
 enum TextFixtures {
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/text")
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Fixtures/text")
     static let model = folder.appendingPathComponent("model")
 
-    static func tensors() throws -> [String: Tensor] { try SafetensorsFile(at: folder.appendingPathComponent("text.safetensors")).tensors() }
+    static func tensors() throws -> [String: Tensor] {
+        try SafetensorsFile(at: folder.appendingPathComponent("text.safetensors")).tensors()
+    }
 
     static func prompts() throws -> [String] {
         try JSONDecoder().decode([String].self, from: Data(contentsOf: folder.appendingPathComponent("prompts.json")))
@@ -68,7 +71,8 @@ enum TextFixtures {
     }
 
     @Test(arguments: [
-        ("vocab.json", "[1]", "vocab.json"), ("vocab.json", #"{"a": -1}"#, "vocab.json"), ("vocab.json", #"{"a": 1}"#, "<|startoftext|>"),
+        ("vocab.json", "[1]", "vocab.json"), ("vocab.json", #"{"a": -1}"#, "vocab.json"),
+        ("vocab.json", #"{"a": 1}"#, "<|startoftext|>"),
         ("merges.txt", "#version: 0.2\nt h\nt h e\n", "line 3"), ("merges.txt", "t qqq\n", "line 1"),
         ("tokenizer_config.json", #"{"do_lower_case": false}"#, "do_lower_case"),
         ("tokenizer_config.json", #"{"model_max_length": 1e30}"#, "model_max_length"),
@@ -100,7 +104,8 @@ enum TextFixtures {
         var begin = 0
         for (suffix, channels) in [("", 16), ("_2", 32)] {
             let tokenizer = try CLIPTokenizer(folder: TextFixtures.model.appendingPathComponent("tokenizer\(suffix)"))
-            let encoder = try CLIPTextEncoder(folder: TextFixtures.model.appendingPathComponent("text_encoder\(suffix)"), variant: "fp16")
+            let encoder = try CLIPTextEncoder(
+                folder: TextFixtures.model.appendingPathComponent("text_encoder\(suffix)"), variant: "fp16")
             // All at once: a text does not see its neighbours.
             let output = try encoder(prompts.map { tokenizer($0).ids })
             for index in prompts.indices {
@@ -108,7 +113,9 @@ enum TextFixtures {
                 let error = try relativeError(output.penultimate.rows(index..<index + 1), context)
                 #expect(error < 1e-5)
                 if suffix == "_2" {
-                    #expect(try relativeError(output.pooled.rows(index..<index + 1), golden.require("\(index).pooled")) < 1e-5)
+                    #expect(
+                        try relativeError(output.pooled.rows(index..<index + 1), golden.require("\(index).pooled"))
+                            < 1e-5)
                 } else if index == 1 {
                     #expect(try relativeError(output.last.rows(1..<2), golden.require("last")) < 1e-5)
                 }
@@ -128,7 +135,8 @@ enum TextFixtures {
         let rows = [Array(ids[0..<77]), Array(ids[77..<154]), Array(ids[154...])]
         for old in [true, false] {
             // The number of a token that is in none of the texts: the first place stands for it.
-            let changed = text.replacingOccurrences(of: "\"eos_token_id\": 733", with: "\"eos_token_id\": \(old ? 2 : 3)")
+            let changed = text.replacingOccurrences(
+                of: "\"eos_token_id\": 733", with: "\"eos_token_id\": \(old ? 2 : 3)")
             #expect(changed != text)
             try Data(changed.utf8).write(to: file)
             let pooled = try CLIPTextEncoder(folder: folder)(rows).pooled
@@ -174,7 +182,9 @@ enum TextFixtures {
 
     @Test func defaultsAreTransformers() throws {
         let c = try CLIPTextEncoder.Configuration(ConfigurationReader(data: Data("{}".utf8), path: "config.json"))
-        #expect(c.vocabularySize == 49408 && c.channels == 512 && c.innerChannels == 2048 && c.layers == 12 && c.heads == 8)
-        #expect(c.length == 77 && c.activation == .quickGELU && c.end == 49407 && c.projected == 512 && !c.hasProjection)
+        #expect(
+            c.vocabularySize == 49408 && c.channels == 512 && c.innerChannels == 2048 && c.layers == 12 && c.heads == 8)
+        #expect(
+            c.length == 77 && c.activation == .quickGELU && c.end == 49407 && c.projected == 512 && !c.hasProjection)
     }
 }

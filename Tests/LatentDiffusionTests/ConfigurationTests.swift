@@ -54,11 +54,14 @@ import Testing
 
     @Test func switchedOffKeysArePassedOver() throws {
         _ = try UNet2DCondition.Configuration(
-            Self.reader(#"{\#(Self.sdxl), "class_embed_type": null, "dual_cross_attention": false, "time_cond_proj_dim": null}"#))
+            Self.reader(
+                #"{\#(Self.sdxl), "class_embed_type": null, "dual_cross_attention": false, "time_cond_proj_dim": null}"#
+            ))
     }
 
     @Test(arguments: [
-        #"{"block_out_channels": "many"}"#, #"{"block_out_channels": [32, -1]}"#, #"{"block_out_channels": []}"#, "{}", "[1]", "{",
+        #"{"block_out_channels": "many"}"#, #"{"block_out_channels": [32, -1]}"#, #"{"block_out_channels": []}"#, "{}",
+        "[1]", "{",
         #"{"block_out_channels": [32], "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D"]}"#,
     ]) func brokenConfigurationsAreSentences(json: String) {
         #expect(throws: ModelError.self) { try UNet2DCondition.Configuration(Self.reader(json)) }

@@ -10,7 +10,9 @@ import Weights
 @Suite struct GoldenBuiltinPriorTests {
     static let folder = projectRoot.appendingPathComponent("Models/builtin")
 
-    @Test(arguments: [(DType.float32, 1e-4), (DType.bfloat16, 3e-2)]) func agreesWithItsReference(dtype: DType, tolerance: Double) throws {
+    @Test(arguments: [(DType.float32, 1e-4), (DType.bfloat16, 3e-2)]) func agreesWithItsReference(
+        dtype: DType, tolerance: Double
+    ) throws {
         let reference = try SafetensorsFile(at: Self.folder.appendingPathComponent("reference.safetensors")).tensors()
         let model = try LatentDiffusionModel(at: Self.folder, dtype: dtype)
         let picture = try reference.require("picture").to(dtype)
@@ -20,7 +22,8 @@ import Weights
         let latent = try reference.require("latent")
         for (name, expected) in reference where name.hasPrefix("noise_t") {
             let timestep = try #require(Int(name.dropFirst("noise_t".count)))
-            let noise = try model.unet(latent, timestep: timestep, conditioning: model.conditioning(height: 80, width: 112))
+            let noise = try model.unet(
+                latent, timestep: timestep, conditioning: model.conditioning(height: 80, width: 112))
             #expect(try relativeError(noise, expected) < tolerance)
         }
     }

@@ -9,7 +9,11 @@ import Weights
 private let fullSizeModel = ProcessInfo.processInfo.environment["VISIONXL_FULL_SIZE"].map { URL(fileURLWithPath: $0) }
 
 /// A model of SDXL's own size against diffusers: `Benchmarks/reference/full_size.py` says how to make one and its reference.
-@Suite(.serialized, .enabled(if: fullSizeModel != nil, "VISIONXL_FULL_SIZE names no model; Benchmarks/reference/full_size.py says how to make one"))
+@Suite(
+    .serialized,
+    .enabled(
+        if: fullSizeModel != nil,
+        "VISIONXL_FULL_SIZE names no model; Benchmarks/reference/full_size.py says how to make one"))
 struct GoldenFullSizeTests {
     /// bfloat16 only where it is quick: elsewhere it takes longer than anyone waits.
     private static var types: [(DType, Double)] {

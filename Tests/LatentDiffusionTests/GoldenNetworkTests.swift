@@ -18,7 +18,8 @@ import Testing
 
         static let all: [Running] = {
             var all = [
-                Running(dtype: .float32, device: .cpu, tolerance: 1e-4), Running(dtype: .bfloat16, device: .cpu, tolerance: 3e-2),
+                Running(dtype: .float32, device: .cpu, tolerance: 1e-4),
+                Running(dtype: .bfloat16, device: .cpu, tolerance: 3e-2),
             ]
             if Engine.cudaDeviceCount > 0 {
                 all += [
@@ -42,7 +43,8 @@ import Testing
                 func row(_ key: String) throws -> Tensor { try golden.require(key).rows(index..<index + 1) }
                 let conditioning = try Conditioning(
                     context: row("encoder_hidden_states"), pooled: row("text_embeds"), timeIDs: row("time_ids").array())
-                let prediction = try unet(sample.rows(index..<index + 1), timestep: timestep, conditioning: conditioning)
+                let prediction = try unet(
+                    sample.rows(index..<index + 1), timestep: timestep, conditioning: conditioning)
                 #expect(try relativeError(prediction, expected.rows(index..<index + 1)) < running.tolerance)
             }
         }
@@ -61,7 +63,9 @@ import Testing
         let decodeError = try relativeError(decoded, golden.require("decoded"))
         #expect(decodeError < running.tolerance)
         let latents = try golden.require("latent_in").to(running.dtype).to(running.device)
-        #expect(try relativeError(network.decodeUnscaled(latents), golden.require("decoded_from_latent_in")) < running.tolerance)
+        #expect(
+            try relativeError(network.decodeUnscaled(latents), golden.require("decoded_from_latent_in"))
+                < running.tolerance)
     }
 
     @Test(arguments: Running.all, Golden.sets) func autoencoderTiny(running: Running, set: Golden) throws {

@@ -20,9 +20,13 @@ import Weights
         return folder
     }
 
-    private func unet() throws -> UNet2DCondition.Configuration { try .init(ConfigurationReader(contentsOf: TextFixtures.model.appendingPathComponent("unet/config.json"))) }
+    private func unet() throws -> UNet2DCondition.Configuration {
+        try .init(ConfigurationReader(contentsOf: TextFixtures.model.appendingPathComponent("unet/config.json")))
+    }
 
-    private func open(_ request: TextRequest, _ folder: URL = TextFixtures.model, cache: PromptCache? = nil) throws -> LatentDiffusionModel {
+    private func open(
+        _ request: TextRequest, _ folder: URL = TextFixtures.model, cache: PromptCache? = nil
+    ) throws -> LatentDiffusionModel {
         try LatentDiffusionModel(at: folder, format: .contiguous, text: request, cache: cache)
     }
 
@@ -71,7 +75,9 @@ import Weights
         #expect(try text.prompt.context.norm() == 0 && text.prompt.pooled?.norm() == 0)
         #expect(text.prompt.context.shape == [1, 77, 48] && text.prompt.pooled?.shape == [1, 16])
         for request in [TextRequest(prompt: "a cat"), TextRequest(negativePrompt: "a cat", guidance: 3)] {
-            #expect(throws: ModelError.noTextEncoders(model: folder.path, lacking: [lacking])) { try open(request, folder) }
+            #expect(throws: ModelError.noTextEncoders(model: folder.path, lacking: [lacking])) {
+                try open(request, folder)
+            }
         }
     }
 
@@ -83,7 +89,8 @@ import Weights
         #expect(text.source == .file && text.prompt.context.shape == [1, 5, 48])
         // A prompt is a prompt all the same.
         #expect(try open(TextRequest(prompt: "a cat"), folder).text.prompt.context.shape == [1, 77, 48])
-        try SafetensorsWriter.write(["context": .ones([1, 5, 47]), "pooled": .ones([1, 16])], to: file, overwrite: true)
+        try SafetensorsWriter.write(
+            ["context": .ones([1, 5, 47]), "pooled": .ones([1, 16])], to: file, overwrite: true)
         #expect {
             try open(TextRequest(), folder)
         } throws: { "\($0)".contains("null_prompt.safetensors") && "\($0)".contains("47") }
@@ -97,7 +104,8 @@ import Weights
         let content = try Data(contentsOf: weights)
         func write(_ data: Data, date: Double) throws {
             try data.write(to: weights)
-            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: date)], ofItemAtPath: weights.path)
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: date)], ofItemAtPath: weights.path)
         }
         try write(content, date: 1e9)
         let first = try open(TextRequest(), folder, cache: cache).text
@@ -128,7 +136,9 @@ import Weights
 
     // MARK: Guidance
 
-    @Test(arguments: [("zeros", nil), ("negative", 2)] as [(String, Int?)]) func guidanceIsThePipelines(name: String, negative: Int?) throws {
+    @Test(arguments: [("zeros", nil), ("negative", 2)] as [(String, Int?)]) func guidanceIsThePipelines(
+        name: String, negative: Int?
+    ) throws {
         let golden = try TextFixtures.tensors()
         let prompts = try TextFixtures.prompts()
         let model = try open(TextRequest(prompt: prompts[1], negativePrompt: negative.map { prompts[$0] }, guidance: 5))
@@ -164,8 +174,11 @@ import Weights
         let wide = try Tensor.concatenate([some, some], along: 3)
         var model = try open(TextRequest(prompt: "a cat"))
         func expectFresh(_ latents: Tensor, _ timestep: Int) throws {
-            let (height, width) = (latents.size(2) * model.autoencoder.downscale, latents.size(3) * model.autoencoder.downscale)
-            let fresh = try model.unet(latents, timestep: timestep, conditioning: model.conditioning(height: height, width: width))
+            let (height, width) = (
+                latents.size(2) * model.autoencoder.downscale, latents.size(3) * model.autoencoder.downscale
+            )
+            let fresh = try model.unet(
+                latents, timestep: timestep, conditioning: model.conditioning(height: height, width: width))
             #expect(try (model.predictNoise(latents, timestep: timestep) - fresh).norm() == 0)
         }
         for timestep in [281, 41, 281] {
@@ -177,7 +190,9 @@ import Weights
         let together = try model.predictNoise(some, timestep: 281)
         for row in 0..<3 {
             // The matrix library adds up in another order for one latent than for three: 4e-5 on a processor with AVX2 alone.
-            #expect(try relativeError(model.predictNoise(some.rows(row..<row + 1), timestep: 281), together.rows(row..<row + 1)) < 1e-4)
+            #expect(
+                try relativeError(
+                    model.predictNoise(some.rows(row..<row + 1), timestep: 281), together.rows(row..<row + 1)) < 1e-4)
         }
     }
 
@@ -190,9 +205,12 @@ import Weights
             let height = latents.size(2) * model.autoencoder.downscale
             let one = model.conditioning(height: height, width: latents.size(3) * model.autoencoder.downscale)
             let twice = try Tensor.concatenate([latents, latents], along: 0)
-            let plain = try model.unet(twice, timestep: 41, conditioning: Conditioning(repeating: [one, one], count: latents.size(0)))
-                .rows(0..<latents.size(0))
-            let guided = try open(TextRequest(prompt: text, negativePrompt: text, guidance: scale)).predictNoise(latents, timestep: 41)
+            let plain = try model.unet(
+                twice, timestep: 41, conditioning: Conditioning(repeating: [one, one], count: latents.size(0))
+            )
+            .rows(0..<latents.size(0))
+            let guided = try open(TextRequest(prompt: text, negativePrompt: text, guidance: scale)).predictNoise(
+                latents, timestep: 41)
             #expect(try relativeError(guided, plain) < 1e-5)
         }
     }
@@ -205,7 +223,8 @@ import Weights
         #expect(try open(request, folder).text.guidance?.negative.context.norm() == 0)
         let index = folder.appendingPathComponent("model_index.json")
         let json = try String(contentsOf: index, encoding: .utf8)
-        let changed = json.replacingOccurrences(of: "\"force_zeros_for_empty_prompt\": true", with: "\"force_zeros_for_empty_prompt\": false")
+        let changed = json.replacingOccurrences(
+            of: "\"force_zeros_for_empty_prompt\": true", with: "\"force_zeros_for_empty_prompt\": false")
         #expect(changed != json)
         try Data(changed.utf8).write(to: index)
         let negative = try #require(open(request, folder).text.guidance?.negative)
@@ -217,14 +236,17 @@ import Weights
             #expect(throws: ModelError.self) { try open(TextRequest(prompt: "a", guidance: scale)) }
         }
         let builtin = projectRoot.appendingPathComponent("Models/builtin")
-        for request in [TextRequest(prompt: ""), TextRequest(negativePrompt: "a", guidance: 2), TextRequest(guidance: 2)] {
+        for request in [
+            TextRequest(prompt: ""), TextRequest(negativePrompt: "a", guidance: 2), TextRequest(guidance: 2),
+        ] {
             #expect(throws: ModelError.noTextConditioning(model: builtin.path)) { try open(request, builtin) }
         }
         #expect(try open(TextRequest(), builtin).text.source == .none)
         // Encoders of another model.
         let folder = try model(without: ["text_encoder", "text_encoder_2"])
         for (from, to) in [("text_encoder", "text_encoder_2"), ("text_encoder_2", "text_encoder")] {
-            try FileManager.default.copyItem(at: TextFixtures.model.appendingPathComponent(from), to: folder.appendingPathComponent(to))
+            try FileManager.default.copyItem(
+                at: TextFixtures.model.appendingPathComponent(from), to: folder.appendingPathComponent(to))
         }
         #expect {
             try open(TextRequest(prompt: "a cat"), folder)

@@ -15,7 +15,8 @@ import Weights
     }
 
     static func tensors(_ model: URL, _ component: String = "unet") throws -> [String: Tensor] {
-        try SafetensorsFile(at: model.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors")).tensors()
+        try SafetensorsFile(at: model.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors"))
+            .tensors()
     }
 
     static func bytes(_ model: URL, _ component: String) throws -> Data {
@@ -32,7 +33,8 @@ import Weights
                 [0.07989501953125, -0.044281005859375, -0.0802001953125, -0.1002197265625]
             ),
             (
-                "vae", "encoder.mid_block.attentions.0.to_q.bias", [-0.045318603515625, -0.07568359375, -0.00492095947265625, -0.1053466796875],
+                "vae", "encoder.mid_block.attentions.0.to_q.bias",
+                [-0.045318603515625, -0.07568359375, -0.00492095947265625, -0.1053466796875],
                 [-0.1151123046875, 0.08160400390625, -0.0184478759765625, -0.11181640625]
             ),
         ]
@@ -41,8 +43,10 @@ import Weights
             #expect(Array(values.prefix(4)) == first && Array(values.suffix(4)) == last)
         }
         for component in ["unet", "vae"] {
-            #expect(try Self.bytes(Self.write(folder, "b\(component)", seed: 1), component) == Self.bytes(model, component))
-            #expect(try Self.bytes(Self.write(folder, "c\(component)", seed: 2), component) != Self.bytes(model, component))
+            #expect(
+                try Self.bytes(Self.write(folder, "b\(component)", seed: 1), component) == Self.bytes(model, component))
+            #expect(
+                try Self.bytes(Self.write(folder, "c\(component)", seed: 2), component) != Self.bytes(model, component))
         }
     }
 
@@ -67,7 +71,9 @@ import Weights
     @Test func tensorsOfOneShapeDiffer() throws {
         let folder = try TemporaryFolder()
         let tensors = try Self.tensors(Self.write(folder, "a", seed: 1))
-        let first = try tensors.filter { $0.value.rank > 1 }.map { try $0.value.to(.float32).reshaped([-1]).narrow(0, from: 0, count: 8).array(of: Float.self) }
+        let first = try tensors.filter { $0.value.rank > 1 }.map {
+            try $0.value.to(.float32).reshaped([-1]).narrow(0, from: 0, count: 8).array(of: Float.self)
+        }
         #expect(Set(first.map { $0.map(\.bitPattern) }).count == first.count)
     }
 
@@ -117,7 +123,9 @@ import Weights
             case .finished(let component, let bytes): finished[component] = bytes
             }
         }
-        #expect(written == model.byteCount && finished.keys.sorted() == model.componentNames && finished.values.reduce(0, +) == written)
+        #expect(
+            written == model.byteCount && finished.keys.sorted() == model.componentNames
+                && finished.values.reduce(0, +) == written)
         #expect(model.parameterCount * 2 == model.byteCount)
     }
 

@@ -16,10 +16,13 @@ import Testing
     }
 
     static func tensors(of component: String, in model: URL) throws -> [String: Tensor] {
-        try SafetensorsFile(at: model.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors")).tensors()
+        try SafetensorsFile(at: model.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors"))
+            .tensors()
     }
 
-    static func write(_ tensors: [String: Tensor], to folder: TemporaryFolder, as name: String = "model.safetensors") throws -> URL {
+    static func write(
+        _ tensors: [String: Tensor], to folder: TemporaryFolder, as name: String = "model.safetensors"
+    ) throws -> URL {
         let url = URL(fileURLWithPath: folder.file(name))
         try SafetensorsWriter.write(tensors, to: url, overwrite: true)
         return url
@@ -46,7 +49,9 @@ import Testing
                 #expect(try found.array(of: Float.self) == tensor.array())
             }
         }
-        #expect(throws: WeightsError.noPart(path: file.url.path, part: "text_encoder", present: ["unet", "vae"])) { try file.weights(of: "text_encoder") }
+        #expect(throws: WeightsError.noPart(path: file.url.path, part: "text_encoder", present: ["unet", "vae"])) {
+            try file.weights(of: "text_encoder")
+        }
     }
 
     @Test func theNetworksComputeTheSame() throws {
@@ -68,7 +73,9 @@ import Testing
         let frames = try random.uniform([1, 3, 32, 32])
         func results(_ model: LatentDiffusionModel) throws -> [[Float]] {
             let noise = try model.unet(latents, timestep: 500, conditioning: model.conditioning(height: 64, width: 64))
-            return try [noise, model.autoencoder.encode(frames), model.autoencoder.decode(latents)].map { try $0.contiguous().array() }
+            return try [noise, model.autoencoder.encode(frames), model.autoencoder.decode(latents)].map {
+                try $0.contiguous().array()
+            }
         }
         let expected = try results(ours)
         // The weights are the same bit for bit (above).
@@ -87,18 +94,27 @@ import Testing
         var random = RandomGenerator(seed: 3)
         let names = Set(OriginalLayout.lines.filter { $0.component == "text_encoder_2" }.map(\.original))
         for name in names.sorted() {
-            let shape = name.contains("in_proj_bias") ? [12] : name.contains("in_proj") ? [12, 4] : name.hasSuffix("text_projection") ? [4, 6] : [5]
+            let shape =
+                name.contains("in_proj_bias")
+                ? [12] : name.contains("in_proj") ? [12, 4] : name.hasSuffix("text_projection") ? [4, 6] : [5]
             tensors[name] = try random.normal(shape)
         }
         tensors["conditioner.embedders.1.model.logit_scale"] = try Tensor.zeros([])
-        let clip = ["text_model.embeddings.token_embedding.weight", "text_model.encoder.layers.0.self_attn.q_proj.bias"]
+        let clip = [
+            "text_model.embeddings.token_embedding.weight", "text_model.encoder.layers.0.self_attn.q_proj.bias",
+        ]
         for name in clip { tensors["conditioner.embedders.0.transformer." + name] = try random.normal([7]) }
-        tensors["conditioner.embedders.0.transformer.text_model.embeddings.position_ids"] = try Tensor.zeros([1, 77], dtype: .int64)
+        tensors["conditioner.embedders.0.transformer.text_model.embeddings.position_ids"] = try Tensor.zeros(
+            [1, 77], dtype: .int64)
         let file = try SingleFileModel(at: Self.write(tensors, to: folder))
         #expect(file.componentNames == ["unet", "vae", "text_encoder", "text_encoder_2"])
         let first = try file.weights(of: "text_encoder")
         #expect(first.keys == clip)
-        for name in clip { #expect(try first.tensor(name).array() == tensors.require("conditioner.embedders.0.transformer." + name).array(of: Float.self)) }
+        for name in clip {
+            #expect(
+                try first.tensor(name).array()
+                    == tensors.require("conditioner.embedders.0.transformer." + name).array(of: Float.self))
+        }
 
         let second = try file.weights(of: "text_encoder_2")
         let lines = OriginalLayout.lines.filter { $0.component == "text_encoder_2" }
@@ -123,7 +139,10 @@ import Testing
     @Test func fullSize() throws {
         let inventory = try StableDiffusionXL.full.inventory()
         #expect(inventory["unet"]?.count == 1680 && inventory["vae"]?.count == 248)
-        let renamings = ["unet": KeyRenaming.unet(layers: 2, hasAttention: [false, true, true]), "vae": .autoencoder(levels: 4, layers: 2)]
+        let renamings = [
+            "unet": KeyRenaming.unet(layers: 2, hasAttention: [false, true, true]),
+            "vae": .autoencoder(levels: 4, layers: 2),
+        ]
         let prefixes = ["unet": "model.diffusion_model.", "vae": "first_stage_model."]
         var pairs: [String] = []
         var header: [String] = []
@@ -136,13 +155,17 @@ import Testing
                 let original = "\(try #require(prefixes[component]))\(name)"
                 pairs.append("\(component)\t\(key)\t\(original)" + (isSqueezed ? "\tsqueezed" : ""))
                 let end = offset + 2 * shape.reduce(1, *)
-                header.append(#""\#(original)":{"dtype":"F16","shape":\#(shape + (isSqueezed ? [1, 1] : [])),"data_offsets":[\#(offset),\#(end)]}"#)
+                header.append(
+                    #""\#(original)":{"dtype":"F16","shape":\#(shape + (isSqueezed ? [1, 1] : [])),"data_offsets":[\#(offset),\#(end)]}"#
+                )
                 offset = end
             }
         }
         #expect(offset == 5_302_235_094)
         // The pairs that diffusers' converter made of the names in sgm's modules.
-        let hash = (pairs.joined(separator: "\n") + "\n").utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        let hash = (pairs.joined(separator: "\n") + "\n").utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
+            ($0 ^ UInt64($1)) &* 0x100_0000_01B3
+        }
         #expect(hash == 0x12A4_0E17_AD48_4265)
 
         let folder = try TemporaryFolder()
@@ -153,10 +176,16 @@ import Testing
         let file = try SingleFileModel(at: url)
         for component in ["unet", "vae"] {
             let store = try file.weights(of: component)
-            #expect(Dictionary(uniqueKeysWithValues: store.keys.map { ($0, store.shape(of: $0)) }) == inventory[component]?.mapValues { $0 })
+            #expect(
+                Dictionary(uniqueKeysWithValues: store.keys.map { ($0, store.shape(of: $0)) })
+                    == inventory[component]?.mapValues { $0 })
         }
-        #expect(try StableDiffusionXL.unetConfiguration(of: file.weights(of: "unet")) == StableDiffusionXL.full.unetConfiguration)
-        #expect(try StableDiffusionXL.autoencoderConfiguration(of: file.weights(of: "vae")) == StableDiffusionXL.full.autoencoderConfiguration)
+        #expect(
+            try StableDiffusionXL.unetConfiguration(of: file.weights(of: "unet"))
+                == StableDiffusionXL.full.unetConfiguration)
+        #expect(
+            try StableDiffusionXL.autoencoderConfiguration(of: file.weights(of: "vae"))
+                == StableDiffusionXL.full.autoencoderConfiguration)
         #expect(file.verify().components.map(\.tensorCount) == [1680, 248])
     }
 
@@ -175,8 +204,10 @@ import Testing
             case .prefixed: try Self.write(original, to: others)
             case .bare:
                 try Self.write(
-                    Dictionary(uniqueKeysWithValues: original.map { (String($0.dropFirst("first_stage_model.".count)), $1) })
-                        .merging(["loss.logvar": Tensor.zeros([])]) { first, _ in first }, to: others)
+                    Dictionary(
+                        uniqueKeysWithValues: original.map { (String($0.dropFirst("first_stage_model.".count)), $1) }
+                    )
+                    .merging(["loss.logvar": Tensor.zeros([])]) { first, _ in first }, to: others)
             case .diffusers: try Self.write(Self.tensors(of: "vae", in: other), to: others)
             case .wholeModel: try Self.write(OriginalLayout.tensors(of: other), to: others)
             }
@@ -192,15 +223,21 @@ import Testing
         let folder = try TemporaryFolder()
         let model = try Self.model(folder)
         let url = try Self.write(OriginalLayout.tensors(of: model, components: ["unet"]), to: folder)
-        #expect(throws: WeightsError.noPart(path: url.path, part: "vae", present: ["unet"])) { try LatentDiffusionModel(at: url) }
-        #expect(try LatentDiffusionModel(at: url, autoencoder: model.appendingPathComponent("vae")).autoencoder.latentChannels == 4)
+        #expect(throws: WeightsError.noPart(path: url.path, part: "vae", present: ["unet"])) {
+            try LatentDiffusionModel(at: url)
+        }
+        #expect(
+            try LatentDiffusionModel(at: url, autoencoder: model.appendingPathComponent("vae")).autoencoder
+                .latentChannels == 4)
     }
 
     // MARK: Refusals
 
     enum Other: String, CaseIterable {
-        case refiner, refinerWithoutText, one = "Stable Diffusion 1", two = "Stable Diffusion 2", inpainting, predictsV = "predicts v"
-        case playground = "Playground", diffusers = "one network in diffusers' layout", autoencoder = "an autoencoder by itself"
+        case refiner, refinerWithoutText, one = "Stable Diffusion 1", two = "Stable Diffusion 2", inpainting,
+            predictsV = "predicts v"
+        case playground = "Playground", diffusers = "one network in diffusers' layout", autoencoder =
+            "an autoencoder by itself"
         case addition = "LoRA", nothing = "not a checkpoint", otherStructure = "another structure"
     }
 
@@ -208,8 +245,10 @@ import Testing
         let unet = "model.diffusion_model."
         let context = unet + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
         var shapes = [
-            unet + "input_blocks.0.0.weight": [8, 4, 3, 3], unet + "input_blocks.3.0.op.weight": [1], unet + "input_blocks.6.0.op.weight": [1],
-            unet + "input_blocks.4.1.norm.weight": [1], unet + "input_blocks.7.1.norm.weight": [1], unet + "label_emb.0.0.weight": [1], context: [8, 16],
+            unet + "input_blocks.0.0.weight": [8, 4, 3, 3], unet + "input_blocks.3.0.op.weight": [1],
+            unet + "input_blocks.6.0.op.weight": [1],
+            unet + "input_blocks.4.1.norm.weight": [1], unet + "input_blocks.7.1.norm.weight": [1],
+            unet + "label_emb.0.0.weight": [1], context: [8, 16],
         ]
         switch other {
         case .refiner: shapes["conditioner.embedders.0.model.ln_final.bias"] = [1]
@@ -239,7 +278,9 @@ import Testing
             let url = URL(fileURLWithPath: folder.file(name))
             #expect(throws: WeightsError.noSuchFile(path: url.path)) { try SingleFileModel(at: url) }
             try Data([0x80, 2]).write(to: url)
-            #expect(throws: name == "model.ckpt" ? WeightsError.pickleOnly(path: url.path) : .notWeights(path: url.path)) {
+            #expect(
+                throws: name == "model.ckpt" ? WeightsError.pickleOnly(path: url.path) : .notWeights(path: url.path)
+            ) {
                 try SingleFileModel(at: url)
             }
         }
@@ -259,7 +300,8 @@ import Testing
                 path: url.path,
                 .init(
                     missing: ["up_blocks.0.upsamplers.0.conv.bias"],
-                    misshapen: [.init(key: "conv_norm_out.bias", expected: [32], found: [3])], extra: ["output_blocks.2.7.weight"]))
+                    misshapen: [.init(key: "conv_norm_out.bias", expected: [32], found: [3])],
+                    extra: ["output_blocks.2.7.weight"]))
         ) { try LatentDiffusionModel(at: url) }
     }
 }

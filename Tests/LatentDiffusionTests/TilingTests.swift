@@ -56,7 +56,8 @@ import Weights
         }
         let (tiled, whole) = (try errors(48), try errors(nil))
         #expect(tiled.0 < 1.2 * whole.0 && tiled.1 < 1.2 * whole.1)
-        #expect(try Self.decibels(narrow.decode(latents.to(.bfloat16), tile: 48).to(.float32), exact.decode(latents)) > 45)
+        #expect(
+            try Self.decibels(narrow.decode(latents.to(.bfloat16), tile: 48).to(.float32), exact.decode(latents)) > 45)
     }
 
     /// What the statistics of the whole map are for: a tile decoded by itself is another picture.
@@ -69,7 +70,8 @@ import Weights
         #expect(try Self.decibels(network.decode(latents, tile: 64).narrow(3, from: 0, count: 32), whole) > 90)
     }
 
-    @Test(arguments: ["vae", "vae_tiny"], Golden.sets) func theGoldenAutoencoders(component: String, set: Golden) throws {
+    @Test(arguments: ["vae", "vae_tiny"], Golden.sets) func theGoldenAutoencoders(component: String, set: Golden) throws
+    {
         let network = try Autoencoder(folder: set.model.appendingPathComponent(component))
         let frames = try Self.frames(1, 160, 224)
         let latents = try network.encode(frames)

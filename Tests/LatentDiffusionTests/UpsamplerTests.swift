@@ -14,7 +14,8 @@ import Weights
         let folder = try TemporaryFolder()
         let file = URL(fileURLWithPath: folder.path).appendingPathComponent("up.safetensors")
         try SafetensorsWriter.write(
-            ["conv.weight": random.normal([channels, channels, 3, 3]) / 8, "conv.bias": random.normal([channels])], to: file)
+            ["conv.weight": random.normal([channels, channels, 3, 3]) / 8, "conv.bias": random.normal([channels])],
+            to: file)
         return try WeightStore(at: file).build(dtype: dtype, format: format) { try Upsampler($0, channels) }
     }
 

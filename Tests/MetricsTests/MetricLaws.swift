@@ -24,7 +24,10 @@ import Testing
         // 10 log10(2^2 / offset^2)
         let expected = 20 * log10(2 / offset)
         #expect(isClose(try psnr(a, a + offset).perFrame, [expected, expected], within: 1e-9))
-        #expect(isClose(try psnr(a, a + offset, range: 1).perFrame, [expected - 20 * log10(2), expected - 20 * log10(2)], within: 1e-9))
+        #expect(
+            isClose(
+                try psnr(a, a + offset, range: 1).perFrame, [expected - 20 * log10(2), expected - 20 * log10(2)],
+                within: 1e-9))
     }
 
     @Test func flatFramesHaveAKnownSSIM() throws {
@@ -81,7 +84,8 @@ import Testing
         let left = try Tensor.zeros([1, 3, 4, 3], dtype: .float64)
         let right = try Tensor.zeros([1, 3, 4, 5], dtype: .float64)
         let truth = try Tensor.concatenate(
-            [Tensor.concatenate([left, right], along: 3), Tensor.concatenate([left + 0.01, right + 0.4], along: 3)], along: 0)
+            [Tensor.concatenate([left, right], along: 3), Tensor.concatenate([left + 0.01, right + 0.4], along: 3)],
+            along: 0)
         let score = try stillFlicker(Tensor.concatenate([truth.rows(0..<1), truth.rows(1..<2) + 0.1], along: 0), truth)
         #expect(abs(score.video - 0.11) < 1e-12 && abs(score.truth - 0.01) < 1e-12 && abs(score.excess - 0.1) < 1e-12)
         // What is three columns away from the right half, whose 5x5 pixels are all still.

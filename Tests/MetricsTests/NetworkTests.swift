@@ -27,12 +27,16 @@ enum Networks {
     }
 
     /// The numbers that the authors' README gives for their three pictures.
-    @Test(.enabled(if: sharedFolder("lpips-example") != nil, "../shared/lpips-example is not here"), .enabled(if: ffmpegIsInstalled, needsFFmpeg))
+    @Test(
+        .enabled(if: sharedFolder("lpips-example") != nil, "../shared/lpips-example is not here"),
+        .enabled(if: ffmpegIsInstalled, needsFFmpeg))
     func theAuthorsExample() async throws {
         let folder = try #require(sharedFolder("lpips-example"))
         func picture(_ name: String) async throws -> Tensor {
             var frames: [VideoFrame] = []
-            for try await frame in try await VideoReader(folder.appendingPathComponent(name).path).frames() { frames.append(frame) }
+            for try await frame in try await VideoReader(folder.appendingPathComponent(name).path).frames() {
+                frames.append(frame)
+            }
             return try Tensor(frames: frames)
         }
         let lpips = try LPIPS(.alexnet)
@@ -56,13 +60,19 @@ enum Networks {
     @Test func whatItRefuses() throws {
         let lpips = try LPIPS()
         let a = try Tensor.zeros([1, 3, 32, 32])
-        #expect(throws: MetricError.shapesDiffer([1, 3, 32, 32], [1, 3, 32, 31])) { try lpips.distance(a, a.narrow(3, from: 0, count: 31)) }
-        #expect(throws: MetricError.notColour(channels: 1)) { try lpips.distance(a.narrow(1, from: 0, count: 1), a.narrow(1, from: 0, count: 1)) }
+        #expect(throws: MetricError.shapesDiffer([1, 3, 32, 32], [1, 3, 32, 31])) {
+            try lpips.distance(a, a.narrow(3, from: 0, count: 31))
+        }
+        #expect(throws: MetricError.notColour(channels: 1)) {
+            try lpips.distance(a.narrow(1, from: 0, count: 1), a.narrow(1, from: 0, count: 1))
+        }
         // The least size is the least that the network takes.
         for (network, least) in [(LPIPS.Network.alexnet, 31), (.vgg16, 16)] {
             let lpips = try LPIPS(network)
             let small = try Tensor.zeros([1, 3, least - 1, 64])
-            #expect(throws: MetricError.framesTooSmall(height: least - 1, width: 64, least: least)) { try lpips.distance(small, small) }
+            #expect(throws: MetricError.framesTooSmall(height: least - 1, width: 64, least: least)) {
+                try lpips.distance(small, small)
+            }
             let enough = try Tensor.zeros([1, 3, least, least])
             #expect(try lpips.distance(enough, enough).mean == 0)
         }
@@ -88,7 +98,9 @@ enum Networks {
 
     @Test func whatItRefuses() throws {
         let network = try I3D()
-        #expect(throws: MetricError.clipTooShort(8, least: 9)) { try network.features(of: Tensor.zeros([8, 3, 16, 16])) }
+        #expect(throws: MetricError.clipTooShort(8, least: 9)) {
+            try network.features(of: Tensor.zeros([8, 3, 16, 16]))
+        }
         #expect(throws: MetricError.notColour(channels: 1)) { try network.features(of: Tensor.zeros([9, 1, 16, 16])) }
         #expect(throws: MetricError.notFinite(frame: 4)) {
             var clip = try Tensor.zeros([9, 3, 16, 16])
@@ -106,8 +118,12 @@ enum Networks {
         #expect(distance.value < 1e-6)
         #expect(distance.clipCounts == [2, 2] && distance.isWeak)
         let longer = try Tensor.full([10, 3, 16, 16], -1)
-        #expect(throws: MetricError.lengthsDiffer(9, 10)) { try frechetVideoDistance([black, black], [black, longer], network: network) }
-        #expect(throws: MetricError.tooFewClips(1, least: 2)) { try frechetVideoDistance([black, black], [black], network: network) }
+        #expect(throws: MetricError.lengthsDiffer(9, 10)) {
+            try frechetVideoDistance([black, black], [black, longer], network: network)
+        }
+        #expect(throws: MetricError.tooFewClips(1, least: 2)) {
+            try frechetVideoDistance([black, black], [black], network: network)
+        }
         let (bright, _) = try pictures(9, 16, 16)
         #expect(try frechetVideoDistance([black, black], [bright, bright], network: network).value > 100)
     }
@@ -135,13 +151,16 @@ enum Networks {
         // Sets without variance: two points.
         let point = try Tensor.full([3, 4], 2)
         #expect(try frechetDistance(point, point + 1).value == 4)
-        #expect(try frechetDistance(point, point).description == "0.00 (of 3 and 3 clips: too few for a reliable number)")
+        #expect(
+            try frechetDistance(point, point).description == "0.00 (of 3 and 3 clips: too few for a reliable number)")
     }
 
     @Test func whatItRefuses() throws {
         let a = try features(4, 3, seed: 1)
         #expect(throws: MetricError.tooFewClips(1, least: 2)) { try frechetDistance(a, a.rows(0..<1)) }
-        #expect(throws: MetricError.notFeatures([4, 3], [4, 2])) { try frechetDistance(a, a.narrow(1, from: 0, count: 2)) }
+        #expect(throws: MetricError.notFeatures([4, 3], [4, 2])) {
+            try frechetDistance(a, a.narrow(1, from: 0, count: 2))
+        }
         #expect(throws: MetricError.notFeatures([4, 3], [12])) { try frechetDistance(a, a.reshaped([12])) }
         for value in [Double.nan, .infinity, 1e200] {
             #expect(throws: MetricError.featuresNotFinite) { try frechetDistance(a, a * value) }
@@ -151,7 +170,8 @@ enum Networks {
 
 /// Set-up's converter of pickles, tested in its own language.
 @Suite struct ConverterTests {
-    static let python = ProcessInfo.processInfo.environment["PYTHON"].flatMap { program($0) ?? $0 } ?? program("python3")
+    static let python =
+        ProcessInfo.processInfo.environment["PYTHON"].flatMap { program($0) ?? $0 } ?? program("python3")
 
     @Test(.enabled(if: python != nil, "python3 is not installed")) func convertNetworks() throws {
         let process = Process()

@@ -54,9 +54,12 @@ import Testing
 
     @Test func errorsAreSentences() {
         let errors: [MetricError] = [
-            .notAVideo(shape: []), .shapesDiffer([1, 3, 4, 5], [1, 3, 4, 6]), .framesTooSmall(height: 4, width: 5, least: 11),
-            .tooFewFrames(1, least: 2), .notFinite(frame: 7), .invalidRange(0), .notColour(channels: 1), .clipTooShort(8, least: 9),
-            .lengthsDiffer(9, 10), .tooFewClips(1, least: 2), .notFeatures([1], [2]), .featuresNotFinite, .nothingStatic(threshold: 0.1),
+            .notAVideo(shape: []), .shapesDiffer([1, 3, 4, 5], [1, 3, 4, 6]),
+            .framesTooSmall(height: 4, width: 5, least: 11),
+            .tooFewFrames(1, least: 2), .notFinite(frame: 7), .invalidRange(0), .notColour(channels: 1),
+            .clipTooShort(8, least: 9),
+            .lengthsDiffer(9, 10), .tooFewClips(1, least: 2), .notFeatures([1], [2]), .featuresNotFinite,
+            .nothingStatic(threshold: 0.1),
             .comparesSets,
         ]
         for error in errors { #expect("\(error)".hasSuffix(".") && "\(error)".first?.isUppercase == true) }

@@ -25,7 +25,8 @@ import Testing
     }
 
     @Test(arguments: [
-        #"{"perFrame":[],"mean":0}"#, #"{"perFrame":["infinite"],"mean":0}"#, #"{"perFrame":[true],"mean":0}"#, #"{"mean":1}"#,
+        #"{"perFrame":[],"mean":0}"#, #"{"perFrame":["infinite"],"mean":0}"#, #"{"perFrame":[true],"mean":0}"#,
+        #"{"mean":1}"#,
     ])
     func nonsenseIsRefused(json: String) {
         #expect(throws: DecodingError.self) { try JSONDecoder().decode(VideoScore.self, from: Data(json.utf8)) }

@@ -42,7 +42,9 @@ import Testing
     }
 
     /// A file of a terabyte, all of it a hole: its hash takes half an hour, a cancelled one no time, and no process stays.
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/proc/self/fd"), "there is no /proc"), arguments: [Checksum.sha256(""), .gitBlob("")])
+    @Test(
+        .enabled(if: FileManager.default.fileExists(atPath: "/proc/self/fd"), "there is no /proc"),
+        arguments: [Checksum.sha256(""), .gitBlob("")])
     func cancelled(kind: Checksum) async throws {
         let path = folder.file("large")
         try #require(FileManager.default.createFile(atPath: path, contents: nil))
@@ -57,7 +59,8 @@ import Testing
     /// The processes, other than this one, whose standard input is the file.
     private func readers(of path: String) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).filter { name in
-            Int32(name) != nil && (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/fd/0")) == path
+            Int32(name) != nil
+                && (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/fd/0")) == path
         }
     }
 }

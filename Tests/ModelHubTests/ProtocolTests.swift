@@ -10,7 +10,8 @@ import Testing
     @Test func names() throws {
         #expect(try ModelName("sdxl") == .sdxl)
         #expect(try ModelName("a/b.c") == .repository(HubRepository(owner: "a", name: "b.c")))
-        #expect(try ModelName("a/b@refs/pr/1") == .repository(HubRepository(owner: "a", name: "b", revision: "refs/pr/1")))
+        #expect(
+            try ModelName("a/b@refs/pr/1") == .repository(HubRepository(owner: "a", name: "b", revision: "refs/pr/1")))
         #expect(try ModelName("https://host/models/x/") == .address(try #require(URL(string: "https://host/models/x"))))
         #expect(try ModelName("a/b@v1").shortName == "a/b@v1")
         #expect(try ModelName("https://host/models/x").shortName == "x")
@@ -21,13 +22,16 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "a", "a/", "/b", "a/b/c", "../b", "a/..", "a/b@", "a/b@../x", "a/b@-x", "a b/c", "a/b--c", "ä/b", "ftp://host/x", "https://", "https://host/x?y",
+        "", "a", "a/", "/b", "a/b/c", "../b", "a/..", "a/b@", "a/b@../x", "a/b@-x", "a b/c", "a/b--c", "ä/b",
+        "ftp://host/x", "https://", "https://host/x?y",
         "https://host/..", "a/b\n",
     ]) func badNames(name: String) { #expect(throws: HubError.badName(name)) { try ModelName(name) } }
 
     /// The variables mean what they mean in Python's huggingface_hub.
     @Test func environment() throws {
-        func cache(_ variables: [String: String]) throws -> String { try HubEnvironment(["HOME": "/h"].merging(variables) { $1 }).cache.path }
+        func cache(_ variables: [String: String]) throws -> String {
+            try HubEnvironment(["HOME": "/h"].merging(variables) { $1 }).cache.path
+        }
         #expect(try cache([:]) == "/h/.cache/huggingface/hub")
         #expect(try cache(["XDG_CACHE_HOME": "/x"]) == "/x/huggingface/hub")
         #expect(try cache(["XDG_CACHE_HOME": "/x", "HF_HOME": "~/y"]) == "/h/y/hub")
@@ -35,7 +39,8 @@ import Testing
         #expect(try cache(["HF_HOME": "/y", "HUGGINGFACE_HUB_CACHE": "/w"]) == "/w")
         let plain = try HubEnvironment(["HOME": "/h"])
         #expect(plain.endpoint.absoluteString == "https://huggingface.co" && plain.token == nil && !plain.isOffline)
-        #expect(try HubEnvironment(["HF_ENDPOINT": "https://mirror/hub/"]).endpoint.absoluteString == "https://mirror/hub")
+        #expect(
+            try HubEnvironment(["HF_ENDPOINT": "https://mirror/hub/"]).endpoint.absoluteString == "https://mirror/hub")
         #expect(throws: HubError.badEndpoint("mirror")) { try HubEnvironment(["HF_ENDPOINT": "mirror"]) }
         for (value, isOffline) in [("1", true), ("true", true), ("YES", true), ("0", false), ("", false)] {
             #expect(try HubEnvironment(["HF_HUB_OFFLINE": value]).isOffline == isOffline)
@@ -56,7 +61,8 @@ import Testing
     // MARK: Heads
 
     @Test(arguments: [1, 2, 7, 1000]) func headsHoweverTheyAreCut(pieces: Int) throws {
-        let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 Partial Content\r\nContent-Length: 9\r\nETag:\"a:b\"\r\n\r\nbo\r\n\r\ndy\n"
+        let text =
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 Partial Content\r\nContent-Length: 9\r\nETag:\"a:b\"\r\n\r\nbo\r\n\r\ndy\n"
         var reader = HTTPHeadReader()
         var heads: [HTTPHead] = [], body: [UInt8] = []
         let bytes = Array(text.utf8)
@@ -96,8 +102,12 @@ import Testing
     @Test func curlSettings() throws {
         let url = try #require(URL(string: "http://host/a%20b"))
         let text = try CurlTransport().settings(for: HTTPRequest(.head, url, headers: ["X": #"a"b\c"#]))
-        #expect(text.contains(#"header = "X: a\"b\\c""#) && text.contains("url = \"http://host/a%20b\"") && text.contains("\nhead\n"))
-        #expect(throws: TransportFailure.self) { try CurlTransport().settings(for: HTTPRequest(.get, url, headers: ["X": "a\nurl = b"])) }
+        #expect(
+            text.contains(#"header = "X: a\"b\\c""#) && text.contains("url = \"http://host/a%20b\"")
+                && text.contains("\nhead\n"))
+        #expect(throws: TransportFailure.self) {
+            try CurlTransport().settings(for: HTTPRequest(.get, url, headers: ["X": "a\nurl = b"]))
+        }
     }
 
     /// A curl that takes nothing of its request, as one that is killed at its start, is a failure and no crash.
@@ -110,7 +120,9 @@ import Testing
                 for _ in 0..<8 {
                     group.addTask {
                         await #expect(throws: TransportFailure.self) {
-                            try await CurlTransport(program: "false").send(HTTPRequest(.get, url, headers: headers)) { _ in }
+                            try await CurlTransport(program: "false").send(HTTPRequest(.get, url, headers: headers)) {
+                                _ in
+                            }
                         }
                     }
                 }
@@ -120,7 +132,9 @@ import Testing
 
     @Test func curlIsMissing() async throws {
         let url = try #require(URL(string: "http://127.0.0.1:1/"))
-        await #expect(throws: HubError.curlMissing) { try await CurlTransport(program: "no-such-program").send(HTTPRequest(.get, url)) { _ in } }
+        await #expect(throws: HubError.curlMissing) {
+            try await CurlTransport(program: "no-such-program").send(HTTPRequest(.get, url)) { _ in }
+        }
     }
 
     // MARK: Redirects
@@ -138,7 +152,8 @@ import Testing
 
     private func client(_ transport: Script) throws -> HubClient {
         HubClient(
-            transport: transport, token: "secret", home: Origin(try #require(URL(string: "https://hub"))), retry: RetryPolicy(), report: { _ in })
+            transport: transport, token: "secret", home: Origin(try #require(URL(string: "https://hub"))),
+            retry: RetryPolicy(), report: { _ in })
     }
 
     private func reply(_ transport: Script, to address: String) async throws -> HubReply? {
@@ -162,9 +177,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("http://hub/b", "it leaves https"), ("file:///etc/passwd", "it leaves https"), ("https://hub/a", "it does not end"), ("", "it names no address"),
+        ("http://hub/b", "it leaves https"), ("file:///etc/passwd", "it leaves https"),
+        ("https://hub/a", "it does not end"), ("", "it names no address"),
     ]) func badRedirects(location: String, reason: String) async throws {
-        let script = Script(["https://hub/a": HTTPHead(status: 302, fields: location.isEmpty ? [:] : ["location": location])])
+        let script = Script([
+            "https://hub/a": HTTPHead(status: 302, fields: location.isEmpty ? [:] : ["location": location])
+        ])
         let error = try await #require(throws: HubError.self) { _ = try await reply(script, to: "https://hub/a") }
         guard case .badRedirect(_, let found) = error else { return unexpected("\(error)") }
         #expect(found.contains(reason))

@@ -7,7 +7,8 @@ import Testing
 /// Which files are fetched, from where, and where they go.
 @Suite(.enabled(if: pythonIsInstalled, needsPythonAndCurl)) struct PullTests {
     private let needed = [
-        "model_index.json", "scheduler/scheduler_config.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+        "model_index.json", "scheduler/scheduler_config.json", "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
         "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
     ]
 
@@ -29,14 +30,23 @@ import Testing
         try await Stage.run { stage in
             try await stage.pull()
             let manager = FileManager.default
-            #expect(try String(contentsOf: stage.repository.appendingPathComponent("refs/main"), encoding: .utf8) == LocalHub.commit)
-            #expect(try manager.destinationOfSymbolicLink(atPath: stage.snapshot.appendingPathComponent(Stage.unet).path) == "../../../blobs/\(Stage.unetHash)")
-            let index = try manager.destinationOfSymbolicLink(atPath: stage.snapshot.appendingPathComponent("model_index.json").path)
-            let blob = try await output(of: "git", ["hash-object", stage.hub.folder.file("acme/prior/model_index.json")])
+            #expect(
+                try String(contentsOf: stage.repository.appendingPathComponent("refs/main"), encoding: .utf8)
+                    == LocalHub.commit)
+            #expect(
+                try manager.destinationOfSymbolicLink(atPath: stage.snapshot.appendingPathComponent(Stage.unet).path)
+                    == "../../../blobs/\(Stage.unetHash)")
+            let index = try manager.destinationOfSymbolicLink(
+                atPath: stage.snapshot.appendingPathComponent("model_index.json").path)
+            let blob = try await output(
+                of: "git", ["hash-object", stage.hub.folder.file("acme/prior/model_index.json")])
             #expect(index == "../../blobs/" + blob.trimmingCharacters(in: .whitespacesAndNewlines))
             let blobs = try manager.contentsOfDirectory(atPath: stage.repository.appendingPathComponent("blobs").path)
             #expect(blobs.count == 6 && !blobs.contains { $0.hasSuffix("incomplete") })
-            #expect(manager.fileExists(atPath: stage.cache.appendingPathComponent(".locks/models--acme--prior/\(Stage.unetHash).lock").path))
+            #expect(
+                manager.fileExists(
+                    atPath: stage.cache.appendingPathComponent(".locks/models--acme--prior/\(Stage.unetHash).lock").path
+                ))
         }
     }
 
@@ -67,9 +77,10 @@ import Testing
     @Test func variants() async throws {
         try await Stage.run { stage in
             try await stage.pull(variant: "fp16")
-            #expect(stage.files(in: stage.folder).filter { $0.hasSuffix("safetensors") } == [
-                "unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors",
-            ])
+            #expect(
+                stage.files(in: stage.folder).filter { $0.hasSuffix("safetensors") } == [
+                    "unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors",
+                ])
             // The other files take their places: the model is what was asked for last.
             try await stage.pull()
             #expect(stage.files(in: stage.folder) == needed)
@@ -79,30 +90,40 @@ import Testing
     @Test func textWhenAsked() async throws {
         try await Stage.run { stage in
             try await stage.pull(variant: "fp16", withText: true)
-            #expect(stage.files(in: stage.folder).filter { $0.hasPrefix("t") } == [
-                "text_encoder/config.json", "text_encoder/model.fp16.safetensors", "text_encoder_2/config.json",
-                "text_encoder_2/model.safetensors", "tokenizer/merges.txt", "tokenizer/vocab.json", "tokenizer_2/merges.txt",
-            ])
+            #expect(
+                stage.files(in: stage.folder).filter { $0.hasPrefix("t") } == [
+                    "text_encoder/config.json", "text_encoder/model.fp16.safetensors", "text_encoder_2/config.json",
+                    "text_encoder_2/model.safetensors", "tokenizer/merges.txt", "tokenizer/vocab.json",
+                    "tokenizer_2/merges.txt",
+                ])
         }
     }
 
     @Test func shards() async throws {
-        let index = #"{"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors", "c": "model-1-of-2.safetensors"}}"#
+        let index =
+            #"{"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors", "c": "model-1-of-2.safetensors"}}"#
         func fill(_ folder: URL) throws {
             let repository = folder.appendingPathComponent("acme/prior")
-            try Stage.fill(repository, weights: ["model-1-of-2.safetensors", "model-2-of-2.safetensors", "model-3-of-2.safetensors"])
+            try Stage.fill(
+                repository,
+                weights: ["model-1-of-2.safetensors", "model-2-of-2.safetensors", "model-3-of-2.safetensors"])
             for component in ["unet", "vae"] {
-                try Stage.put(Data(index.utf8), at: repository.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors.index.json"))
+                try Stage.put(
+                    Data(index.utf8),
+                    at: repository.appendingPathComponent("\(component)/diffusion_pytorch_model.safetensors.index.json")
+                )
             }
         }
         try await LocalHub.run(fill) { hub in
             let stage = Stage(hub: hub, place: try TemporaryFolder("pull"))
             for name in ["acme/prior", "\(hub.endpoint)/plain/acme/prior"] {
                 let model = try await stage.pull(name)
-                #expect(stage.files(in: model.folder).filter { $0.hasPrefix("unet") } == [
-                    "unet/config.json", "unet/diffusion_pytorch_model.safetensors.index.json", "unet/model-1-of-2.safetensors",
-                    "unet/model-2-of-2.safetensors",
-                ])
+                #expect(
+                    stage.files(in: model.folder).filter { $0.hasPrefix("unet") } == [
+                        "unet/config.json", "unet/diffusion_pytorch_model.safetensors.index.json",
+                        "unet/model-1-of-2.safetensors",
+                        "unet/model-2-of-2.safetensors",
+                    ])
                 try stage.expectTheHubsBytes(in: model.folder)
             }
         }
@@ -113,7 +134,10 @@ import Testing
         let base = "stabilityai/stable-diffusion-xl-base-1.0", autoencoder = "madebyollin/sdxl-vae-fp16-fix"
         func fill(_ folder: URL) throws {
             try Stage.fill(folder.appendingPathComponent(base))
-            for (name, count) in ["config.json": 55, "diffusion_pytorch_model.safetensors": 5000, "sdxl_vae.safetensors": 5001, "README.md": 5] {
+            for (name, count) in [
+                "config.json": 55, "diffusion_pytorch_model.safetensors": 5000, "sdxl_vae.safetensors": 5001,
+                "README.md": 5,
+            ] {
                 try Stage.write(name, count: count, to: folder.appendingPathComponent(autoencoder))
             }
         }
@@ -121,11 +145,14 @@ import Testing
             let stage = Stage(hub: hub, place: try TemporaryFolder("pull"))
             let model = try await stage.pull("sdxl")
             #expect(model.folder.path == stage.models.path + "/sdxl")
-            #expect(stage.files(in: model.folder) == [
-                "model_index.json", "scheduler/scheduler_config.json", "unet/config.json", "unet/diffusion_pytorch_model.fp16.safetensors",
-                "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
-            ])
-            let vae = try Data(contentsOf: model.folder.appendingPathComponent("vae/diffusion_pytorch_model.safetensors"))
+            #expect(
+                stage.files(in: model.folder) == [
+                    "model_index.json", "scheduler/scheduler_config.json", "unet/config.json",
+                    "unet/diffusion_pytorch_model.fp16.safetensors",
+                    "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
+                ])
+            let vae = try Data(
+                contentsOf: model.folder.appendingPathComponent("vae/diffusion_pytorch_model.safetensors"))
             #expect(try vae == hub.content(autoencoder + "/diffusion_pytorch_model.safetensors"))
             #expect(try !hub.requests().contains { $0.path.contains("base-1.0") && $0.path.contains("/vae/") })
             // The same as plain files, out of the cache.
@@ -145,7 +172,9 @@ import Testing
             try await stage.pull()
             #expect(stage.files(in: stage.snapshot) == needed)
             try stage.expectTheHubsBytes(in: stage.folder)
-            #expect(FileManager.default.fileExists(atPath: stage.repository.appendingPathComponent("blobs/\(Stage.unetHash)").path))
+            #expect(
+                FileManager.default.fileExists(
+                    atPath: stage.repository.appendingPathComponent("blobs/\(Stage.unetHash)").path))
             // The hash of the head is held against the bytes, too.
             try FileManager.default.removeItem(at: stage.cache)
             try stage.hub.behave([
@@ -159,7 +188,9 @@ import Testing
         try await Stage.run { stage in
             let model = try await stage.pull("acme/prior@v1")
             #expect(model.folder.lastPathComponent == "acme--prior@v1")
-            #expect(try String(contentsOf: stage.repository.appendingPathComponent("refs/v1"), encoding: .utf8) == LocalHub.commit)
+            #expect(
+                try String(contentsOf: stage.repository.appendingPathComponent("refs/v1"), encoding: .utf8)
+                    == LocalHub.commit)
             try await stage.pull("acme/prior@" + LocalHub.commit)
             #expect(try await stage.failure("acme/prior@v2") == .noSuchRevision(model: "acme/prior", revision: "v2"))
         }
@@ -189,7 +220,9 @@ import Testing
 
     @Test func singleFilesThatAreNotThere() async throws {
         try await Stage.run { stage in
-            #expect(try await stage.failure(file: "other.safetensors") == .lacksFile(model: "acme/prior", file: "other.safetensors"))
+            #expect(
+                try await stage.failure(file: "other.safetensors")
+                    == .lacksFile(model: "acme/prior", file: "other.safetensors"))
             for name in ["model.ckpt", "../x.safetensors", "a//b.safetensors", "-x.safetensors", ""] {
                 #expect(try await stage.failure(file: name) == .badFileName(name))
             }
@@ -201,7 +234,9 @@ import Testing
     /// A repository without diffusers' folders says what it has.
     @Test func aRepositoryOfSingleFiles() async throws {
         func fill(_ folder: URL) throws {
-            for name in [file, "README.md"] { try Stage.write(name, count: 10, to: folder.appendingPathComponent("acme/prior")) }
+            for name in [file, "README.md"] {
+                try Stage.write(name, count: 10, to: folder.appendingPathComponent("acme/prior"))
+            }
         }
         try await LocalHub.run(fill) { hub in
             let stage = Stage(hub: hub, place: try TemporaryFolder("pull"))
@@ -224,14 +259,18 @@ import Testing
             _ = try await stage.pull("http://localhost:\(stage.hub.otherPort)/plain/acme/prior")
             #expect(try stage.hub.requests().allSatisfy { $0.method == "HEAD" })
             let error = try await stage.failure("\(stage.hub.endpoint)/plain/acme/nothing")
-            #expect(error == .incompleteModel(model: "\(stage.hub.endpoint)/plain/acme/nothing", lacks: "scheduler/scheduler_config.json"))
+            #expect(
+                error
+                    == .incompleteModel(
+                        model: "\(stage.hub.endpoint)/plain/acme/nothing", lacks: "scheduler/scheduler_config.json"))
         }
     }
 
     @Test func aFolderOfFiles() async throws {
         try await Stage.run { stage in
             let plain = URL(fileURLWithPath: stage.place.file("plain"))
-            try Stage.put(stage.hub.content("acme/prior/unet/config.json"), at: plain.appendingPathComponent("unet/config.json"))
+            try Stage.put(
+                stage.hub.content("acme/prior/unet/config.json"), at: plain.appendingPathComponent("unet/config.json"))
             let model = try await stage.pull(to: "plain")
             #expect(model.folder.path == plain.path)
             #expect(try FileManager.default.subpathsOfDirectory(atPath: plain.path).count == needed.count + 3)
@@ -265,7 +304,8 @@ import Testing
 
     @Test func oneFolderOnePull() async throws {
         try await Stage.run { stage in
-            try FileManager.default.createDirectory(atPath: stage.place.file("plain"), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: stage.place.file("plain"), withIntermediateDirectories: true)
             let lock = try FileLock(folder: URL(fileURLWithPath: stage.place.file("plain")))
             #expect(try await stage.failure(to: "plain") == .inUse(folder: stage.place.file("plain")))
             lock.release()
@@ -278,7 +318,8 @@ import Testing
     @Test func offline() async throws {
         try await Stage.run { stage in
             let offline = ["HF_HUB_OFFLINE": "1"]
-            let lacks = HubError.notInCache(model: "acme/prior", lacks: "scheduler/scheduler_config.json", cache: stage.cache.path)
+            let lacks = HubError.notInCache(
+                model: "acme/prior", lacks: "scheduler/scheduler_config.json", cache: stage.cache.path)
             #expect(try await stage.failure(environment: offline) == lacks)
             try await stage.pull()
             try FileManager.default.removeItem(at: stage.models)
@@ -287,8 +328,11 @@ import Testing
             #expect(stage.files(in: stage.folder) == needed)
             #expect(try stage.hub.requests().isEmpty)
             // A link without its blob is no file.
-            try FileManager.default.removeItem(at: stage.snapshot.appendingPathComponent(Stage.unet).resolvingSymlinksInPath())
-            #expect(try await stage.failure(environment: offline) == .notInCache(model: "acme/prior", lacks: "weights in unet/", cache: stage.cache.path))
+            try FileManager.default.removeItem(
+                at: stage.snapshot.appendingPathComponent(Stage.unet).resolvingSymlinksInPath())
+            #expect(
+                try await stage.failure(environment: offline)
+                    == .notInCache(model: "acme/prior", lacks: "weights in unet/", cache: stage.cache.path))
         }
     }
 }

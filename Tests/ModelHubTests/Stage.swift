@@ -33,13 +33,19 @@ struct Stage: Sendable {
         }
     }
 
-    static func fill(_ repository: URL, weights: [String] = ["diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"]) throws {
+    static func fill(
+        _ repository: URL,
+        weights: [String] = ["diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"]
+    ) throws {
         var files = [
-            "model_index.json": 20, "scheduler/scheduler_config.json": 30, "unet/config.json": 40, "vae/config.json": 50,
+            "model_index.json": 20, "scheduler/scheduler_config.json": 30, "unet/config.json": 40,
+            "vae/config.json": 50,
             "README.md": 10, "sd_xl_base_1.0.safetensors": 100, "unet/diffusion_pytorch_model.bin": 100,
-            "text_encoder/config.json": 60, "text_encoder/model.safetensors": 1000, "text_encoder/model.fp16.safetensors": 500,
+            "text_encoder/config.json": 60, "text_encoder/model.safetensors": 1000,
+            "text_encoder/model.fp16.safetensors": 500,
             "text_encoder_2/config.json": 61, "text_encoder_2/model.safetensors": 1001,
-            "tokenizer/merges.txt": 70, "tokenizer/vocab.json": 71, "tokenizer/README.md": 9, "tokenizer_2/merges.txt": 72,
+            "tokenizer/merges.txt": 70, "tokenizer/vocab.json": 71, "tokenizer/README.md": 9,
+            "tokenizer_2/merges.txt": 72,
             "vae_1_0/config.json": 51, "vae_1_0/diffusion_pytorch_model.safetensors": 2000,
         ]
         for name in weights {
@@ -69,25 +75,32 @@ struct Stage: Sendable {
 
     func environment(_ changes: [String: String] = [:]) throws -> HubEnvironment {
         try HubEnvironment(
-            ["HOME": place.path, "HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": cache.path, "HF_TOKEN": "secret"].merging(changes) { $1 })
+            ["HOME": place.path, "HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": cache.path, "HF_TOKEN": "secret"].merging(
+                changes
+            ) { $1 })
     }
 
     @discardableResult
     func pull(
-        _ name: String = "acme/prior", to folder: String? = nil, variant: String? = nil, withText: Bool = false, file: String? = nil,
-        environment changes: [String: String] = [:], freeSpace: Int? = nil, transport: any HTTPTransport = CurlTransport()
+        _ name: String = "acme/prior", to folder: String? = nil, variant: String? = nil, withText: Bool = false,
+        file: String? = nil,
+        environment changes: [String: String] = [:], freeSpace: Int? = nil,
+        transport: any HTTPTransport = CurlTransport()
     ) async throws -> ModelPuller.Pulled {
         let puller = ModelPuller(
             environment: try environment(changes), models: models, transport: transport,
-            retry: RetryPolicy(attempts: 3, firstDelay: 0.01, longestWait: 5), freeSpace: { freeSpace ?? ModelPuller.freeSpace(in: $0) },
+            retry: RetryPolicy(attempts: 3, firstDelay: 0.01, longestWait: 5),
+            freeSpace: { freeSpace ?? ModelPuller.freeSpace(in: $0) },
             report: { events.add($0) })
         return try await puller.pull(
-            ModelName(name), to: folder.map { URL(fileURLWithPath: place.file($0)) }, variant: variant, withText: withText, file: file)
+            ModelName(name), to: folder.map { URL(fileURLWithPath: place.file($0)) }, variant: variant,
+            withText: withText, file: file)
     }
 
     /// The error that a pull ends with.
     func failure(
-        _ name: String = "acme/prior", to folder: String? = nil, environment: [String: String] = [:], freeSpace: Int? = nil, file: String? = nil,
+        _ name: String = "acme/prior", to folder: String? = nil, environment: [String: String] = [:],
+        freeSpace: Int? = nil, file: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> HubError {
         try await #require(throws: HubError.self, sourceLocation: sourceLocation) {
@@ -102,7 +115,9 @@ struct Stage: Sendable {
     }
 
     /// Every file of the folder has the hub's bytes.
-    func expectTheHubsBytes(in folder: URL, from repository: String = "acme/prior", sourceLocation: SourceLocation = #_sourceLocation) throws {
+    func expectTheHubsBytes(
+        in folder: URL, from repository: String = "acme/prior", sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         for name in files(in: folder) {
             let same = try Data(contentsOf: folder.appendingPathComponent(name)) == hub.content("\(repository)/\(name)")
             #expect(same, "\(name)", sourceLocation: sourceLocation)
@@ -119,4 +134,6 @@ struct Stage: Sendable {
 }
 
 /// Something else happened than should have.
-func unexpected(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) { Issue.record("\(what)", sourceLocation: sourceLocation) }
+func unexpected(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    Issue.record("\(what)", sourceLocation: sourceLocation)
+}

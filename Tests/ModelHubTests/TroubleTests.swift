@@ -72,8 +72,14 @@ import Testing
             stage.hub.forgetRequests()
             let model = try await stage.pull(address)
             try stage.expectTheHubsBytes(in: model.folder)
-            #expect(try stage.hub.requests().filter { $0.path == path && $0.method == "GET" }.map(\.range) == ["bytes=70000-"])
-            #expect(try !FileManager.default.subpathsOfDirectory(atPath: model.folder.path).contains { $0.hasSuffix("incomplete") })
+            #expect(
+                try stage.hub.requests().filter { $0.path == path && $0.method == "GET" }.map(\.range) == [
+                    "bytes=70000-"
+                ])
+            #expect(
+                try !FileManager.default.subpathsOfDirectory(atPath: model.folder.path).contains {
+                    $0.hasSuffix("incomplete")
+                })
         }
     }
 
@@ -95,7 +101,9 @@ import Testing
 
     @Test func tooLong() async throws {
         try await Stage.run { stage in
-            try stage.hub.behave(["/api/models/acme/prior/revision/main": [#"{"status": 429, "headers": {"Retry-After": "3600"}}"#]])
+            try stage.hub.behave([
+                "/api/models/acme/prior/revision/main": [#"{"status": 429, "headers": {"Retry-After": "3600"}}"#]
+            ])
             #expect(try await stage.failure() == .waitTooLong(host: "127.0.0.1:\(stage.hub.port)", seconds: 3600))
         }
     }
@@ -104,8 +112,9 @@ import Testing
         try await Stage.run { stage in
             try stage.hub.behave([stage.store: [#"{"cut": 1000}"#, #"{"status": 503}"#]])
             let error = try await stage.failure()
-            #expect(error == .refused(host: "127.0.0.1:\(stage.hub.port)", status: 503, reason: "")
-                || error == .refused(host: "localhost:\(stage.hub.otherPort)", status: 503, reason: ""))
+            #expect(
+                error == .refused(host: "127.0.0.1:\(stage.hub.port)", status: 503, reason: "")
+                    || error == .refused(host: "localhost:\(stage.hub.otherPort)", status: 503, reason: ""))
             // What has come stays for the next time.
             #expect(sizeOfFile(stage.incomplete) == 1000)
             #expect(!FileManager.default.fileExists(atPath: stage.folder.path))
@@ -123,7 +132,9 @@ import Testing
 
     @Test func anotherProgramIsAtIt() async throws {
         try await Stage.run { stage in
-            let lock = try await FileLock(stage.cache.appendingPathComponent(".locks/models--acme--prior/\(Stage.unetHash).lock")) {}
+            let lock = try await FileLock(
+                stage.cache.appendingPathComponent(".locks/models--acme--prior/\(Stage.unetHash).lock")
+            ) {}
             async let model = stage.pull()
             #expect(try await eventually { stage.events.all.contains(.waitingForAnother(file: Stage.unet)) })
             // The other one is done.
@@ -142,9 +153,12 @@ import Testing
         try await Stage.run { stage in
             try stage.hub.behave([stage.store: [#"{"flip": 200000}"#]])
             let error = try await stage.failure()
-            guard case .wrongBytes(Stage.unet, expected: Stage.unetHash, found: let found) = error else { return unexpected("\(error)") }
+            guard case .wrongBytes(Stage.unet, expected: Stage.unetHash, found: let found) = error else {
+                return unexpected("\(error)")
+            }
             #expect(found != Stage.unetHash)
-            let blobs = try FileManager.default.contentsOfDirectory(atPath: stage.repository.appendingPathComponent("blobs").path)
+            let blobs = try FileManager.default.contentsOfDirectory(
+                atPath: stage.repository.appendingPathComponent("blobs").path)
             #expect(!blobs.contains { $0.hasPrefix(Stage.unetHash) })
             #expect(!FileManager.default.fileExists(atPath: stage.folder.path))
         }
@@ -163,7 +177,9 @@ import Testing
         try await Stage.run { stage in
             try stage.hub.behave([stage.store: [step]])
             let error = try await stage.failure()
-            guard case .wrongSize(Stage.unet, expected: Stage.largeCount, _) = error else { return unexpected("\(error)") }
+            guard case .wrongSize(Stage.unet, expected: Stage.largeCount, _) = error else {
+                return unexpected("\(error)")
+            }
             #expect(sizeOfFile(stage.incomplete) ?? 0 == 0)
         }
     }
@@ -198,7 +214,9 @@ import Testing
         try await Stage.run { stage in
             let folder = URL(fileURLWithPath: stage.hub.folder.file("acme/words"))
             try Stage.write("config.json", count: 9, to: folder)
-            #expect(try await stage.failure("acme/words") == .incompleteModel(model: "acme/words", lacks: "scheduler/scheduler_config.json"))
+            #expect(
+                try await stage.failure("acme/words")
+                    == .incompleteModel(model: "acme/words", lacks: "scheduler/scheduler_config.json"))
             try Stage.fill(folder, weights: ["diffusion_pytorch_model.bin"])
             #expect(try await stage.failure("acme/words") == .pickleOnly(model: "acme/words", component: "unet"))
         }

@@ -225,7 +225,9 @@ import Testing
         var random = RandomGenerator(seed: 4)
         // Queries in more than one block, of unequal length; fewer queries than keys; values wider than the keys.
         for (queries, keys, depth, width) in [(3001, 3001, 8, 8), (37, 600, 64, 64), (600, 512, 16, 24)] {
-            func heads(_ tokens: Int, _ depth: Int) throws -> Tensor { try random.normal([2, tokens, 3, depth]).to(.bfloat16).transposed(1, 2) }
+            func heads(_ tokens: Int, _ depth: Int) throws -> Tensor {
+                try random.normal([2, tokens, 3, depth]).to(.bfloat16).transposed(1, 2)
+            }
             let (q, k, v) = (try heads(queries, depth), try heads(keys, depth), try heads(keys, width))
             let exact = try q.to(.float32).attention(keys: k.to(.float32), values: v.to(.float32))
             let narrow = try q.attention(keys: k, values: v)
@@ -257,14 +259,17 @@ import Testing
         // Winograd's algorithm has those of 64 channels in row-major memory; the sizes are no multiples of its tiles, and the last two images
         // go through it in strips. Products of matrices have those of one tap.
         for (n, input, output, height, width, taps) in [
-            (1, 64, 64, 23, 29, 3), (3, 80, 64, 31, 17, 3), (1, 64, 96, 512, 1, 3), (2, 64, 64, 21, 8192, 3), (1, 40, 24, 23, 29, 1), (3, 24, 40, 9, 7, 1),
+            (1, 64, 64, 23, 29, 3), (3, 80, 64, 31, 17, 3), (1, 64, 96, 512, 1, 3), (2, 64, 64, 21, 8192, 3),
+            (1, 40, 24, 23, 29, 1), (3, 24, 40, 9, 7, 1),
         ] {
             let x = try random.normal([n, input, height, width])
             let w = try random.normal([output, input, taps, taps]) / Double(8 * taps)
             for bias in [nil, try random.normal([output])] {
                 let exact = try x.to(.float64).convolved(w.to(.float64), bias: bias?.to(.float64), padding: taps / 2)
                 #expect(try relativeError(x.convolved(w, bias: bias, padding: taps / 2), exact) < 1e-5)
-                #expect(try relativeError(x.contiguous(.channelsLast).convolved(w, bias: bias, padding: taps / 2), exact) < 1e-6)
+                #expect(
+                    try relativeError(x.contiguous(.channelsLast).convolved(w, bias: bias, padding: taps / 2), exact)
+                        < 1e-6)
             }
         }
     }
@@ -281,7 +286,9 @@ import Testing
         #expect(throws: TensorError.self) { try tokens.linear(.zeros([300, 400]), bias: .zeros([7])) }
         #expect(throws: TensorError.self) { try tokens.linearGelu(.zeros([300, 401])) }
         let k = try Tensor.zeros([1, 2, 600, 8], dtype: .bfloat16)
-        #expect(throws: TensorError.self) { try Tensor.zeros([1, 2, 5, 9], dtype: .bfloat16).attention(keys: k, values: k) }
+        #expect(throws: TensorError.self) {
+            try Tensor.zeros([1, 2, 5, 9], dtype: .bfloat16).attention(keys: k, values: k)
+        }
         #expect(try Tensor.zeros([1, 2, 0, 8], dtype: .bfloat16).attention(keys: k, values: k).shape == [1, 2, 0, 8])
     }
 
@@ -316,7 +323,8 @@ import Testing
             let (left, values, right) = try a.singularValueDecomposition()
             #expect(left.shape == [shape[0], shape.min()!] && right.shape == [shape.min()!, shape[1]])
             #expect(try ((left * values).multiplied(by: right) - a).norm() < 1e-13)
-            #expect(try (left.transposed(0, 1).multiplied(by: left).sum().item() - Double(values.count)).magnitude < 1e-13)
+            #expect(
+                try (left.transposed(0, 1).multiplied(by: left).sum().item() - Double(values.count)).magnitude < 1e-13)
             #expect(try (values - a.singularValues()).norm() < 1e-13)
         }
     }

@@ -24,10 +24,12 @@ public struct LocalHub: Sendable {
     ) async throws {
         let folder = try TemporaryFolder("hub")
         try fill(URL(fileURLWithPath: folder.path))
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Hub/hub.py").path
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Hub/hub.py")
+            .path
         // It ends when its standard input does, which is when this closure returns or this process dies.
         _ = try await Subprocess.run(
-            .name("python3"), arguments: ["-u", script, folder.path], input: .inputWriter, output: .sequence, error: .discarded
+            .name("python3"), arguments: ["-u", script, folder.path], input: .inputWriter, output: .sequence,
+            error: .discarded
         ) { execution in
             var text = ""
             for try await buffer in execution.standardOutput {
@@ -64,7 +66,9 @@ public struct LocalHub: Sendable {
 
     /// All requests so far, in order.
     public func requests() throws -> [Request] {
-        let text = FileManager.default.contents(atPath: folder.file("log.jsonl")).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let text =
+            FileManager.default.contents(atPath: folder.file("log.jsonl")).map { String(decoding: $0, as: UTF8.self) }
+            ?? ""
         return try text.split(separator: "\n").map { try JSONDecoder().decode(Request.self, from: Data($0.utf8)) }
     }
 

@@ -18,7 +18,8 @@ public enum OriginalLayout {
         let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
         return text.split(separator: "\n").map { line in
             let words = line.split(separator: "\t").map(String.init)
-            return Line(component: words[0], diffusers: words[1], original: words[2], reading: words.count > 3 ? words[3] : "")
+            return Line(
+                component: words[0], diffusers: words[1], original: words[2], reading: words.count > 3 ? words[3] : "")
         }
     }()
 

@@ -7,7 +7,9 @@ public final class TemporaryFolder: Sendable {
     public let path: String
 
     public init(_ name: String = "visionxl") throws {
-        path = URL(fileURLWithPath: NSTemporaryDirectory()).resolvingSymlinksInPath().path + "/\(name)-\(UUID().uuidString)"
+        path =
+            URL(fileURLWithPath: NSTemporaryDirectory()).resolvingSymlinksInPath().path
+            + "/\(name)-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
@@ -34,7 +36,9 @@ public let needsFFmpeg: Comment = "ffmpeg is not installed; run `apt-get install
 public func ffmpegProcesses(mentioning text: String) -> [Int32] {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     return entries.compactMap { Int32($0) }.filter { pid in
-        guard let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"), !line.isEmpty else { return false }
+        guard let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"), !line.isEmpty else {
+            return false
+        }
         let words = String(decoding: line, as: UTF8.self)
         let folder = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) ?? ""
         return words.prefix { $0 != "\0" }.hasSuffix("ffmpeg") && (words.contains(text) || folder.contains(text))
@@ -52,5 +56,7 @@ public func eventually(_ condition: () -> Bool) async throws -> Bool {
 
 /// What a program writes to its standard output.
 public func output(of name: String, _ arguments: [String]) async throws -> String {
-    try await run(.name(name), arguments: Arguments(arguments), input: .none, output: .string(limit: 1 << 20), error: .discarded).standardOutput
+    try await run(
+        .name(name), arguments: Arguments(arguments), input: .none, output: .string(limit: 1 << 20), error: .discarded
+    ).standardOutput
 }

@@ -8,7 +8,9 @@ public enum RandomAutoencoder {
     public static func write(to folder: URL, channels: [Int], layers: Int = 2) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let levels = channels.count
-        func list(_ word: String) -> String { "[" + Array(repeating: "\"\(word)\"", count: levels).joined(separator: ", ") + "]" }
+        func list(_ word: String) -> String {
+            "[" + Array(repeating: "\"\(word)\"", count: levels).joined(separator: ", ") + "]"
+        }
         let text = """
             {"_class_name": "AutoencoderKL", "block_out_channels": \(channels), "layers_per_block": \(layers), "latent_channels": 4,
              "norm_num_groups": 32, "scaling_factor": 0.13025, "down_block_types": \(list("DownEncoderBlock2D")),
@@ -20,14 +22,21 @@ public enum RandomAutoencoder {
             let widest = channels[levels - 1]
             for index in 0..<2 { weights.residual("\(name).mid_block.resnets.\(index)", widest, widest) }
             weights.norm("\(name).mid_block.attentions.0.group_norm", widest)
-            for part in ["to_q", "to_k", "to_v", "to_out.0"] { weights.matrix("\(name).mid_block.attentions.0.\(part)", [widest, widest]) }
+            for part in ["to_q", "to_k", "to_v", "to_out.0"] {
+                weights.matrix("\(name).mid_block.attentions.0.\(part)", [widest, widest])
+            }
         }
         weights.matrix("encoder.conv_in", [channels[0], 3, 3, 3])
         for level in 0..<levels {
             for layer in 0..<layers {
-                weights.residual("encoder.down_blocks.\(level).resnets.\(layer)", layer == 0 ? channels[max(level - 1, 0)] : channels[level], channels[level])
+                weights.residual(
+                    "encoder.down_blocks.\(level).resnets.\(layer)",
+                    layer == 0 ? channels[max(level - 1, 0)] : channels[level], channels[level])
             }
-            if level < levels - 1 { weights.matrix("encoder.down_blocks.\(level).downsamplers.0.conv", [channels[level], channels[level], 3, 3]) }
+            if level < levels - 1 {
+                weights.matrix(
+                    "encoder.down_blocks.\(level).downsamplers.0.conv", [channels[level], channels[level], 3, 3])
+            }
         }
         middle("encoder")
         weights.norm("encoder.conv_norm_out", channels[levels - 1])
@@ -39,13 +48,18 @@ public enum RandomAutoencoder {
         middle("decoder")
         for index in 0..<levels {
             for layer in 0...layers {
-                weights.residual("decoder.up_blocks.\(index).resnets.\(layer)", layer == 0 ? upwards[max(index - 1, 0)] : upwards[index], upwards[index])
+                weights.residual(
+                    "decoder.up_blocks.\(index).resnets.\(layer)",
+                    layer == 0 ? upwards[max(index - 1, 0)] : upwards[index], upwards[index])
             }
-            if index < levels - 1 { weights.matrix("decoder.up_blocks.\(index).upsamplers.0.conv", [upwards[index], upwards[index], 3, 3]) }
+            if index < levels - 1 {
+                weights.matrix("decoder.up_blocks.\(index).upsamplers.0.conv", [upwards[index], upwards[index], 3, 3])
+            }
         }
         weights.norm("decoder.conv_norm_out", upwards[levels - 1])
         weights.matrix("decoder.conv_out", [3, upwards[levels - 1], 3, 3])
-        try SafetensorsWriter.write(weights.arrays, to: folder.appendingPathComponent("diffusion_pytorch_model.safetensors"))
+        try SafetensorsWriter.write(
+            weights.arrays, to: folder.appendingPathComponent("diffusion_pytorch_model.safetensors"))
     }
 }
 

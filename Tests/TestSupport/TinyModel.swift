@@ -11,26 +11,28 @@ public enum TinyModel {
     /// Writes the folder.
     public static func write(to folder: URL) throws {
         let texts = [
-            "model_index.json": #"{"_class_name": "VisionXLBuiltinPrior", "unet": ["diffusers", "UNet2DConditionModel"]}"#,
+            "model_index.json":
+                #"{"_class_name": "VisionXLBuiltinPrior", "unet": ["diffusers", "UNet2DConditionModel"]}"#,
             "scheduler/scheduler_config.json": """
-                {"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-                 "num_train_timesteps": 1000, "prediction_type": "epsilon", "clip_sample": false, "set_alpha_to_one": false,
-                 "steps_offset": 1, "timestep_spacing": "leading", "trained_betas": null}
-                """,
+            {"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+             "num_train_timesteps": 1000, "prediction_type": "epsilon", "clip_sample": false, "set_alpha_to_one": false,
+             "steps_offset": 1, "timestep_spacing": "leading", "trained_betas": null}
+            """,
             "vae/config.json": """
-                {"_class_name": "AutoencoderLinear", "in_channels": 3, "patch_size": \(patch), "latent_channels": \(latentChannels),
-                 "scaling_factor": 0.5}
-                """,
+            {"_class_name": "AutoencoderLinear", "in_channels": 3, "patch_size": \(patch), "latent_channels": \(latentChannels),
+             "scaling_factor": 0.5}
+            """,
             "unet/config.json": """
-                {"_class_name": "UNet2DConditionModel", "in_channels": \(latentChannels), "out_channels": \(latentChannels),
-                 "block_out_channels": [\(channels), \(channels)], "down_block_types": ["DownBlock2D", "DownBlock2D"],
-                 "mid_block_type": "UNetMidBlock2D", "up_block_types": ["UpBlock2D", "UpBlock2D"], "layers_per_block": 1,
-                 "norm_num_groups": 8, "cross_attention_dim": 8, "attention_head_dim": 8}
-                """,
+            {"_class_name": "UNet2DConditionModel", "in_channels": \(latentChannels), "out_channels": \(latentChannels),
+             "block_out_channels": [\(channels), \(channels)], "down_block_types": ["DownBlock2D", "DownBlock2D"],
+             "mid_block_type": "UNetMidBlock2D", "up_block_types": ["UpBlock2D", "UpBlock2D"], "layers_per_block": 1,
+             "norm_num_groups": 8, "cross_attention_dim": 8, "attention_head_dim": 8}
+            """,
         ]
         for (name, text) in texts {
             let file = folder.appendingPathComponent(name)
-            try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(text.utf8).write(to: file)
         }
         let weights = "diffusion_pytorch_model.safetensors"

@@ -33,7 +33,9 @@ struct PictureTests {
     let folder: TemporaryFolder
     init() throws { folder = try TemporaryFolder() }
 
-    private func makePicture(_ name: String, colour: String, size: String = "16x16", format: String = "rgb24") async throws {
+    private func makePicture(
+        _ name: String, colour: String, size: String = "16x16", format: String = "rgb24"
+    ) async throws {
         try await ffmpeg(
             ["-f", "lavfi", "-i", "color=c=\(colour):size=\(size)", "-frames:v", "1", "-pix_fmt", format]
                 + ["-update", "1", "-f", "image2", "-c:v", name.hasSuffix("png") ? "png" : "mjpeg", "-q:v", "1"]
@@ -42,7 +44,9 @@ struct PictureTests {
     }
 
     @Test func foldersAreReadInNaturalOrder() async throws {
-        for (name, colour) in [("f10 %03d.png", "blue"), ("f2's.png", "lime"), ("-f1.png", "red"), (".hidden.png", "white")] {
+        for (name, colour) in [
+            ("f10 %03d.png", "blue"), ("f2's.png", "lime"), ("-f1.png", "red"), (".hidden.png", "white"),
+        ] {
             try await makePicture(name, colour: colour)
         }
         try Data("no picture".utf8).write(to: URL(fileURLWithPath: folder.file("notes.txt")))

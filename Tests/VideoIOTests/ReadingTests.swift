@@ -28,7 +28,10 @@ struct ReadingTests {
     @Test func tenBitsAreRecognised() async throws {
         let path = folder.file("ten.mkv")
         try await ffmpeg(
-            ["-f", "lavfi", "-i", "testsrc2=size=32x32", "-frames:v", "2", "-pix_fmt", "yuv420p10le", "-c:v", "ffv1", path])
+            [
+                "-f", "lavfi", "-i", "testsrc2=size=32x32", "-frames:v", "2", "-pix_fmt", "yuv420p10le", "-c:v", "ffv1",
+                path,
+            ])
         let reader = try await VideoReader(path, countFrames: true)
         #expect(reader.info.bitDepth == 10 && reader.info.frameCount == 2)
         #expect(try await VideoReader.probe(path).frameCount == nil)
@@ -39,7 +42,10 @@ struct ReadingTests {
     func quantizersAreRead(encoder: (name: String, parameters: String), quantizer: Int) async throws {
         let path = folder.file("clip.mkv")
         try await ffmpeg(
-            ["-f", "lavfi", "-i", "testsrc2=size=128x96", "-frames:v", "8", "-pix_fmt", "yuv420p", "-c:v", encoder.name]
+            [
+                "-f", "lavfi", "-i", "testsrc2=size=128x96", "-frames:v", "8", "-pix_fmt", "yuv420p", "-c:v",
+                encoder.name,
+            ]
                 + [encoder.parameters, "qp=\(quantizer):ipratio=1:pbratio=1:log-level=none", path])
         let reader = try await VideoReader(path)
         #expect(!reader.info.isLossless)
@@ -54,14 +60,16 @@ struct ReadingTests {
         #expect(headers.quantizerStep == nil)
         let line = "[trace_headers @ 0x5581] 30          "
         for words in [
-            "pps_pic_parameter_set_id      1 = 0", "init_qp_minus26     00110 = 4", "pps_pic_parameter_set_id    010 = 1", "init_qp_minus26   00111 = -10",
+            "pps_pic_parameter_set_id      1 = 0", "init_qp_minus26     00110 = 4",
+            "pps_pic_parameter_set_id    010 = 1", "init_qp_minus26   00111 = -10",
             "slice_pic_parameter_set_id    1 = 0", "slice_qp_delta       1 = 0",
         ] { headers.read(line + words) }
         headers.read("Stream #0:0: slice_qp_delta 1 = 0")
         headers.read(line + "slice_qp_delta = x")
         #expect(headers.quantizerStep == pow(2, 26.0 / 6) / 255)
         for words in ["slice_pic_parameter_set_id   010 = 1", "slice_qp_delta   1 = 0"] { headers.read(line + words) }
-        #expect(abs((headers.quantizerStep ?? 0) - ((pow(2, 26.0 / 3) + pow(2, 12.0 / 3)) / 2).squareRoot() / 255) < 1e-12)
+        #expect(
+            abs((headers.quantizerStep ?? 0) - ((pow(2, 26.0 / 3) + pow(2, 12.0 / 3)) / 2).squareRoot() / 255) < 1e-12)
     }
 
     @Test func whatIsLosslessHasNoQuantizer() async throws {
@@ -159,7 +167,9 @@ struct ReadingTests {
     }
 
     /// Wherever a short film breaks off: all of its frames, or an error.
-    @Test(arguments: [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99]) func noFrameIsLostSilently(part: Double) async throws {
+    @Test(arguments: [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99]) func noFrameIsLostSilently(
+        part: Double
+    ) async throws {
         let path = folder.file("clip.mkv")
         try await makeClip(path, frames: 8, size: "320x240")
         let whole = try #require(FileManager.default.contents(atPath: path))

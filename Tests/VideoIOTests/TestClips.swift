@@ -6,7 +6,8 @@ import Testing
 
 /// Runs ffmpeg and insists that it succeeds.
 func ffmpeg(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
-    let (_, messages, succeeded) = try await FFmpeg.collect("ffmpeg", FFmpeg.quietly + ["-y"] + arguments, limit: 1 << 20)
+    let (_, messages, succeeded) = try await FFmpeg.collect(
+        "ffmpeg", FFmpeg.quietly + ["-y"] + arguments, limit: 1 << 20)
     try #require(succeeded, "\(messages)", sourceLocation: sourceLocation)
 }
 

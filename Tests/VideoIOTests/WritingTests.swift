@@ -9,7 +9,9 @@ struct WritingTests {
     let folder: TemporaryFolder
     init() throws { folder = try TemporaryFolder() }
 
-    @Test(arguments: [8, 16], [(32, 16), (17, 13)]) func losslessIsBitExact(bitDepth: Int, size: (Int, Int)) async throws {
+    @Test(arguments: [8, 16], [(32, 16), (17, 13)]) func losslessIsBitExact(
+        bitDepth: Int, size: (Int, Int)
+    ) async throws {
         let frames = try (0..<4).map {
             try patternFrame(width: size.0, height: size.1, bitDepth: bitDepth, seed: $0 * 1000)
         }
@@ -68,11 +70,15 @@ struct WritingTests {
         let (half, full) = (folder.file("half.mp4"), folder.file("full.mp4"))
         try await write([frame], to: half, encoding: .h264(quality: 1))
         try await write([frame], to: full, encoding: .h264(quality: 1, fullChroma: true))
-        let results = [try await allFrames(VideoReader(half).frames())[0], try await allFrames(VideoReader(full).frames())[0]]
+        let results = [
+            try await allFrames(VideoReader(half).frames())[0], try await allFrames(VideoReader(full).frames())[0],
+        ]
         #expect(psnr(frame, results[1]) > psnr(frame, results[0]) + 5)
     }
 
-    @Test(arguments: ["a b", "it's \"it\"", "-dash", "100%03d", "file:colon|pipe", "[x];*?", "ü", ".hidden", "two.dots"])
+    @Test(arguments: [
+        "a b", "it's \"it\"", "-dash", "100%03d", "file:colon|pipe", "[x];*?", "ü", ".hidden", "two.dots",
+    ])
     func strangeNamesAreSafe(name: String) async throws {
         let frames = try (0..<3).map { try patternFrame(width: 16, height: 16, bitDepth: 8, seed: $0) }
         for file in [name + ".mp4", name + ".mkv", name + "/"] {
@@ -95,7 +101,9 @@ struct WritingTests {
 
     @Test func aPictureIsReplacedOnlyWhenAsked() async throws {
         let path = folder.file("picture.png")
-        let (old, new) = (try patternFrame(width: 16, height: 16, bitDepth: 8), try patternFrame(width: 32, height: 32, bitDepth: 16))
+        let (old, new) = (
+            try patternFrame(width: 16, height: 16, bitDepth: 8), try patternFrame(width: 32, height: 32, bitDepth: 16)
+        )
         try await old.writePNG(to: path)
         #expect(await videoError { try await new.writePNG(to: path) } == .targetExists(path))
         #expect(try await allFrames(VideoReader(path).frames()) == [old])
@@ -106,7 +114,9 @@ struct WritingTests {
 
     @Test(arguments: ["clip.mp4", "pictures/"]) func existingTargetIsRefused(name: String) async throws {
         let path = folder.file(name)
-        let (old, new) = (try patternFrame(width: 16, height: 16, bitDepth: 8), try patternFrame(width: 32, height: 32, bitDepth: 8))
+        let (old, new) = (
+            try patternFrame(width: 16, height: 16, bitDepth: 8), try patternFrame(width: 32, height: 32, bitDepth: 8)
+        )
         try await write([old], to: path)
         let before = try stamp(path)
         #expect(await videoError { try await write([new], to: path) } == .targetExists(path.trimmedSlash))
@@ -142,8 +152,12 @@ struct WritingTests {
 
     @Test func unsuitableTargetsAreNamed() async throws {
         let frame = try patternFrame(width: 16, height: 16, bitDepth: 8)
-        for (path, encoding) in [(folder.file("clip.avi"), nil), (folder.file("clip.mp4"), VideoEncoding.ffv1), (folder.file("clip.mp4"), .h264(quality: 99))] {
-            guard case .unsupportedTarget = await videoError({ try await write([frame], to: path, encoding: encoding) }) else {
+        for (path, encoding) in [
+            (folder.file("clip.avi"), nil), (folder.file("clip.mp4"), VideoEncoding.ffv1),
+            (folder.file("clip.mp4"), .h264(quality: 99)),
+        ] {
+            guard case .unsupportedTarget = await videoError({ try await write([frame], to: path, encoding: encoding) })
+            else {
                 Issue.record("\(path) was not refused")
                 continue
             }
@@ -160,7 +174,9 @@ struct WritingTests {
     @Test func framesThatDoNotFitAreNamed() async throws {
         let path = folder.file("clip.mkv")
         let writer = try await VideoWriter(to: path, width: 16, height: 16, bitDepth: 8, frameRate: .fps25)
-        for frame in [try patternFrame(width: 8, height: 32, bitDepth: 8), try patternFrame(width: 16, height: 16, bitDepth: 16)] {
+        for frame in [
+            try patternFrame(width: 8, height: 32, bitDepth: 8), try patternFrame(width: 16, height: 16, bitDepth: 16),
+        ] {
             guard case .badFrame = await videoError({ try await writer.append(frame) }) else {
                 Issue.record("not refused")
                 continue
@@ -178,7 +194,10 @@ struct WritingTests {
         let subtitles = folder.file("words.srt")
         try Data("1\n00:00:00,000 --> 00:00:00,400\nHello\n".utf8).write(to: URL(fileURLWithPath: subtitles))
         try await ffmpeg(
-            ["-f", "lavfi", "-i", "testsrc2=size=32x32:rate=25", "-f", "lavfi", "-i", "sine", "-i", subtitles, "-t", "0.4"]
+            [
+                "-f", "lavfi", "-i", "testsrc2=size=32x32:rate=25", "-f", "lavfi", "-i", "sine", "-i", subtitles, "-t",
+                "0.4",
+            ]
                 + ["-c:v", "libx264", "-c:a", "aac", source])
         let frames = try await allFrames(VideoReader(source).frames())
         #expect(frames.count == 10)
@@ -196,7 +215,10 @@ struct WritingTests {
     @Test func soundThatStartsBeforeThePictureStaysInStep() async throws {
         let source = folder.file("late.mkv")
         try await ffmpeg(
-            ["-f", "lavfi", "-i", "sine=duration=2", "-itsoffset", "0.5", "-f", "lavfi", "-i", "testsrc2=size=32x32:rate=25"]
+            [
+                "-f", "lavfi", "-i", "sine=duration=2", "-itsoffset", "0.5", "-f", "lavfi", "-i",
+                "testsrc2=size=32x32:rate=25",
+            ]
                 + ["-t", "2", "-c:v", "ffv1", "-pix_fmt", "bgr0", "-c:a", "pcm_s16le", source])
         let delay = try await VideoReader.probe(source).startDelay
         #expect(abs(delay - 0.5) < 0.03)
@@ -228,7 +250,10 @@ struct WritingTests {
 
     private func stamp(_ path: String) throws -> [String] {
         let attributes = try FileManager.default.attributesOfItem(atPath: path)
-        return ["\(attributes[.modificationDate] ?? "")", "\(attributes[.size] ?? "")", "\(attributes[.systemFileNumber] ?? "")"]
+        return [
+            "\(attributes[.modificationDate] ?? "")", "\(attributes[.size] ?? "")",
+            "\(attributes[.systemFileNumber] ?? "")",
+        ]
     }
 }
 

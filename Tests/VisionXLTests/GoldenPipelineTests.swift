@@ -26,8 +26,10 @@ import Testing
     static func prior(_ running: Case, _ golden: [String: Tensor], _ dtype: DType) throws -> LatentDiffusionPrior {
         // float32 is for checking, and lies as the reference did; bfloat16 is for running.
         var model = try LatentDiffusionModel(
-            at: running.set.model, dtype: dtype, device: running.device, format: dtype == .float32 ? .contiguous : .channelsLast)
-        model.text = TextConditioning(prompt: PromptEmbedding(context: try golden.require("context"), pooled: try golden.require("pooled")))
+            at: running.set.model, dtype: dtype, device: running.device,
+            format: dtype == .float32 ? .contiguous : .channelsLast)
+        model.text = TextConditioning(
+            prompt: PromptEmbedding(context: try golden.require("context"), pooled: try golden.require("pooled")))
         return LatentDiffusionPrior(model)
     }
 

@@ -23,7 +23,8 @@ import Weights
         let isPaper = words.count > 1
         let reference = try Self.fixture("visionxl")
         let model = try LatentDiffusionModel(
-            at: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous)
+            at: projectRoot.appendingPathComponent("Models/builtin"), dtype: .float32, device: .cpu, format: .contiguous
+        )
         var options = RestorationOptions.paper
         if !isPaper {
             options.upsampling = .bicubic

@@ -8,9 +8,11 @@ import Testing
 /// Files that another program wrote.
 @Suite struct GoldenFilesTests {
     private static let counts = [
-        ("ddim", 3), ("operators", 21), ("pipeline-deblur+", 21), ("pipeline-inpaint", 21), ("pipeline-sr4+", 21), ("unet", 7),
+        ("ddim", 3), ("operators", 21), ("pipeline-deblur+", 21), ("pipeline-inpaint", 21), ("pipeline-sr4+", 21),
+        ("unet", 7),
         ("vae", 6),
-        ("vae_tiny", 3), ("tiny-sdxl/unet/diffusion_pytorch_model", 840), ("tiny-sdxl/vae/diffusion_pytorch_model", 244),
+        ("vae_tiny", 3), ("tiny-sdxl/unet/diffusion_pytorch_model", 840),
+        ("tiny-sdxl/vae/diffusion_pytorch_model", 244),
         ("tiny-sdxl/vae_tiny/diffusion_pytorch_model", 134),
     ]
 

@@ -25,7 +25,8 @@ struct ModelFolderTests {
     private func write(_ name: String, _ values: [Float]) throws {
         let bytes = values.withUnsafeBytes { Data($0) }
         try SafetensorsWriter.write(
-            ["w": .init(dtype: .f32, shape: [values.count], bytes: bytes)], to: scratch.url.appendingPathComponent(name),
+            ["w": .init(dtype: .f32, shape: [values.count], bytes: bytes)],
+            to: scratch.url.appendingPathComponent(name),
             overwrite: true)
     }
 
@@ -58,7 +59,9 @@ struct ModelFolderTests {
 
     @Test func whatIsMissingIsNamed() throws {
         let path = scratch.url.path
-        #expect(refusal { _ = try ModelFolder(at: scratch.url.appendingPathComponent("no")) } == .noSuchFolder(path: "\(path)/no"))
+        #expect(
+            refusal { _ = try ModelFolder(at: scratch.url.appendingPathComponent("no")) }
+                == .noSuchFolder(path: "\(path)/no"))
         let model = try ModelFolder(at: scratch.url)
         let noVAE = refusal { _ = try model.component("vae") }
         #expect(noVAE == .noComponent(model: path, component: "vae", present: ["exports", "scheduler", "unet"]))
@@ -67,7 +70,8 @@ struct ModelFolderTests {
     }
 
     @Test(arguments: [
-        ("{\"in_channels\": 4}", "'blocks' is missing"), ("{\"in_channels\": 4, \"blocks\": {}}", "'blocks.count' is missing"),
+        ("{\"in_channels\": 4}", "'blocks' is missing"),
+        ("{\"in_channels\": 4, \"blocks\": {}}", "'blocks.count' is missing"),
         ("{\"in_channels\": \"4\", \"blocks\": {\"count\": 2}}", "'in_channels' is not of the type Int"),
         ("{\"in_channels\": null, \"blocks\": {\"count\": 2}}", "'in_channels' is null"), ("{", "not valid JSON"),
     ])
@@ -115,7 +119,8 @@ struct ModelFolderTests {
         try scratch.file("old/pytorch_model.bin", "")
         let report = try ModelFolder(at: scratch.url).verify(checkingValues: true)
         #expect(!report.isSound)
-        let problems = Dictionary(uniqueKeysWithValues: report.components.map { ($0.name, $0.problems.joined(separator: "\n")) })
+        let problems = Dictionary(
+            uniqueKeysWithValues: report.components.map { ($0.name, $0.problems.joined(separator: "\n")) })
         #expect(problems["unet"]?.contains("NaN or infinity in 1 of its tensors ('w')") == true)
         #expect(problems["unet"]?.contains("fp16.safetensors: the file has 5 bytes") == true)
         #expect(problems["text"]?.contains("there are no weights in this folder") == true)
@@ -124,7 +129,8 @@ struct ModelFolderTests {
         #expect(try ModelFolder(at: scratch.url).verify().components.first { $0.name == "unet" }?.problems.count == 1)
         // The same fault is not told twice.
         #expect(
-            try ModelFolder(at: scratch.url).verify(variant: "fp16").components.first { $0.name == "unet" }?.problems.count == 1)
+            try ModelFolder(at: scratch.url).verify(variant: "fp16").components.first { $0.name == "unet" }?.problems
+                .count == 1)
     }
 
     @Test func aComponentByItself() throws {

@@ -5,7 +5,8 @@ import Testing
 
 /// The library that defines the format, reading ours and judging what we refuse.
 @Suite(
-    "Safetensors against Python's", .enabled(if: Python.hasSafetensors, "No python3 with safetensors; set VISIONXL_PYTHON to one"))
+    "Safetensors against Python's",
+    .enabled(if: Python.hasSafetensors, "No python3 with safetensors; set VISIONXL_PYTHON to one"))
 struct PythonSafetensorsTests {
     @Test func pythonReadsWhatIsWritten() throws {
         let scratch = try Scratch()
@@ -13,7 +14,8 @@ struct PythonSafetensorsTests {
         var expected: [String] = []
         for index in 0..<40 {
             let arrays = randomArrays(&generator)
-            try SafetensorsWriter.write(arrays, metadata: ["format": "pt"], to: scratch.url.appendingPathComponent("\(index)"))
+            try SafetensorsWriter.write(
+                arrays, metadata: ["format": "pt"], to: scratch.url.appendingPathComponent("\(index)"))
             for (name, array) in arrays {
                 let hex = { (bytes: [UInt8]) in bytes.map { String($0, radix: 16) }.joined(separator: ".") }
                 expected.append(

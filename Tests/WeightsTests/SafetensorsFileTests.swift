@@ -43,8 +43,10 @@ struct SafetensorsFileTests {
 
     @Test func equalContentGivesEqualFilesInTheOrderOfAlignment() throws {
         let arrays: [String: SafetensorsWriter.Array] = [
-            "b": .init(dtype: .u8, shape: [3], bytes: Data([1, 2, 3])), "a": .init(dtype: .u8, shape: [], bytes: Data([9])),
-            "z": .init(dtype: .f64, shape: [1], bytes: Data(count: 8)), "h": .init(dtype: .bf16, shape: [1], bytes: Data(count: 2)),
+            "b": .init(dtype: .u8, shape: [3], bytes: Data([1, 2, 3])),
+            "a": .init(dtype: .u8, shape: [], bytes: Data([9])),
+            "z": .init(dtype: .f64, shape: [1], bytes: Data(count: 8)),
+            "h": .init(dtype: .bf16, shape: [1], bytes: Data(count: 2)),
         ]
         let first = scratch.url.appendingPathComponent("1")
         let second = scratch.url.appendingPathComponent("2")
@@ -54,7 +56,8 @@ struct SafetensorsFileTests {
         #expect(bytes == (try Data(contentsOf: second)))
         #expect(bytes[0] % 8 == 0)
         let entries = try SafetensorsFile(at: first).entries
-        #expect(entries.sorted { $0.value.range.lowerBound < $1.value.range.lowerBound }.map(\.key) == ["z", "h", "a", "b"])
+        #expect(
+            entries.sorted { $0.value.range.lowerBound < $1.value.range.lowerBound }.map(\.key) == ["z", "h", "a", "b"])
     }
 
     @Test func missingTensorIsNamed() throws {
@@ -85,7 +88,8 @@ struct SafetensorsFileTests {
 
     @Test func existingFilesAreKept() throws {
         let url = try scratch.file("kept", "kept")
-        #expect(violation { try SafetensorsWriter.write([String: SafetensorsWriter.Array](), to: url) } == .alreadyExists)
+        #expect(
+            violation { try SafetensorsWriter.write([String: SafetensorsWriter.Array](), to: url) } == .alreadyExists)
         #expect(try String(contentsOf: url, encoding: .utf8) == "kept")
         try SafetensorsWriter.write([String: SafetensorsWriter.Array](), to: url, overwrite: true)
         #expect(try SafetensorsFile(at: url).entries.isEmpty)
@@ -103,7 +107,9 @@ struct SafetensorsFileTests {
                 })
         }
         let arrays = ["a": SafetensorsWriter.Array(dtype: .f32, shape: [2], bytes: Data(count: 7))]
-        #expect(violation { try SafetensorsWriter.write(arrays, to: url) } == .wrongByteCount(tensor: "a", expected: 8, found: 7))
+        #expect(
+            violation { try SafetensorsWriter.write(arrays, to: url) }
+                == .wrongByteCount(tensor: "a", expected: 8, found: 7))
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path).isEmpty)
     }
 
@@ -120,7 +126,8 @@ struct SafetensorsFileTests {
 
     @Test func theFileOutlivesItsNameAndIsSharedByThreads() async throws {
         let url = scratch.url.appendingPathComponent("a")
-        try SafetensorsWriter.write(["a": .init(dtype: .u8, shape: [4096], bytes: Data(repeating: 7, count: 4096))], to: url)
+        try SafetensorsWriter.write(
+            ["a": .init(dtype: .u8, shape: [4096], bytes: Data(repeating: 7, count: 4096))], to: url)
         let file = try SafetensorsFile(at: url)
         try FileManager.default.removeItem(at: url)
         try await withThrowingTaskGroup(of: Bool.self) { group in

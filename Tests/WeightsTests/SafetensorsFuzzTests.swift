@@ -19,7 +19,8 @@ struct SafetensorsFuzzTests {
     /// One step of damage.
     private func mutate(_ bytes: inout [UInt8], _ others: [[UInt8]], _ generator: inout SeededGenerator) {
         let tokens = [
-            "{", "}", "[", "]", "\"", ":", ",", "\\", "\\u", "0", "-1", "9", "1e9", "9223372036854775807", "18446744073709551616",
+            "{", "}", "[", "]", "\"", ":", ",", "\\", "\\u", "0", "-1", "9", "1e9", "9223372036854775807",
+            "18446744073709551616",
             "null",
             "F32", "F16", "U8", "shape", "__metadata__", "[0,0]", "{}", " ", "\n", "\u{0}", "é",
         ]
@@ -37,7 +38,8 @@ struct SafetensorsFuzzTests {
                 UInt64.random(in: 0...300, using: &generator),
             ]
             bytes.replaceSubrange(
-                0..<8, with: withUnsafeBytes(of: (length.randomElement(using: &generator) ?? 0).littleEndian, Array.init))
+                0..<8,
+                with: withUnsafeBytes(of: (length.randomElement(using: &generator) ?? 0).littleEndian, Array.init))
         case 3 where headerEnd > 8:
             let token = Array((tokens.randomElement(using: &generator) ?? "").utf8)
             let start = Int.random(in: 8..<headerEnd, using: &generator)
@@ -53,7 +55,8 @@ struct SafetensorsFuzzTests {
             bytes[1] = UInt8(length >> 8)
         case 5:
             let other = others.randomElement(using: &generator) ?? []
-            bytes = Array(bytes.prefix(place(&generator)) + other.suffix(Int.random(in: 0...other.count, using: &generator)))
+            bytes = Array(
+                bytes.prefix(place(&generator)) + other.suffix(Int.random(in: 0...other.count, using: &generator)))
         case 6:
             let start = place(&generator)
             let end = min(bytes.count, start + Int.random(in: 0...32, using: &generator))
@@ -99,7 +102,8 @@ struct SafetensorsFuzzTests {
         let scratch = try Scratch()
         let url = scratch.url.appendingPathComponent("a")
         let arrays: [String: SafetensorsWriter.Array] = [
-            "a": .init(dtype: .f32, shape: [2], bytes: Data(count: 8)), "b": .init(dtype: .u8, shape: [3], bytes: Data(count: 3)),
+            "a": .init(dtype: .f32, shape: [2], bytes: Data(count: 8)),
+            "b": .init(dtype: .u8, shape: [3], bytes: Data(count: 3)),
         ]
         try SafetensorsWriter.write(arrays, to: url)
         let whole = Array(try Data(contentsOf: url))

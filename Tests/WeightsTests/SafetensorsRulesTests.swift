@@ -15,7 +15,9 @@ struct SafetensorsRulesTests {
         }
     }
 
-    private func refusal(_ text: String, data: Int = 0) -> SafetensorsViolation? { refusal(safetensors(text, data: data)) }
+    private func refusal(_ text: String, data: Int = 0) -> SafetensorsViolation? {
+        refusal(safetensors(text, data: data))
+    }
 
     /// A header of one tensor `t` from the texts of its fields.
     private func one(_ dtype: String = "\"F32\"", _ shape: String = "[2]", _ offsets: String = "[0,8]") -> String {
@@ -39,7 +41,8 @@ struct SafetensorsRulesTests {
 
     @Test(arguments: SafetensorsDType.allCases)
     func everyTypeIsRecognised(dtype: SafetensorsDType) throws {
-        let parsed = try header(of: safetensors(one("\"\(dtype.rawValue)\"", "[3]", "[0,\(3 * dtype.size)]"), data: 3 * dtype.size))
+        let parsed = try header(
+            of: safetensors(one("\"\(dtype.rawValue)\"", "[3]", "[0,\(3 * dtype.size)]"), data: 3 * dtype.size))
         #expect(parsed.entries["t"]?.dtype == dtype)
     }
 
@@ -49,7 +52,8 @@ struct SafetensorsRulesTests {
     }
 
     @Test func headerLength() {
-        #expect(refusal(safetensors("{}", claims: 100_000_001)) == .headerTooLong(length: 100_000_001, limit: 100_000_000))
+        #expect(
+            refusal(safetensors("{}", claims: 100_000_001)) == .headerTooLong(length: 100_000_001, limit: 100_000_000))
         #expect(refusal(safetensors("{}", claims: .max)) == .headerTooLong(length: .max, limit: 100_000_000))
         #expect(refusal(safetensors("{}", claims: 100_000_000)) == .headerBeyondFile(length: 100_000_000, fileSize: 10))
         #expect(refusal(safetensors("{}", claims: 3)) == .headerBeyondFile(length: 3, fileSize: 10))
@@ -72,7 +76,8 @@ struct SafetensorsRulesTests {
 
     @Test(arguments: [
         "{", "{}x", "{}{}", "{},", "{}\n", "{}\0", "{\"a\"}", "{,}", "{'a':1}", "{\"__metadata__\":{\"a\":\"b\"},}",
-        "{\"__metadata__\":{\"a\":\"\n\"}}", "{\"__metadata__\":{\"a\":\"\\x\"}}", "{\"__metadata__\":{\"a\":\"\\u12\"}}",
+        "{\"__metadata__\":{\"a\":\"\n\"}}", "{\"__metadata__\":{\"a\":\"\\x\"}}",
+        "{\"__metadata__\":{\"a\":\"\\u12\"}}",
         "{\"__metadata__\":{\"a\":\"\\ud800\"}}", "{\"__metadata__\":{\"a\":\"\\ud800\\u0041\"}}",
         "{\"__metadata__\":{\"a\":\"\\udc00\"}}",
         "{\"__metadata__\":{\"a\":\"", "{\"__metadata__\":{\"a\":\"\\", "{\"__metadata__\":{\"a\":\"\\uff１1\"}}",
@@ -101,10 +106,14 @@ struct SafetensorsRulesTests {
     }
 
     @Test func fields() {
-        for value in ["1", "[]", "null", "\"a\""] { #expect(refusal("{\"t\":\(value)}") == .tensorNotAnObject("t"), "\(value)") }
+        for value in ["1", "[]", "null", "\"a\""] {
+            #expect(refusal("{\"t\":\(value)}") == .tensorNotAnObject("t"), "\(value)")
+        }
         #expect(refusal("{\"t\":{\"shape\":[0],\"data_offsets\":[0,0]}}") == .missingField(tensor: "t", field: "dtype"))
-        #expect(refusal("{\"t\":{\"dtype\":\"F32\",\"data_offsets\":[0,0]}}") == .missingField(tensor: "t", field: "shape"))
-        #expect(refusal("{\"t\":{\"dtype\":\"F32\",\"shape\":[0]}}") == .missingField(tensor: "t", field: "data_offsets"))
+        #expect(
+            refusal("{\"t\":{\"dtype\":\"F32\",\"data_offsets\":[0,0]}}") == .missingField(tensor: "t", field: "shape"))
+        #expect(
+            refusal("{\"t\":{\"dtype\":\"F32\",\"shape\":[0]}}") == .missingField(tensor: "t", field: "data_offsets"))
         #expect(refusal("{\"t\":{\"stride\":[1]}}") == .unknownField(tensor: "t", field: "stride"))
     }
 
@@ -114,7 +123,9 @@ struct SafetensorsRulesTests {
         #expect(refusal(one("7"), data: 8) == .unknownDType(tensor: "t", dtype: ""))
     }
 
-    @Test(arguments: ["2", "{}", "null", "\"2\"", "[-1]", "[2.0]", "[2e0]", "[\"2\"]", "[[2]]", "[null]", "[true]", "[01]", "[-0]"])
+    @Test(arguments: [
+        "2", "{}", "null", "\"2\"", "[-1]", "[2.0]", "[2e0]", "[\"2\"]", "[[2]]", "[null]", "[true]", "[01]", "[-0]",
+    ])
     func shapes(shape: String) {
         #expect(refusal(one("\"F32\"", shape), data: 8) == .badShape(tensor: "t"))
     }
@@ -125,7 +136,9 @@ struct SafetensorsRulesTests {
         #expect(refusal(one("\"U8\"", ones(65), "[0,1]"), data: 1) == .tooManyDimensions(tensor: "t", limit: 64))
     }
 
-    @Test(arguments: ["8", "{}", "null", "[]", "[0]", "[0,8,8]", "[-1,8]", "[0,8.0]", "[\"0\",8]", "[0,99999999999999999999]"])
+    @Test(arguments: [
+        "8", "{}", "null", "[]", "[0]", "[0,8,8]", "[-1,8]", "[0,8.0]", "[\"0\",8]", "[0,99999999999999999999]",
+    ])
     func offsets(offsets: String) {
         #expect(refusal(one("\"F32\"", "[2]", offsets), data: 8) == .badOffsets(tensor: "t"))
     }

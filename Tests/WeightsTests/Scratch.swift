@@ -18,7 +18,8 @@ final class Scratch: Sendable {
     @discardableResult
     func file(_ name: String, _ bytes: [UInt8]) throws -> URL {
         let target = url.appendingPathComponent(name)
-        try FileManager.default.createDirectory(at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
         try Data(bytes).write(to: target)
         return target
     }
@@ -44,7 +45,8 @@ struct SeededGenerator: RandomNumberGenerator {
 
 /// The bytes of a safetensors file with this header, whatever it says; `claims` replaces the true header length.
 func safetensors(_ header: [UInt8], data: Int = 0, claims: UInt64? = nil) -> [UInt8] {
-    withUnsafeBytes(of: (claims ?? UInt64(header.count)).littleEndian, Array.init) + header + [UInt8](repeating: 0, count: data)
+    withUnsafeBytes(of: (claims ?? UInt64(header.count)).littleEndian, Array.init) + header
+        + [UInt8](repeating: 0, count: data)
 }
 
 func safetensors(_ header: String, data: Int = 0, claims: UInt64? = nil) -> [UInt8] {
@@ -65,7 +67,10 @@ func randomArrays(_ generator: inout SeededGenerator, upTo count: Int = 6) -> [S
     for index in 0..<Int.random(in: 0...count, using: &generator) {
         let name =
             "\(index)"
-            + String((0..<Int.random(in: 0...8, using: &generator)).compactMap { _ in alphabet.randomElement(using: &generator) })
+            + String(
+                (0..<Int.random(in: 0...8, using: &generator)).compactMap { _ in
+                    alphabet.randomElement(using: &generator)
+                })
         let dtype = SafetensorsDType.allCases.randomElement(using: &generator) ?? .f32
         let shape = (0..<Int.random(in: 0...4, using: &generator)).map { _ in Int.random(in: 0...4, using: &generator) }
         let size = shape.reduce(dtype.size, *)

@@ -14,7 +14,8 @@ struct TensorBridgeTests {
         let tensors: [String: Tensor] = [
             "float": try Tensor([1.5, -2, .infinity, 0] as [Float], shape: [2, 2]),
             "double": try Tensor([0.1] as [Double], shape: []),
-            "int": try Tensor([.min, .max] as [Int64], shape: [2, 1]), "bool": try Tensor([true, false, true], shape: [3]),
+            "int": try Tensor([.min, .max] as [Int64], shape: [2, 1]),
+            "bool": try Tensor([true, false, true], shape: [3]),
             "empty": try Tensor([] as [Float], shape: [0, 3]), "byte": try Tensor([7] as [UInt8], shape: [1]),
             "half": try Tensor([0.5, 3] as [Float], shape: [2]).to(.float16),
             "brain": try Tensor([0.5] as [Float], shape: [1]).to(.bfloat16),

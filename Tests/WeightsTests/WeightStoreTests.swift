@@ -20,31 +20,31 @@ struct WeightStoreTests {
     }
 
     #if os(Linux)
-        /// What is converted is not in memory twice.
-        @Test func convertedTensorsLeaveTheFilesPages() throws {
-            let url = scratch.url.appendingPathComponent("large.safetensors")
-            let values = try Tensor.arange(1 << 20).to(.float16)
-            try SafetensorsWriter.write(["a": values, "b": values], to: url)
-            let store = try WeightStore(at: url)
-            /// Kilobytes of the file's mapping that are in memory (proc(5), smaps).
-            func resident() throws -> Int {
-                // Foundation's String(contentsOfFile:) stops after the first page of such a file.
-                let file = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))
-                let lines = String(decoding: try #require(try file.readToEnd()), as: UTF8.self).split(separator: "\n")
-                let start = try #require(lines.firstIndex { $0.contains(url.lastPathComponent) })
-                let line = try #require(lines[start...].first { $0.hasPrefix("Rss:") })
-                return try #require(Int(line.split(separator: " ")[1]))
-            }
-            let kept = try store.root.tensor("a")
-            _ = try kept.sum().item()
-            let before = try resident()
-            #expect(before > 1024)
-            for _ in 0..<2 {
-                let converted = try store.root.converted(to: .float32).tensor("b")
-                #expect(try converted.array(of: Float.self) == values.to(.float32).array(of: Float.self))
-                #expect(try resident() < before + 256)
-            }
+    /// What is converted is not in memory twice.
+    @Test func convertedTensorsLeaveTheFilesPages() throws {
+        let url = scratch.url.appendingPathComponent("large.safetensors")
+        let values = try Tensor.arange(1 << 20).to(.float16)
+        try SafetensorsWriter.write(["a": values, "b": values], to: url)
+        let store = try WeightStore(at: url)
+        /// Kilobytes of the file's mapping that are in memory (proc(5), smaps).
+        func resident() throws -> Int {
+            // Foundation's String(contentsOfFile:) stops after the first page of such a file.
+            let file = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))
+            let lines = String(decoding: try #require(try file.readToEnd()), as: UTF8.self).split(separator: "\n")
+            let start = try #require(lines.firstIndex { $0.contains(url.lastPathComponent) })
+            let line = try #require(lines[start...].first { $0.hasPrefix("Rss:") })
+            return try #require(Int(line.split(separator: " ")[1]))
         }
+        let kept = try store.root.tensor("a")
+        _ = try kept.sum().item()
+        let before = try resident()
+        #expect(before > 1024)
+        for _ in 0..<2 {
+            let converted = try store.root.converted(to: .float32).tensor("b")
+            #expect(try converted.array(of: Float.self) == values.to(.float32).array(of: Float.self))
+            #expect(try resident() < before + 256)
+        }
+    }
     #endif
 
     /// Writes a file with a tensor of shape [index + 1] for each key.
@@ -52,7 +52,11 @@ struct WeightStoreTests {
         let url = scratch.url.appendingPathComponent(name)
         try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
         let arrays = keys.enumerated().map { index, key in
-            (key, SafetensorsWriter.Array(dtype: .u8, shape: [index + 1], bytes: Data(repeating: UInt8(index), count: index + 1)))
+            (
+                key,
+                SafetensorsWriter.Array(
+                    dtype: .u8, shape: [index + 1], bytes: Data(repeating: UInt8(index), count: index + 1))
+            )
         }
         try SafetensorsWriter.write(Dictionary(uniqueKeysWithValues: arrays), to: url)
     }
@@ -85,7 +89,9 @@ struct WeightStoreTests {
     @Test func bothSpellingsOfAnIndexsVariant() throws {
         try scratch.file("model-00001-of-00002.safetensors", "")
         try scratch.file("model.fp16-00001-of-00002.safetensors", "")
-        #expect(refusal { _ = try ComponentWeights.find(in: scratch.url, variant: nil) } == .noWeights(folder: scratch.url.path))
+        #expect(
+            refusal { _ = try ComponentWeights.find(in: scratch.url, variant: nil) }
+                == .noWeights(folder: scratch.url.path))
         let url = try scratch.file("model.fp16.safetensors.index.json", "")
         #expect(try ComponentWeights.find(in: scratch.url, variant: "fp16") == .index(url))
         let plain = try scratch.file("model.safetensors.index.json", "")
@@ -97,16 +103,22 @@ struct WeightStoreTests {
         let url = try scratch.file(name, "x")
         #expect(refusal { _ = try WeightStore(at: scratch.url) } == .pickleOnly(path: path(name)))
         #expect(refusal { _ = try WeightStore(at: url) } == .pickleOnly(path: path(name)))
-        #expect(refusal { _ = try WeightStore(at: url) }?.description.contains("only safetensors are read; convert it") == true)
+        #expect(
+            refusal { _ = try WeightStore(at: url) }?.description.contains("only safetensors are read; convert it")
+                == true)
     }
 
     @Test func nothingThere() throws {
         #expect(refusal { _ = try WeightStore(at: scratch.url) } == .noWeights(folder: scratch.url.path))
-        #expect(refusal { _ = try WeightStore(at: scratch.url.appendingPathComponent("no")) } == .noSuchFile(path: path("no")))
+        #expect(
+            refusal { _ = try WeightStore(at: scratch.url.appendingPathComponent("no")) }
+                == .noSuchFile(path: path("no")))
         let text = try scratch.file("notes.txt", "x")
         #expect(refusal { _ = try WeightStore(at: text) } == .notWeights(path: text.path))
         let broken = try scratch.file("a.safetensors", "x")
-        #expect(refusal { _ = try WeightStore(at: broken) } == .file(.init(path: broken.path, violation: .fileTooShort(size: 1))))
+        #expect(
+            refusal { _ = try WeightStore(at: broken) }
+                == .file(.init(path: broken.path, violation: .fileTooShort(size: 1))))
     }
 
     // MARK: Shards
@@ -138,7 +150,8 @@ struct WeightStoreTests {
     }
 
     @Test(arguments: [
-        "../a.safetensors", "/etc/passwd", "sub/a.safetensors", "..", ".", "", "..\\\\a.safetensors", "a\\u0000.safetensors",
+        "../a.safetensors", "/etc/passwd", "sub/a.safetensors", "..", ".", "", "..\\\\a.safetensors",
+        "a\\u0000.safetensors",
     ])
     func shardsStayInTheirFolder(name: String) throws {
         try write("a.safetensors", ["a"])
@@ -152,7 +165,9 @@ struct WeightStoreTests {
         try write("a.safetensors", ["a"])
         let index = path("model.safetensors.index.json")
         #expect(try shards("{\"weight_map\": {\"a\": \"a.safetensors\"}}") == nil)
-        #expect(try shards("{\"weight_map\": {\"a\": \"b.safetensors\"}}") == .shardMissing(index: index, shard: "b.safetensors"))
+        #expect(
+            try shards("{\"weight_map\": {\"a\": \"b.safetensors\"}}")
+                == .shardMissing(index: index, shard: "b.safetensors"))
         #expect(
             try shards("{\"weight_map\": {\"b\": \"a.safetensors\"}}")
                 == .shardLacksKey(index: index, shard: "a.safetensors", key: "b"))
@@ -160,7 +175,8 @@ struct WeightStoreTests {
     }
 
     @Test(arguments: [
-        "", "[]", "{}", "{\"weight_map\": []}", "{\"weight_map\": {\"a\": 1}}", "{\"weight_map\": {}, \"weight_map\": {}}",
+        "", "[]", "{}", "{\"weight_map\": []}", "{\"weight_map\": {\"a\": 1}}",
+        "{\"weight_map\": {}, \"weight_map\": {}}",
         "{\"weight_map\": {}} x", "{\"weight_map\": {\"a\": \"notes.txt\"}}",
     ])
     func brokenIndexes(text: String) throws {
@@ -217,7 +233,9 @@ struct WeightStoreTests {
         #expect(misfit.misshapen == [.init(key: "b", expected: [2, 3], found: [2])])
         #expect(misfit.extra.count == 21)
         let text = "\(misfit)"
-        #expect(text.hasPrefix("1 missing ('new.weight'); 1 of another shape ('b is [2], not [2, 3]'); 21 unknown ('c', 'old.0', "))
+        #expect(
+            text.hasPrefix(
+                "1 missing ('new.weight'); 1 of another shape ('b is [2], not [2, 3]'); 21 unknown ('c', 'old.0', "))
         #expect(text.hasSuffix(", …)"))
         // A failure on the way says what is missing, not what the zeros led to.
         struct Stumble: Error {}

@@ -34,20 +34,29 @@ import VisionXL
 
     static let cases: [NoiseCase] = [
         NoiseCase(
-            testDescription: "said wins over all", asked: .sigma(0.1), recorded: recorded, info: info("h264", rgb: false), step: 0.1,
+            testDescription: "said wins over all", asked: .sigma(0.1), recorded: recorded,
+            info: info("h264", rgb: false), step: 0.1,
             estimate: 0.2, sigma: 0.1, source: .said),
-        NoiseCase(testDescription: "said to be none", asked: .sigma(0), info: info("ffv1", rgb: true), estimate: 0.2, sigma: 0, source: .said),
         NoiseCase(
-            testDescription: "a record of a lossless file", recorded: recorded, info: info("ffv1", rgb: true), estimate: 0.2, sigma: 0.05,
+            testDescription: "said to be none", asked: .sigma(0), info: info("ffv1", rgb: true), estimate: 0.2,
+            sigma: 0, source: .said),
+        NoiseCase(
+            testDescription: "a record of a lossless file", recorded: recorded, info: info("ffv1", rgb: true),
+            estimate: 0.2, sigma: 0.05,
             source: .record),
-        NoiseCase(testDescription: "a record of numbers in no file", asked: .auto, recorded: recorded, estimate: 0.2, sigma: 0.05, source: .record),
         NoiseCase(
-            testDescription: "a record of a lossy file", recorded: recorded, info: info("h264", rgb: false), step: 0.05, sigma:
-                NoiseLevel.combined(0.05, NoiseLevel.coding(quantizerStep: 0.05)), source: .record, codec: "h264", isMeasured: true),
+            testDescription: "a record of numbers in no file", asked: .auto, recorded: recorded, estimate: 0.2,
+            sigma: 0.05, source: .record),
+        NoiseCase(
+            testDescription: "a record of a lossy file", recorded: recorded, info: info("h264", rgb: false), step: 0.05,
+            sigma:
+                NoiseLevel.combined(0.05, NoiseLevel.coding(quantizerStep: 0.05)), source: .record, codec: "h264",
+            isMeasured: true),
         NoiseCase(testDescription: "bits alone", info: info("ffv1", rgb: true), estimate: 0, sigma: r8, source: .bits),
         NoiseCase(testDescription: "16 bits", info: info("png", rgb: true, bits: 16), sigma: r16, source: .bits),
         NoiseCase(testDescription: "luma and chroma", info: info("ffv1", rgb: false), sigma: 5 * r8, source: .bits),
-        NoiseCase(testDescription: "noisy frames", info: info("ffv1", rgb: true), estimate: 0.2, sigma: 0.2, source: .frames),
+        NoiseCase(
+            testDescription: "noisy frames", info: info("ffv1", rgb: true), estimate: 0.2, sigma: 0.2, source: .frames),
         NoiseCase(
             testDescription: "a quantizer that cannot be read", info: info("vp9", rgb: false), estimate: 0.2,
             sigma: NoiseLevel.combined(0.2, 0.035), source: .frames, codec: "vp9"),
@@ -57,7 +66,9 @@ import VisionXL
     ]
 
     @Test(arguments: cases) func noise(_ the: NoiseCase) {
-        let figure = Policy.noise(the.asked, recorded: the.recorded, file: the.info, quantizerStep: the.step) { the.estimate }
+        let figure = Policy.noise(the.asked, recorded: the.recorded, file: the.info, quantizerStep: the.step) {
+            the.estimate
+        }
         #expect(abs(figure.sigma - the.sigma) < 1e-12)
         #expect(figure.source == the.source && figure.coding?.codec == the.codec)
         #expect(figure.coding?.isMeasured ?? false == the.isMeasured)
@@ -69,7 +80,8 @@ import VisionXL
         #expect(Policy.bits(nil).value == 8 && Policy.bits(16).value == 16)
         #expect(Policy.exactCodecSteps(nil, hasDraft: false) == nil)
         #expect(Policy.exactCodecSteps(nil, hasDraft: true) == 2 && Policy.exactCodecSteps(5, hasDraft: true) == 5)
-        #expect(Policy.type(nil, on: .cuda(0)).value == .bfloat16 && Policy.type(.float32, on: .cuda(0)).value == .float32)
+        #expect(
+            Policy.type(nil, on: .cuda(0)).value == .bfloat16 && Policy.type(.float32, on: .cuda(0)).value == .float32)
         #expect(Policy.device(.cuda(3)).value == .cuda(3))
     }
 }

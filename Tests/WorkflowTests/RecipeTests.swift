@@ -47,7 +47,9 @@ import VisionXL
         #expect(try Recipe(contentsOf: path) == Self.full)
         // Nothing of the machine, and no permission, is in it.
         let text = try Self.full.text()
-        for word in ["device", "threads", "memory", "force", "overwrite", "framesPerPass"] { #expect(!text.contains(word)) }
+        for word in ["device", "threads", "memory", "force", "overwrite", "framesPerPass"] {
+            #expect(!text.contains(word))
+        }
     }
 
     @Test func whatWasNotAskedIsNotInIt() throws {
@@ -64,7 +66,9 @@ import VisionXL
         var recipe = Recipe(input: "in.mkv", output: "../out.mkv", problem: Problem(Holes(file: "sub/holes.png")))
         recipe.log = "log.json"
         let text = try recipe.text(relativeTo: "/x/y")
-        for path in ["/x/y/in.mkv", "/x/out.mkv", "/x/y/sub/holes.png", "/x/y/log.json"] { #expect(text.contains("\"\(path)\"")) }
+        for path in ["/x/y/in.mkv", "/x/out.mkv", "/x/y/sub/holes.png", "/x/y/log.json"] {
+            #expect(text.contains("\"\(path)\""))
+        }
         let folder = try TemporaryFolder("recipe")
         let file = try written(JSONFile.text(recipe), in: folder)
         try FileManager.default.createDirectory(atPath: folder.file("mine"), withIntermediateDirectories: false)
@@ -84,7 +88,10 @@ import VisionXL
         (#"{"version": 1, "input": "a", "output": "b", "options": {"stpes": 3}}"#, "'options.stpes'"),
         (#"{"version": 1, "input": "a", "output": "b", "model": {"device": "cpu"}}"#, "'model.device'"),
         (#"{"version": 1, "input": "a", "output": "b", "options": {"eta": null}}"#, "'options.eta'"),
-        (#"{"version": 1, "input": "a", "output": "b", "problem": {"stages": [{"blur": {"sigma": 1, "taps": 3}}]}}"#, "'taps'"),
+        (
+            #"{"version": 1, "input": "a", "output": "b", "problem": {"stages": [{"blur": {"sigma": 1, "taps": 3}}]}}"#,
+            "'taps'"
+        ),
         (#"{"version": 1, "input": "a", "output": "b", "problem": {"stages": [{"smudge": {}}]}}"#, "'smudge'"),
         (#"{"version": 1, "input": "a"}"#, "'output'"),
         (#"{"input": "a", "output": "b"}"#, "'version'"),

@@ -42,7 +42,8 @@ struct RestoreClip {
             A.apply(truth).rounded(toBits: 8), operator: A, noise: .rounding(toBits: 8))
         let result = try Solver(prior: LatentDiffusionPrior(model)).restore(measurement)
         print("measured:          \(String(format: "%.2f", try psnr(measurement.frames, truth).mean)) dB")
-        print("tensors:           \(String(format: "%.2f", try psnr(result.frames.clamped(to: -1...1), truth).mean)) dB")
+        print(
+            "tensors:           \(String(format: "%.2f", try psnr(result.frames.clamped(to: -1...1), truth).mean)) dB")
     }
 
     /// The first five frames, (5, 3, H, W) in [-1, 1].

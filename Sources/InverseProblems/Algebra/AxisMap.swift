@@ -12,7 +12,10 @@ struct SparseMatrix: Sendable {
     }
 
     init(dense: [[Double]]) {
-        rows = dense.map { row in Dictionary(uniqueKeysWithValues: row.enumerated().filter { $0.element != 0 }.map { ($0.offset, $0.element) }) }
+        rows = dense.map { row in
+            Dictionary(
+                uniqueKeysWithValues: row.enumerated().filter { $0.element != 0 }.map { ($0.offset, $0.element) })
+        }
         columnCount = dense.first?.count ?? 0
     }
 
@@ -62,7 +65,9 @@ final class AxisMap: Sendable {
     init(_ matrix: @escaping @Sendable (_ length: Int) -> SparseMatrix) { self.matrix = matrix }
 
     /// M for an axis of a length, always the same object.
-    func factor(length: Int) throws(TensorError) -> AxisMatrix { try factors.value(for: length) { AxisMatrix(matrix(length)) } }
+    func factor(length: Int) throws(TensorError) -> AxisMatrix {
+        try factors.value(for: length) { AxisMatrix(matrix(length)) }
+    }
 
     /// M x, or M' x, along an axis of (N, C, H, W).
     /// - Parameter length: the number of M's columns (M' x has that length).
@@ -96,7 +101,8 @@ final class AxisMap: Sendable {
             // Frames (or channels) as rows of one matrix.
             let shape = x.shape
             let flat = try x.reshaped(Array(shape[..<axis]) + [shape[axis], -1])
-            return try matrix.multiplied(by: flat).reshaped(Array(shape[..<axis]) + [matrix.size(0)] + Array(shape[(axis + 1)...]))
+            return try matrix.multiplied(by: flat).reshaped(
+                Array(shape[..<axis]) + [matrix.size(0)] + Array(shape[(axis + 1)...]))
         }
     }
 

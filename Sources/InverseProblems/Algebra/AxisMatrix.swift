@@ -72,11 +72,14 @@ public final class AxisMatrix: Sendable, Hashable {
 
     private func decomposed() throws(TensorError) -> Decomposition {
         let dense = matrix.rows.flatMap { row in (0..<matrix.columnCount).map { row[$0] ?? 0 } }
-        let (left, values, right) = try Tensor(dense, shape: [matrix.rows.count, matrix.columnCount]).singularValueDecomposition()
+        let (left, values, right) = try Tensor(dense, shape: [matrix.rows.count, matrix.columnCount])
+            .singularValueDecomposition()
         let all = try values.array(of: Double.self)
         let rank = max(1, all.prefix { $0 > 0x1p-50 * all[0] }.count)
         return Decomposition(
-            left: try left.narrow(1, from: 0, count: rank).contiguous(), values: try values.narrow(0, from: 0, count: rank),
-            right: try right.narrow(0, from: 0, count: rank).transposed(0, 1).contiguous(), singularValues: Array(all.prefix(rank)))
+            left: try left.narrow(1, from: 0, count: rank).contiguous(),
+            values: try values.narrow(0, from: 0, count: rank),
+            right: try right.narrow(0, from: 0, count: rank).transposed(0, 1).contiguous(),
+            singularValues: Array(all.prefix(rank)))
     }
 }

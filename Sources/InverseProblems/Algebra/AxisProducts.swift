@@ -9,7 +9,9 @@ final class AxisProducts: Sendable {
     private let cache = Cache<Key, AxisMatrix>()
 
     func product(_ left: AxisMatrix, _ right: AxisMatrix) throws(TensorError) -> AxisMatrix {
-        try cache.value(for: Key(factors: [.matrix(left), .matrix(right)], length: nil)) { AxisMatrix(left.matrix.times(right.matrix)) }
+        try cache.value(for: Key(factors: [.matrix(left), .matrix(right)], length: nil)) {
+            AxisMatrix(left.matrix.times(right.matrix))
+        }
     }
     func transposed(_ factor: AxisMatrix) throws(TensorError) -> AxisMatrix {
         try cache.value(for: Key(factors: [.matrix(factor)], length: nil)) { AxisMatrix(factor.matrix.transposed) }
@@ -30,6 +32,9 @@ final class AxisProducts: Sendable {
     }
     func transposed(_ factor: AxisFactor, length: Int) throws(TensorError) -> AxisFactor {
         if factor == .identity { return factor }
-        return try .matrix(cache.value(for: Key(factors: [factor], length: length)) { AxisMatrix(factor.matrix(length: length).transposed) })
+        return try .matrix(
+            cache.value(for: Key(factors: [factor], length: length)) {
+                AxisMatrix(factor.matrix(length: length).transposed)
+            })
     }
 }

@@ -4,7 +4,8 @@ extension SeparatedForm {
     /// The largest singular value of T x C x H x W, which A's does not exceed.
     func norm() throws(TensorError) -> Double {
         var product = 1 / area.squareRoot()
-        for case .matrix(let matrix) in [frames.map(AxisFactor.matrix), channels.map(AxisFactor.matrix), rows, columns] {
+        for case .matrix(let matrix) in [frames.map(AxisFactor.matrix), channels.map(AxisFactor.matrix), rows, columns]
+        {
             product *= try matrix.decomposition(.float64, .cpu).singularValues[0]
         }
         return product
@@ -18,7 +19,8 @@ extension SeparatedForm {
     ///   - part: x, by ranges of its frames; asked for once as a whole where frames are mixed.
     ///   - count: of x's frames.
     func add(
-        _ filter: SpectralFilter, of part: (Range<Int>) throws -> Tensor, count: Int, times factor: Double = 1, to result: inout Tensor
+        _ filter: SpectralFilter, of part: (Range<Int>) throws -> Tensor, count: Int, times factor: Double = 1,
+        to result: inout Tensor
     ) throws {
         let (dtype, device) = (result.dtype, result.device)
         let size = max(1, (1 << 20) / (result.count / result.size(0)))
@@ -54,7 +56,9 @@ extension SeparatedForm {
                 if part.shape[1...] == mixed.shape[1...] {
                     try mixed.replace(along: 0, from: frame, with: part)
                 } else {
-                    if target == nil { target = try .empty([mixed.size(0)] + part.shape[1...], dtype: dtype, device: device) }
+                    if target == nil {
+                        target = try .empty([mixed.size(0)] + part.shape[1...], dtype: dtype, device: device)
+                    }
                     try target?.replace(along: 0, from: frame, with: part)
                 }
             }
@@ -96,13 +100,15 @@ extension SeparatedForm {
     private func pooled(_ x: Tensor) throws -> Tensor {
         if area == 1 { return x }
         let (height, width) = (x.size(2) / blocks.height, x.size(3) / blocks.width)
-        return try x.reshaped([x.size(0), x.size(1), height, blocks.height, width, blocks.width]).mean(along: [3, 5]) * area.squareRoot()
+        return try x.reshaped([x.size(0), x.size(1), height, blocks.height, width, blocks.width]).mean(along: [3, 5])
+            * area.squareRoot()
     }
 
     /// V x of the pooling.
     private func upsampled(_ x: Tensor) throws -> Tensor {
         if area == 1 { return x }
-        return try (x / area.squareRoot()).upsampledNearest(height: x.size(2) * blocks.height, width: x.size(3) * blocks.width)
+        return try (x / area.squareRoot()).upsampledNearest(
+            height: x.size(2) * blocks.height, width: x.size(3) * blocks.width)
     }
 }
 

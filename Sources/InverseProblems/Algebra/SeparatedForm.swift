@@ -16,7 +16,8 @@ public struct SeparatedForm: Sendable {
     public var mask: Tensor?
 
     public init(
-        frames: AxisMatrix? = nil, channels: AxisMatrix? = nil, rows: AxisFactor = .identity, columns: AxisFactor = .identity,
+        frames: AxisMatrix? = nil, channels: AxisMatrix? = nil, rows: AxisFactor = .identity,
+        columns: AxisFactor = .identity,
         mask: Tensor? = nil
     ) {
         self.frames = frames
@@ -64,6 +65,7 @@ public struct SeparatedForm: Sendable {
         guard isExact else { return nil }
         return try SeparatedForm(
             frames: frames.map { try products.transposed($0) }, channels: channels.map { try products.transposed($0) },
-            rows: products.transposed(rows, length: shape[2]), columns: products.transposed(columns, length: shape[3]), mask: mask)
+            rows: products.transposed(rows, length: shape[2]), columns: products.transposed(columns, length: shape[3]),
+            mask: mask)
     }
 }

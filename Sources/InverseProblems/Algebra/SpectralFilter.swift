@@ -35,7 +35,9 @@ struct MeasuredError {
         func inBlocks(_ x: Tensor) throws(TensorError) -> Tensor {
             try x.averagePooled(toHeight: max(1, height / side), width: max(1, width / side))
         }
-        func spread(_ blocks: Tensor) throws(TensorError) -> Tensor { try blocks.upsampledNearest(height: height, width: width) }
+        func spread(_ blocks: Tensor) throws(TensorError) -> Tensor {
+            try blocks.upsampledNearest(height: height, width: width)
+        }
         let squares = try x.squared()
         var power = try inBlocks(isApart ? squares : squares.mean(along: [1], keepingDimensions: true))
         if let mask {
@@ -44,10 +46,13 @@ struct MeasuredError {
         }
         power = try spread(power)
 
-        let square = try (s.squared() + Tensor.zeros([1, 1, height, width], dtype: x.dtype, device: x.device)).clamped(to: 1e-30...1e30)
-        let isBlind = try (square * -1).isGreater(than: -0.01 * noise / (bounds.upperBound * bounds.upperBound)).to(x.dtype)
+        let square = try (s.squared() + Tensor.zeros([1, 1, height, width], dtype: x.dtype, device: x.device)).clamped(
+            to: 1e-30...1e30)
+        let isBlind = try (square * -1).isGreater(than: -0.01 * noise / (bounds.upperBound * bounds.upperBound)).to(
+            x.dtype)
         let count = try isBlind.sum(along: [2, 3], keepingDimensions: true).clamped(to: 1...1e30)
-        let noise = try ((power * isBlind).sum(along: [2, 3], keepingDimensions: true) / count).clamped(to: noise...1e30)
+        let noise = try ((power * isBlind).sum(along: [2, 3], keepingDimensions: true) / count).clamped(
+            to: noise...1e30)
 
         let error = try ((power - noise * (1 + Self.margin)) / spread(inBlocks(square)))
             .clamped(to: bounds.lowerBound * bounds.lowerBound...bounds.upperBound * bounds.upperBound)
@@ -93,7 +98,8 @@ struct SpectralFilter {
     func fixed(_ s: Tensor) throws(TensorError) -> Tensor {
         let one = try Tensor.ones([], dtype: s.dtype, device: s.device)
         if ratio == .infinity {
-            return try (one / s).selected(where: s.isGreater(than: threshold), otherwise: .zeros([], dtype: s.dtype, device: s.device))
+            return try (one / s).selected(
+                where: s.isGreater(than: threshold), otherwise: .zeros([], dtype: s.dtype, device: s.device))
         }
         let scaled = try s * ratio
         return try (takesVideo ? one : scaled) / (scaled * s + 1)
@@ -116,7 +122,9 @@ final class PassedNoise {
     ///   - noise: of the components; nil for `variance`.
     ///   - frames: which ones they are of, where frames have masks of their own.
     ///   - count: how many components there are.
-    func add(_ weights: Tensor, noise: Tensor? = nil, of frames: Range<Int>? = nil, times count: Int) throws(TensorError) {
+    func add(
+        _ weights: Tensor, noise: Tensor? = nil, of frames: Range<Int>? = nil, times count: Int
+    ) throws(TensorError) {
         var energies = try weights.squared()
         if let noise { energies = try energies * noise }
         if var mask {
@@ -128,4 +136,6 @@ final class PassedNoise {
 }
 
 /// A mask of some frames, as `SeparatedForm` has masks.
-func maskRows(_ mask: Tensor, _ range: Range<Int>) throws(TensorError) -> Tensor { mask.rank > 2 ? try mask.rows(range) : mask }
+func maskRows(_ mask: Tensor, _ range: Range<Int>) throws(TensorError) -> Tensor {
+    mask.rank > 2 ? try mask.rows(range) : mask
+}

@@ -12,7 +12,9 @@ public struct ConjugateGradientStep: DataStep {
         self.solvesFramesAlone = solvesFramesAlone
     }
 
-    public func apply(_ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double) throws -> DataStepResult {
+    public func apply(
+        _ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double
+    ) throws -> DataStepResult {
         let (A, Y) = (measurement.operator, measurement.frames)
         func solve(_ Y: Tensor, _ start: Tensor) throws -> DataStepResult {
             let (solution, report) = try conjugateGradients(A, measurement: Y, start: start, iterations: iterations)

@@ -67,7 +67,9 @@ public func conjugateGradients(
     }
     let scale = measured > 0 ? measured : 1
     return (
-        best.x, ConjugateGradientsReport(steps: best.steps, residualBefore: residual / scale, residualAfter: best.residual / scale)
+        best.x,
+        ConjugateGradientsReport(
+            steps: best.steps, residualBefore: residual / scale, residualAfter: best.residual / scale)
     )
 }
 

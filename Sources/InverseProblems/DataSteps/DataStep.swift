@@ -20,7 +20,9 @@ public protocol DataStep: Sendable {
 
 extension DataStep {
     public var range: ClosedRange<Double>? { nil }
-    public func prepared(_ measurement: VideoMeasurement, start: () throws -> Tensor) throws -> VideoMeasurement { measurement }
+    public func prepared(_ measurement: VideoMeasurement, start: () throws -> Tensor) throws -> VideoMeasurement {
+        measurement
+    }
 }
 
 /// What a data step has made.

@@ -22,11 +22,17 @@ public func minimizeFrameVariation(
 ) throws -> Tensor {
     let (problem, Y, noise) = (measurement.operator, measurement.best, measurement.noise.atLeastRounding)
     for (what, value) in [("weight of the variation", weight), ("step", step)] {
-        guard value > 0, value.isFinite else { throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).") }
+        guard value > 0, value.isFinite else {
+            throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).")
+        }
     }
-    guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).") }
+    guard iterations >= 0 else {
+        throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).")
+    }
     let shape = measurement.videoShape
-    guard start.shape == shape else { throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape) }
+    guard start.shape == shape else {
+        throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape)
+    }
     // |D|^2 < 8.
     let (ratio, dualStep) = (step / (weight * noise * noise), 1 / (8 * step))
     let neighbours = Neighbours.all(shape).filter { $0.axis != 0 }

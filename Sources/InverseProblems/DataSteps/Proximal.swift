@@ -51,11 +51,16 @@ extension LinearOperator {
     public func solveProximal(
         _ measurement: Tensor, around start: Tensor, ratio: Double, iterations: Int = 500
     ) throws -> (solution: Tensor, report: ProximalReport) {
-        guard ratio >= 0 else { throw ProblemError.invalidParameter("The ratio of the variances is a number from 0 on, not \(ratio).") }
-        guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of steps is 0 or more, not \(iterations).") }
+        guard ratio >= 0 else {
+            throw ProblemError.invalidParameter("The ratio of the variances is a number from 0 on, not \(ratio).")
+        }
+        guard iterations >= 0 else {
+            throw ProblemError.invalidParameter("The number of steps is 0 or more, not \(iterations).")
+        }
         try check(measurement, start)
         if ratio == 0 { return (start, ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true)) }
-        return try solve(measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations)
+        return try solve(
+            measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations)
     }
 
     /// The proximal point for an error of the start that is not known but found in the measurement, for each range of singular vectors and
@@ -79,7 +84,9 @@ extension LinearOperator {
     ///   - noise: sigma_y, above 0, in Y's units. What lies below Y's rounding errors counts as these.
     ///   - error: bounds for tau, above 0, in the units of X.
     /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
-    public func proximal(_ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>) throws -> Tensor {
+    public func proximal(
+        _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>
+    ) throws -> Tensor {
         try solveProximal(measurement, around: start, noise: noise, error: error).solution
     }
 
@@ -92,9 +99,13 @@ extension LinearOperator {
     public func solveProximal(
         _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>
     ) throws -> (solution: Tensor, noise: Double?) {
-        guard noise > 0, noise.isFinite else { throw ProblemError.invalidParameter("The noise is a number above 0, not \(noise).") }
+        guard noise > 0, noise.isFinite else {
+            throw ProblemError.invalidParameter("The noise is a number above 0, not \(noise).")
+        }
         guard error.lowerBound > 0, error.upperBound.isFinite else {
-            throw ProblemError.invalidParameter("The start's error lies between numbers above 0, not between \(error.lowerBound) and \(error.upperBound).")
+            throw ProblemError.invalidParameter(
+                "The start's error lies between numbers above 0, not between \(error.lowerBound) and \(error.upperBound)."
+            )
         }
         try check(measurement, start)
         let ratio = (error.lowerBound / noise) * (error.lowerBound / noise)
@@ -109,7 +120,8 @@ extension LinearOperator {
         if error.lowerBound < error.upperBound {
             let rounding = epsilon * norm * norm * error.lowerBound * error.lowerBound
             filter.measured = MeasuredError(
-                noise: max(noise * noise, rounding), bounds: min(error.lowerBound * form.errorGrowth, error.upperBound)...error.upperBound,
+                noise: max(noise * noise, rounding),
+                bounds: min(error.lowerBound * form.errorGrowth, error.upperBound)...error.upperBound,
                 mask: mask)
         }
         let solution = try closed(form, filter, measurement, start)
@@ -129,11 +141,16 @@ extension LinearOperator {
     ///   - tolerance: above 0 and below 1; nil for the root of the type's rounding unit (float32: 3.5e-4, float64: 1.5e-8), which amplifies Y's
     ///     rounding errors to that size at most.
     /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
-    public func pseudoinverse(_ measurement: Tensor, around start: Tensor? = nil, tolerance: Double? = nil) throws -> Tensor {
+    public func pseudoinverse(
+        _ measurement: Tensor, around start: Tensor? = nil, tolerance: Double? = nil
+    ) throws -> Tensor {
         guard tolerance.map({ $0 > 0 && $0 < 1 }) ?? true else {
-            throw ProblemError.invalidParameter("The tolerance of a pseudoinverse lies between 0 and 1, not at \(tolerance ?? .nan).")
+            throw ProblemError.invalidParameter(
+                "The tolerance of a pseudoinverse lies between 0 and 1, not at \(tolerance ?? .nan).")
         }
-        let start = try start ?? .zeros(inputShape(for: measurement.shape), dtype: measurement.dtype, device: measurement.device)
+        let start =
+            try start
+            ?? .zeros(inputShape(for: measurement.shape), dtype: measurement.dtype, device: measurement.device)
         try check(measurement, start)
         let tolerance = max(tolerance ?? measurement.dtype.epsilon.squareRoot(), measurement.dtype.epsilon)
         return try solve(measurement, start, ratio: .infinity, tolerance: tolerance, iterations: 500).solution
@@ -141,7 +158,9 @@ extension LinearOperator {
 
     private func check(_ measurement: Tensor, _ start: Tensor) throws {
         let shape = try inputShape(for: measurement.shape)
-        guard start.shape == shape else { throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape) }
+        guard start.shape == shape else {
+            throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape)
+        }
         guard [.float32, .float64].contains(measurement.dtype), start.dtype == measurement.dtype else {
             throw ProblemError.invalidParameter(
                 "A proximal point needs the measurement and the start both as float32 or float64, not \(measurement.dtype.rawValue) and "
@@ -162,19 +181,23 @@ extension LinearOperator {
         if let form, form.isExact {
             let norm = try form.norm()
             let filter = SpectralFilter(
-                ratio: ratio == .infinity ? ratio : min(ratio, 1 / (epsilon * norm * norm)), threshold: tolerance * norm)
+                ratio: ratio == .infinity ? ratio : min(ratio, 1 / (epsilon * norm * norm)), threshold: tolerance * norm
+            )
             let report = ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true)
             return (try closed(form, filter, measurement, start), report)
         }
         var ratio = ratio
         if ratio > 0.01 / epsilon {
             let norm = try form?.norm() ?? estimatedNorm(like: start)
-            ratio = min(ratio == .infinity ? 1 / (tolerance * tolerance * norm * norm) : ratio, 1 / (epsilon * norm * norm))
+            ratio = min(
+                ratio == .infinity ? 1 / (tolerance * tolerance * norm * norm) : ratio, 1 / (epsilon * norm * norm))
         }
         return try iterated(form, measurement, start, ratio: ratio, iterations: iterations)
     }
 
-    private func closed(_ form: SeparatedForm, _ filter: SpectralFilter, _ measurement: Tensor, _ start: Tensor) throws -> Tensor {
+    private func closed(
+        _ form: SeparatedForm, _ filter: SpectralFilter, _ measurement: Tensor, _ start: Tensor
+    ) throws -> Tensor {
         let mask = try form.mask?.to(measurement.dtype).to(measurement.device)
         // Y - A start, what a mask removed left out.
         func rest(_ measurement: Tensor, _ start: Tensor) throws -> Tensor {
@@ -186,9 +209,12 @@ extension LinearOperator {
         if mixesFrames {
             // A form that mixes frames asks once; it shall not have to hold what it asked for.
             let whole = form.frames == nil ? try rest(measurement, start) : nil
-            try form.add(filter, of: { try whole?.rows($0) ?? rest(measurement, start) }, count: measurement.size(0), to: &result)
+            try form.add(
+                filter, of: { try whole?.rows($0) ?? rest(measurement, start) }, count: measurement.size(0), to: &result
+            )
         } else {
-            try form.add(filter, of: { try rest(measurement.rows($0), start.rows($0)) }, count: measurement.size(0), to: &result)
+            try form.add(
+                filter, of: { try rest(measurement.rows($0), start.rows($0)) }, count: measurement.size(0), to: &result)
         }
         return result
     }
@@ -211,7 +237,8 @@ extension LinearOperator {
         var p = try precondition(g, s, d)
         var gz = try g.dot(p)
         var norm = try form?.norm() ?? 0
-        var report = ProximalReport(usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0, converged: !(gz > 0))
+        var report = ProximalReport(
+            usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0, converged: !(gz > 0))
         while report.steps < iterations, gz > 0 {
             let q = try apply(p)
             let (qq, pp) = (try q.dot(q), try p.dot(p))
@@ -248,7 +275,9 @@ extension LinearOperator {
         guard let form, let mask, form.mixesPixels else { return { g, _, _ in g } }
         let kept = try mask.to(.float32).mean().item()
         guard kept > 0 else { return { g, _, _ in g } }
-        let (back, damped) = (SpectralFilter(ratio: ratio * kept), SpectralFilter(ratio: ratio * kept, takesVideo: true))
+        let (back, damped) = (
+            SpectralFilter(ratio: ratio * kept), SpectralFilter(ratio: ratio * kept, takesVideo: true)
+        )
         return { _, s, d in
             var z = try Tensor.zeros(d.shape, dtype: d.dtype, device: d.device)
             try form.add(back, of: { try s.rows($0) }, count: s.size(0), times: 1 / kept, to: &z)

@@ -23,11 +23,14 @@ public struct ProximalStep: DataStep {
         return prepared
     }
 
-    public func apply(_ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal unit: Double) throws -> DataStepResult {
+    public func apply(
+        _ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal unit: Double
+    ) throws -> DataStepResult {
         let (solution, passed) = try measurement.operator.solveProximal(
             measurement.best, around: estimate, noise: measurement.noise.atLeastRounding,
             error: error.lowerBound * unit...error.upperBound * unit)
-        let residual = Residual(before: try measurement.residual(of: estimate), after: try measurement.residual(of: solution))
+        let residual = Residual(
+            before: try measurement.residual(of: estimate), after: try measurement.residual(of: solution))
         return DataStepResult(frames: solution, residual: residual, passedNoise: passed)
     }
 }

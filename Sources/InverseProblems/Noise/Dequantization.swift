@@ -27,21 +27,30 @@ public func dequantize(
     _ measurement: VideoMeasurement, bits: Int, start: Tensor, error: Double = 0.1, iterations: Int = 2
 ) throws -> Tensor {
     let (problem, Y, noise) = (measurement.operator, measurement.frames, measurement.noise.sigma)
-    guard (1...16).contains(bits) else { throw ProblemError.invalidParameter("A measurement has 1 to 16 bits, not \(bits).") }
-    for (what, value) in [("noise", noise), ("start's error", error)] {
-        guard value > 0, value.isFinite else { throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).") }
+    guard (1...16).contains(bits) else {
+        throw ProblemError.invalidParameter("A measurement has 1 to 16 bits, not \(bits).")
     }
-    guard iterations >= 0 else { throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).") }
+    for (what, value) in [("noise", noise), ("start's error", error)] {
+        guard value > 0, value.isFinite else {
+            throw ProblemError.invalidParameter("The \(what) is a number above 0, not \(value).")
+        }
+    }
+    guard iterations >= 0 else {
+        throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).")
+    }
     let neighbourhood = try GaussianBlur.lowPass(sigma: 16)
     let mask = measurement.known
     let roundingNoise = NoiseLevel.rounding(toBits: bits)
     let ratio = (error / (2 * noise)) * (error / (2 * noise))
     var result = Y
     for _ in 0..<iterations {
-        let made = try problem.apply(problem.solveProximal(result, around: start, ratio: ratio, iterations: 20).solution)
+        let made = try problem.apply(
+            problem.solveProximal(result, around: start, ratio: ratio, iterations: 20).solution)
         result = try Y.copied()
         for frame in 0..<Y.size(0) {
-            let (measured, guess) = (try Y.rows(frame..<frame + 1), try made.rows(frame..<frame + 1).clamped(to: -1...1))
+            let (measured, guess) = (
+                try Y.rows(frame..<frame + 1), try made.rows(frame..<frame + 1).clamped(to: -1...1)
+            )
             var again = try guess.rounded(toBits: bits) - guess
             if let mask { try again.multiply(by: maskRows(mask, frame..<frame + 1)) }
             // A thousandth of the rounding's variance: where all is exact there is nothing to divide.

@@ -50,7 +50,9 @@ public struct NoiseFigure: Sendable, Equatable, Encodable {
     /// A standard deviation that is known.
     public static func sigma(_ sigma: Double) -> NoiseFigure { NoiseFigure(sigma) }
     /// What a file of whole numbers of so many bits rounds away.
-    public static func rounding(toBits bits: Int) -> NoiseFigure { NoiseFigure(NoiseLevel.rounding(toBits: bits), source: .bits) }
+    public static func rounding(toBits bits: Int) -> NoiseFigure {
+        NoiseFigure(NoiseLevel.rounding(toBits: bits), source: .bits)
+    }
 
     /// sigma, and for a measurement without noise what float32 has rounded away: what a division by sigma needs.
     package var atLeastRounding: Double { max(sigma, 1e-6) }

@@ -15,7 +15,9 @@ public enum NoiseLevel {
     /// sqrt(0.03 r + 0.018^2), where r = 2 step / sqrt 12 is the error of a rounded coefficient. A fine quantizer errs by more than r, for
     /// its chroma's sake, a coarse one by less, since it drops most coefficients, which were smaller than that. Found by deblurring, and
     /// rather too much than too little (Docs/DataStep.md).
-    public static func coding(quantizerStep step: Double) -> Double { (0.03 * 2 * step / 12.0.squareRoot() + 0.018 * 0.018).squareRoot() }
+    public static func coding(quantizerStep step: Double) -> Double {
+        (0.03 * 2 * step / 12.0.squareRoot() + 0.018 * 0.018).squareRoot()
+    }
 
     /// Of independent kinds of noise together: the root of the sum of squares.
     public static func combined(_ levels: Double...) -> Double { levels.reduce(0) { $0 + $1 * $1 }.squareRoot() }
@@ -55,18 +57,23 @@ public enum NoiseLevel {
             let rows = response.size(2) / block * block
             let columns = response.size(3) / block * block
             func pooled(_ x: Tensor) throws -> Tensor {
-                try x.narrow(2, from: 0, count: rows).narrow(3, from: 0, count: columns).contiguous().averagePooled(block)
+                try x.narrow(2, from: 0, count: rows).narrow(3, from: 0, count: columns).contiguous().averagePooled(
+                    block)
             }
             guard let valids else {
                 means += try pooled(response).to(.cpu).array(of: Float.self)
                 continue
             }
             let valid = valids.size(0) > 1 ? try valids.rows(index..<index + 1) : valids
-            let (sums, counts) = (try pooled(response * valid).to(.cpu), try pooled(valid).to(.cpu).array(of: Float.self))
+            let (sums, counts) = (
+                try pooled(response * valid).to(.cpu), try pooled(valid).to(.cpu).array(of: Float.self)
+            )
             for channel in 0..<sums.size(0) {
                 let values: [Float] = try sums.select(0, channel).contiguous().array()
                 // At least eight differences, or their mean says nothing.
-                for (value, count) in zip(values, counts) where count * Float(block * block) >= 8 { means.append(value / count) }
+                for (value, count) in zip(values, counts) where count * Float(block * block) >= 8 {
+                    means.append(value / count)
+                }
             }
         }
         guard means.count >= 10 else { return nil }

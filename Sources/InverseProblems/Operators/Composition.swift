@@ -33,7 +33,9 @@ public struct Composition: LinearOperator {
 
     /// The products of both operators' matrices, but nil for a mask before a blur or a pooling.
     public func separated(for shape: [Int]) throws -> SeparatedForm? {
-        guard let inner = try first.separated(for: shape), let outer = try second.separated(for: first.outputShape(for: shape)) else {
+        guard let inner = try first.separated(for: shape),
+            let outer = try second.separated(for: first.outputShape(for: shape))
+        else {
             return nil
         }
         return try inner.followed(by: outer, shape: shape, products: products)

@@ -70,7 +70,8 @@ public struct GaussianBlur: LinearOperator {
 
     public func separated(for shape: [Int]) throws -> SeparatedForm? {
         if half.count == 1 { return SeparatedForm() }
-        return try SeparatedForm(rows: .matrix(map.factor(length: shape[2])), columns: .matrix(map.factor(length: shape[3])))
+        return try SeparatedForm(
+            rows: .matrix(map.factor(length: shape[2])), columns: .matrix(map.factor(length: shape[3])))
     }
 
     private func blurred(_ video: Tensor, transposed: Bool) throws(TensorError) -> Tensor {

@@ -19,7 +19,8 @@ public struct Greyscale: LinearOperator {
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try requireVideo(input)
         guard input[1] == 3 else {
-            throw .invalidParameter("Grey is made of red, green and blue; the video has \(input[1]) channels in place of 3.")
+            throw .invalidParameter(
+                "Grey is made of red, green and blue; the video has \(input[1]) channels in place of 3.")
         }
         return [input[0], 1, input[2], input[3]]
     }
@@ -41,7 +42,9 @@ public struct Greyscale: LinearOperator {
         return try map.product(measurement, along: 1, length: 3, transposed: true)
     }
 
-    public func separated(for shape: [Int]) throws -> SeparatedForm? { try SeparatedForm(channels: map.factor(length: 3)) }
+    public func separated(for shape: [Int]) throws -> SeparatedForm? {
+        try SeparatedForm(channels: map.factor(length: 3))
+    }
 }
 
 /// The colours are gone. Files keep such a film in three channels: they are reduced to one by the same weights when it is read.
@@ -71,7 +74,11 @@ public struct Grey: Stage {
     public var channels: Int? { 1 }
 
     public func makeOperator(for input: StageInput) throws -> any LinearOperator { Greyscale(matrix) }
-    public func inputShape(for output: [Int]) throws(ProblemError) -> [Int] { try Greyscale(matrix).inputShape(for: output) }
+    public func inputShape(for output: [Int]) throws(ProblemError) -> [Int] {
+        try Greyscale(matrix).inputShape(for: output)
+    }
     public func reduced(_ frames: Tensor) throws -> Tensor { try Greyscale(matrix).apply(frames) }
-    public func stored(_ measurement: Tensor) throws -> Tensor { try measurement.expanded([-1, 3, -1, -1]).contiguous() }
+    public func stored(_ measurement: Tensor) throws -> Tensor {
+        try measurement.expanded([-1, 3, -1, -1]).contiguous()
+    }
 }

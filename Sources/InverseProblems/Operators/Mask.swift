@@ -30,12 +30,17 @@ public struct Mask: LinearOperator {
     /// - Parameter ratio: the fraction removed, in [0, 1].
     public static func random(ratio: Double, seed: UInt64, height: Int, width: Int) throws -> Mask {
         guard (0...1).contains(ratio) else {
-            throw ProblemError.invalidParameter("The fraction of pixels that a mask removes lies between 0 and 1, not at \(ratio).")
+            throw ProblemError.invalidParameter(
+                "The fraction of pixels that a mask removes lies between 0 and 1, not at \(ratio).")
         }
-        guard height > 0, width > 0 else { throw ProblemError.invalidParameter("A mask cannot have the size \(width)x\(height).") }
+        guard height > 0, width > 0 else {
+            throw ProblemError.invalidParameter("A mask cannot have the size \(width)x\(height).")
+        }
         var values = [Float](repeating: 1, count: height * width)
         var generator = RandomGenerator(seed: seed, stream: RandomStream.mask)
-        for index in generator.permutation(values.count).prefix(Int((ratio * Double(values.count)).rounded())) { values[index] = 0 }
+        for index in generator.permutation(values.count).prefix(Int((ratio * Double(values.count)).rounded())) {
+            values[index] = 0
+        }
         return try Mask(Tensor(values, shape: [height, width]))
     }
 
@@ -91,15 +96,21 @@ public struct Holes: Stage {
     }
 
     public static let kind = "holes"
-    public var words: String { ratio.map { "\(Int(($0 * 100).rounded())) % of the pixels missing" } ?? "holes (\(file ?? ""))" }
+    public var words: String {
+        ratio.map { "\(Int(($0 * 100).rounded())) % of the pixels missing" } ?? "holes (\(file ?? ""))"
+    }
 
     public func makeOperator(for input: StageInput) throws -> any LinearOperator {
         guard (ratio == nil) != (file == nil) else {
-            throw ProblemError.invalidParameter("Holes are given by a part of the pixels or by a file; say one of the two.")
+            throw ProblemError.invalidParameter(
+                "Holes are given by a part of the pixels or by a file; say one of the two.")
         }
-        guard let file else { return try Mask.random(ratio: ratio ?? 0, seed: seed ?? 0, height: input.height, width: input.width) }
+        guard let file else {
+            return try Mask.random(ratio: ratio ?? 0, seed: seed ?? 0, height: input.height, width: input.width)
+        }
         guard let mask = input.files[file] else {
-            throw ProblemError.invalidParameter("The mask of this degradation is in the file \(file); read it and hand it over.")
+            throw ProblemError.invalidParameter(
+                "The mask of this degradation is in the file \(file); read it and hand it over.")
         }
         return try Mask(mask)
     }

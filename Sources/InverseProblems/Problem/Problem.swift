@@ -93,7 +93,9 @@ public struct Problem: Sendable {
     public func reduced(_ frames: Tensor) throws -> Tensor { try stages.reduce(frames) { try $1.reduced($0) } }
 
     /// Frames (N, 3, h, w) as a file has them, from Y.
-    public func stored(_ measurement: Tensor) throws -> Tensor { try stages.reversed().reduce(measurement) { try $1.stored($0) } }
+    public func stored(_ measurement: Tensor) throws -> Tensor {
+        try stages.reversed().reduce(measurement) { try $1.stored($0) }
+    }
 }
 
 extension Problem: Hashable {

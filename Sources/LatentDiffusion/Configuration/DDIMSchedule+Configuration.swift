@@ -7,7 +7,8 @@ extension DDIMSchedule {
     public init(contentsOf url: URL) throws { try self.init(ConfigurationReader(contentsOf: url)) }
 
     init(_ json: ConfigurationReader) throws {
-        func value<T: RawRepresentable>(_ key: String, _ fallback: T, _ known: String) throws -> T where T.RawValue == String {
+        func value<T: RawRepresentable>(_ key: String, _ fallback: T, _ known: String) throws -> T
+        where T.RawValue == String {
             let text = try json.string(key, default: fallback.rawValue)
             guard let value = T(rawValue: text) else {
                 throw ModelError.unsupported(path: json.path, key: key, value: text, supported: known)

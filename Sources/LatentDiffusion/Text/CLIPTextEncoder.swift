@@ -87,12 +87,18 @@ public struct CLIPTextEncoder: Sendable {
         let c = configuration
         let length = texts.first?.count ?? 0
         guard length > 0, length <= c.length, texts.allSatisfy({ $0.count == length }) else {
-            throw ModelError.mismatch("The text encoder takes texts of one length from 1 to \(c.length) tokens, not of \(texts.map(\.count)).")
+            throw ModelError.mismatch(
+                "The text encoder takes texts of one length from 1 to \(c.length) tokens, not of \(texts.map(\.count))."
+            )
         }
         if let id = texts.joined().first(where: { !(0..<c.vocabularySize ~= $0) }) {
-            throw ModelError.mismatch("The text encoder knows \(c.vocabularySize) tokens, and the tokenizer gave number \(id): they are not of the same model.")
+            throw ModelError.mismatch(
+                "The text encoder knows \(c.vocabularySize) tokens, and the tokenizer gave number \(id): they are not of the same model."
+            )
         }
-        var h = try tokens.gathered(texts.flatMap { $0 }, along: 0).reshaped([texts.count, length, c.channels]) + positions.rows(0..<length)
+        var h =
+            try tokens.gathered(texts.flatMap { $0 }, along: 0).reshaped([texts.count, length, c.channels])
+            + positions.rows(0..<length)
         var penultimate = h
         for layer in layers {
             penultimate = h
@@ -133,7 +139,9 @@ public struct CLIPTextEncoder: Sendable {
 
         func callAsFunction(_ x: Tensor) throws -> Tensor {
             let normed = try norm1(x)
-            func split(_ projection: Linear) throws -> Tensor { try projection(normed).reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2) }
+            func split(_ projection: Linear) throws -> Tensor {
+                try projection(normed).reshaped([x.size(0), x.size(1), heads, -1]).transposed(1, 2)
+            }
             let attended = try split(query).attention(keys: split(key), values: split(value), isCausal: true)
             let h = try x + output(attended.transposed(1, 2).reshaped(x.shape))
             return try h + outer(activation(inner(norm2(h))))
@@ -156,7 +164,8 @@ extension CLIPTextEncoder.Configuration {
         hasProjection = try json.optionalStrings("architectures").contains("CLIPTextModelWithProjection")
         let name = try json.string("hidden_act", default: "quick_gelu")
         guard let known = Activation(rawValue: name) else {
-            throw ModelError.unsupported(path: json.path, key: "hidden_act", value: name, supported: "quick_gelu or gelu")
+            throw ModelError.unsupported(
+                path: json.path, key: "hidden_act", value: name, supported: "quick_gelu or gelu")
         }
         activation = known
         guard channels % heads == 0 else {
@@ -165,7 +174,8 @@ extension CLIPTextEncoder.Configuration {
         try json.require("model_type", "\"clip_text_model\"", default: "\"clip_text_model\"")
         // Training's and generation's.
         json.ignore(
-            "attention_dropout", "dropout", "initializer_factor", "initializer_range", "bos_token_id", "pad_token_id", "torch_dtype", "dtype",
+            "attention_dropout", "dropout", "initializer_factor", "initializer_range", "bos_token_id", "pad_token_id",
+            "torch_dtype", "dtype",
             "transformers_version", "use_cache", "return_dict")
         try json.finish()
     }

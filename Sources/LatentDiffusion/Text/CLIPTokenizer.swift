@@ -50,12 +50,15 @@ public struct CLIPTokenizer: Sendable {
     public init(folder: URL) throws {
         let vocabularyFile = folder.appendingPathComponent("vocab.json")
         guard let data = try? Data(contentsOf: vocabularyFile) else {
-            throw ModelError.unreadable(path: vocabularyFile.path, reason: "the file is missing or unreadable (vocab.json and merges.txt are what is read)")
+            throw ModelError.unreadable(
+                path: vocabularyFile.path,
+                reason: "the file is missing or unreadable (vocab.json and merges.txt are what is read)")
         }
         guard let vocabulary = try? JSONDecoder().decode([String: Int].self, from: data), !vocabulary.isEmpty,
             vocabulary.values.allSatisfy({ 0..<(1 << 24) ~= $0 })
         else {
-            throw ModelError.unreadable(path: vocabularyFile.path, reason: "it is not a JSON object of tokens and their numbers")
+            throw ModelError.unreadable(
+                path: vocabularyFile.path, reason: "it is not a JSON object of tokens and their numbers")
         }
         let settings = try TokenizerSettings(folder: folder)
         func id(_ token: TokenizerSettings.Token) throws -> Int {
@@ -64,11 +67,17 @@ public struct CLIPTokenizer: Sendable {
             }
             return id
         }
-        (start, end, padding, unknown) = try (id(settings.start), id(settings.end), id(settings.padding), id(settings.unknown))
+        (start, end, padding, unknown) = try (
+            id(settings.start), id(settings.end), id(settings.padding), id(settings.unknown)
+        )
         length = settings.length
-        let added = try settings.addedTokens.map { (isNormalized: $0.isNormalized, AddedToken(scalars: Array($0.content.unicodeScalars), id: try id($0))) }
+        let added = try settings.addedTokens.map {
+            (isNormalized: $0.isNormalized, AddedToken(scalars: Array($0.content.unicodeScalars), id: try id($0)))
+        }
         rawTokens = added.filter { !$0.isNormalized }.map(\.1)
-        normalizedTokens = added.filter(\.isNormalized).map { AddedToken(scalars: Self.normalized($0.1.scalars), id: $0.1.id) }
+        normalizedTokens = added.filter(\.isNormalized).map {
+            AddedToken(scalars: Self.normalized($0.1.scalars), id: $0.1.id)
+        }
         vocabularySize = 1 + max(vocabulary.values.max() ?? 0, added.map(\.1.id).max() ?? 0)
 
         let unknown = unknown
@@ -86,11 +95,19 @@ public struct CLIPTokenizer: Sendable {
         for (index, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
             if line.isEmpty || line.starts(with: "#version".utf8) { continue }
-            let parts = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
-            guard parts.count == 2, let left = vocabulary[parts[0]], let right = vocabulary[parts[1]], let id = vocabulary[parts[0] + parts[1]] else {
-                throw ModelError.unreadable(path: file.path, reason: "line \(index + 1) is not a pair of tokens that vocab.json has, alone and joined")
+            let parts = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map {
+                String(decoding: $0, as: UTF8.self)
             }
-            if merges[Pair(left: left, right: right)] == nil { merges[Pair(left: left, right: right)] = Merge(rank: index, id: id) }
+            guard parts.count == 2, let left = vocabulary[parts[0]], let right = vocabulary[parts[1]],
+                let id = vocabulary[parts[0] + parts[1]]
+            else {
+                throw ModelError.unreadable(
+                    path: file.path,
+                    reason: "line \(index + 1) is not a pair of tokens that vocab.json has, alone and joined")
+            }
+            if merges[Pair(left: left, right: right)] == nil {
+                merges[Pair(left: left, right: right)] = Merge(rank: index, id: id)
+            }
         }
         return merges
     }
@@ -134,15 +151,22 @@ public struct CLIPTokenizer: Sendable {
 
     /// Canonical composition, then every character's own lower case (no rule that looks at its neighbours).
     private static func normalized(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
-        string(scalars[...]).precomposedStringWithCanonicalMapping.unicodeScalars.flatMap { $0.properties.lowercaseMapping.unicodeScalars }
+        string(scalars[...]).precomposedStringWithCanonicalMapping.unicodeScalars.flatMap {
+            $0.properties.lowercaseMapping.unicodeScalars
+        }
     }
 
     /// Hands over the parts between the added tokens, and these with their ids: the leftmost first, of several there the longest.
-    private static func split(_ scalars: ArraySlice<Unicode.Scalar>, at tokens: [AddedToken], _ part: (ArraySlice<Unicode.Scalar>, Int?) -> Void) {
+    private static func split(
+        _ scalars: ArraySlice<Unicode.Scalar>, at tokens: [AddedToken],
+        _ part: (ArraySlice<Unicode.Scalar>, Int?) -> Void
+    ) {
         var begin = scalars.startIndex
         var index = begin
         while index < scalars.endIndex {
-            let found = tokens.filter { !$0.scalars.isEmpty && scalars[index...].starts(with: $0.scalars) }.max { $0.scalars.count < $1.scalars.count }
+            let found = tokens.filter { !$0.scalars.isEmpty && scalars[index...].starts(with: $0.scalars) }.max {
+                $0.scalars.count < $1.scalars.count
+            }
             guard let found else {
                 index += 1
                 continue
@@ -252,7 +276,9 @@ private struct TokenizerSettings {
             let values = try decoder.container(keyedBy: Key.self)
             self.init(try values.decode(String.self, forKey: .content))
             isNormalized = try values.decodeIfPresent(Bool.self, forKey: .normalized) ?? false
-            rules = try [Key.lstrip, .rstrip, .single_word].filter { try values.decodeIfPresent(Bool.self, forKey: $0) ?? false }.map(\.rawValue)
+            rules = try [Key.lstrip, .rstrip, .single_word].filter {
+                try values.decodeIfPresent(Bool.self, forKey: $0) ?? false
+            }.map(\.rawValue)
         }
 
         private enum Key: String, CodingKey { case content, normalized, lstrip, rstrip, single_word }
@@ -303,20 +329,26 @@ private struct TokenizerSettings {
         addedTokens = []
         for (number, token) in config?.added_tokens_decoder ?? [:] {
             guard let id = Int(number), 0..<(1 << 24) ~= id else {
-                throw ModelError.invalid(path: path, key: "added_tokens_decoder", expected: "an object of numbers and tokens")
+                throw ModelError.invalid(
+                    path: path, key: "added_tokens_decoder", expected: "an object of numbers and tokens")
             }
             ids[token.content] = id
             addedTokens.append(token)
         }
-        for token in [start, end, unknown, padding] where !addedTokens.contains(where: { $0.content == token.content }) {
+        for token in [start, end, unknown, padding] where !addedTokens.contains(where: { $0.content == token.content })
+        {
             addedTokens.append(token)
         }
         if let token = addedTokens.first(where: { !$0.rules.isEmpty }) {
-            throw ModelError.unsupported(path: path, key: token.rules[0], value: "true for \(token.content)", supported: "false")
-        }
-        if let more = try read("added_tokens.json", as: [String: Int].self)?.keys.first(where: { name in !addedTokens.contains { $0.content == name } }) {
             throw ModelError.unsupported(
-                path: folder.appendingPathComponent("added_tokens.json").path, key: more, value: "an added token", supported: "CLIP's own tokens")
+                path: path, key: token.rules[0], value: "true for \(token.content)", supported: "false")
+        }
+        if let more = try read("added_tokens.json", as: [String: Int].self)?.keys.first(where: { name in
+            !addedTokens.contains { $0.content == name }
+        }) {
+            throw ModelError.unsupported(
+                path: folder.appendingPathComponent("added_tokens.json").path, key: more, value: "an added token",
+                supported: "CLIP's own tokens")
         }
     }
 }

@@ -14,7 +14,10 @@ public struct PromptCache: Sendable {
     /// `visionxl` in `XDG_CACHE_HOME`, or in `~/.cache`.
     public static var standard: PromptCache {
         let path = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"] ?? ""
-        let caches = path.hasPrefix("/") ? URL(fileURLWithPath: path) : FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".cache")
+        let caches =
+            path.hasPrefix("/")
+            ? URL(fileURLWithPath: path)
+            : FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".cache")
         return PromptCache(folder: caches.appendingPathComponent("visionxl"))
     }
 
@@ -23,20 +26,23 @@ public struct PromptCache: Sendable {
         guard let file = try? SafetensorsFile(at: file(for: identity)), file.metadata["identity"] == identity,
             let context = try? file.tensor("context")
         else { return nil }
-        return PromptEmbedding(context: context, pooled: file.entries["pooled"] == nil ? nil : try? file.tensor("pooled"))
+        return PromptEmbedding(
+            context: context, pooled: file.entries["pooled"] == nil ? nil : try? file.tensor("pooled"))
     }
 
     func store(_ embedding: PromptEmbedding, for identity: String) {
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         var tensors = ["context": embedding.context]
         tensors["pooled"] = embedding.pooled
-        try? SafetensorsWriter.write(tensors, metadata: ["identity": identity], to: file(for: identity), overwrite: true)
+        try? SafetensorsWriter.write(
+            tensors, metadata: ["identity": identity], to: file(for: identity), overwrite: true)
     }
 
     /// FNV-1a, 64 bits: two models with one file name would only take turns, since the identity itself is in the file.
     private func file(for identity: String) -> URL {
         let hash = identity.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
         let digits = String(hash, radix: 16)
-        return folder.appendingPathComponent("null-prompt-\(String(repeating: "0", count: 16 - digits.count))\(digits).safetensors")
+        return folder.appendingPathComponent(
+            "null-prompt-\(String(repeating: "0", count: 16 - digits.count))\(digits).safetensors")
     }
 }

@@ -17,18 +17,22 @@ public struct PromptEmbedding: Sendable {
 
     /// Zeros: what SDXL's pipeline takes where no negative prompt is given.
     static func zeros(for unet: UNet2DCondition.Configuration) throws -> PromptEmbedding {
-        PromptEmbedding(context: try .zeros([1, 77, unet.contextChannels]), pooled: try unet.pooledChannels.map { try .zeros([1, $0]) })
+        PromptEmbedding(
+            context: try .zeros([1, 77, unet.contextChannels]),
+            pooled: try unet.pooledChannels.map { try .zeros([1, $0]) })
     }
 
     /// Itself, if the network takes it.
     /// - Parameter source: Where it comes from, for the error.
     func checked(for unet: UNet2DCondition.Configuration, from source: String) throws -> PromptEmbedding {
         let wanted = unet.pooledChannels.map { [1, $0] }
-        guard context.rank == 3, context.size(0) == 1, context.size(1) > 0, context.size(2) == unet.contextChannels, wanted == nil || pooled?.shape == wanted
+        guard context.rank == 3, context.size(0) == 1, context.size(1) > 0, context.size(2) == unet.contextChannels,
+            wanted == nil || pooled?.shape == wanted
         else {
             throw ModelError.mismatch(
                 "\(source): the text has the shapes \(context.shape) and \(pooled?.shape.description ?? "none"), and the U-Net takes "
-                    + "[1, tokens, \(unet.contextChannels)] and \(wanted?.description ?? "none"); they are not of the same model.")
+                    + "[1, tokens, \(unet.contextChannels)] and \(wanted?.description ?? "none"); they are not of the same model."
+            )
         }
         return wanted == nil && pooled != nil ? PromptEmbedding(context: context) : self
     }
@@ -67,15 +71,20 @@ public struct PromptEncoder: Sendable {
             let tokenizer = names("tokenizer\(suffix)")
             let encoder = names("text_encoder\(suffix)")
             return (tokenizer.contains("vocab.json") && tokenizer.contains("merges.txt") ? [] : ["tokenizer\(suffix)"])
-                + (encoder.contains("config.json") && WeightFiles.choice(among: encoder) != nil ? [] : ["text_encoder\(suffix)"])
+                + (encoder.contains("config.json") && WeightFiles.choice(among: encoder) != nil
+                    ? [] : ["text_encoder\(suffix)"])
         }
     }
 
-    private static func suffixes(for unet: UNet2DCondition.Configuration) -> [String] { unet.addition == nil ? [""] : ["", "_2"] }
+    private static func suffixes(for unet: UNet2DCondition.Configuration) -> [String] {
+        unet.addition == nil ? [""] : ["", "_2"]
+    }
 
     /// The embeddings of texts, on the CPU, and of each the end that found no room. Cost: for SDXL 0.1 TFLOP a text, and up to 2.8 GB of
     /// memory for the second encoder.
-    public func embed(_ texts: [String], on device: Device = .cpu) throws -> [(embedding: PromptEmbedding, removed: String?)] {
+    public func embed(
+        _ texts: [String], on device: Device = .cpu
+    ) throws -> [(embedding: PromptEmbedding, removed: String?)] {
         var contexts: [Tensor] = []
         var pooled: Tensor?
         var removed = [String?](repeating: nil, count: texts.count)
@@ -91,7 +100,8 @@ public struct PromptEncoder: Sendable {
         let context = try Tensor.concatenate(contexts, along: 2)
         return try texts.indices.map { index in
             let row = index..<index + 1
-            let embedding = PromptEmbedding(context: try context.rows(row).contiguous(), pooled: try pooled?.rows(row).contiguous())
+            let embedding = PromptEmbedding(
+                context: try context.rows(row).contiguous(), pooled: try pooled?.rows(row).contiguous())
             return (try embedding.checked(for: unet, from: folder.path), removed[index])
         }
     }
@@ -107,8 +117,10 @@ public struct PromptEncoder: Sendable {
         }
         let lines = files.map { file in
             let values = try? file.resourceValues(forKeys: keys)
-            return "\(file.path) \(values?.fileSize ?? -1) \(values?.contentModificationDate?.timeIntervalSince1970 ?? -1)"
+            return
+                "\(file.path) \(values?.fileSize ?? -1) \(values?.contentModificationDate?.timeIntervalSince1970 ?? -1)"
         }
-        return (["variant \(variant ?? "none")", unet.addition == nil ? "last" : "penultimate"] + lines).joined(separator: "\n")
+        return (["variant \(variant ?? "none")", unet.addition == nil ? "last" : "penultimate"] + lines).joined(
+            separator: "\n")
     }
 }

@@ -67,7 +67,10 @@ public struct TextConditioning: Sendable {
     ///
     /// The null prompt is, in this order: `null_prompt.safetensors` (`context`, `pooled`) in the folder; the empty text through the
     /// encoders, as the paper's authors have it, where the folder has them; zeros. A single file has no tokenizer, and counts as one without.
-    init(_ request: TextRequest, model folder: URL, unet: UNet2DCondition.Configuration, variant: String?, device: Device, cache: PromptCache?) throws {
+    init(
+        _ request: TextRequest, model folder: URL, unet: UNet2DCondition.Configuration, variant: String?,
+        device: Device, cache: PromptCache?
+    ) throws {
         guard request.guidance.isFinite, request.guidance >= 0 else {
             throw ModelError.mismatch("The scale of guidance must be 0 or more, not \(request.guidance).")
         }
@@ -105,15 +108,21 @@ public struct TextConditioning: Sendable {
                 }
             }
         }
-        func embedding(of text: String?) throws -> PromptEmbedding { try text.flatMap { embeddings[$0] } ?? .zeros(for: unet) }
+        func embedding(of text: String?) throws -> PromptEmbedding {
+            try text.flatMap { embeddings[$0] } ?? .zeros(for: unet)
+        }
         var chosen = try embedding(of: prompt)
         if request.prompt == nil, hasStored {
             let file = try SafetensorsFile(at: stored)
-            chosen = try PromptEmbedding(context: file.tensor("context"), pooled: unet.addition == nil ? nil : file.tensor("pooled"))
-                .checked(for: unet, from: stored.path)
+            chosen = try PromptEmbedding(
+                context: file.tensor("context"), pooled: unet.addition == nil ? nil : file.tensor("pooled")
+            )
+            .checked(for: unet, from: stored.path)
         }
         self.init(
-            prompt: chosen, guidance: isGuided ? Guidance(scale: request.guidance, negative: try embedding(of: negative)) : nil, source: source,
+            prompt: chosen,
+            guidance: isGuided ? Guidance(scale: request.guidance, negative: try embedding(of: negative)) : nil,
+            source: source,
             removed: removed)
     }
 
@@ -128,7 +137,9 @@ public struct TextConditioning: Sendable {
 
 extension UNet2DCondition.Configuration {
     /// Whether a text has any influence.
-    public var takesText: Bool { addition != nil || ([midBlock].compactMap { $0 } + downBlocks + upBlocks).contains { $0.contains("CrossAttn") } }
+    public var takesText: Bool {
+        addition != nil || ([midBlock].compactMap { $0 } + downBlocks + upBlocks).contains { $0.contains("CrossAttn") }
+    }
 
     /// Channels of the pooled text; nil without `text_time`. Beside it stand the sinusoids of six sizes.
     public var pooledChannels: Int? { addition.map { max($0.inputChannels - 6 * $0.timeChannels, 0) } }
