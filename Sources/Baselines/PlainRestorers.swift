@@ -73,8 +73,11 @@ public struct DataStepRestorer: Restorer {
     public func restore(
         _ measurement: VideoMeasurement, progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
-        let measurement = try measurement.forRestoring(on: device)
-        let result = try step.apply(measurement.enlarged(upsampling), measurement, noiseToSignal: 1)
+        let given = try measurement.forRestoring(on: device)
+        func inRange(_ X: Tensor) throws -> Tensor { try step.range.map { try X.clamped(to: $0) } ?? X }
+        let measurement = try step.prepared(given) { try given.enlarged(upsampling) }
+        var result = try step.apply(inRange(measurement.enlarged(upsampling)), measurement, noiseToSignal: 1)
+        result.frames = try inRange(result.frames)
         try progress(.only(frames: result.frames.size(0), residual: result.residual))
         return Restoration(frames: result.frames, residuals: [result.residual])
     }

@@ -40,6 +40,7 @@ extension DiffusionPrior {
     }
     public var tileSizes: [Int] { [] }
     public var decoderGain: Double? { nil }
+    public var relativeCost: PriorCost { PriorCost() }
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?, _ pass: CodecPass) throws -> Tensor {
         try encode(frames, samplingWith: noise)
     }

@@ -153,7 +153,7 @@ public struct Evaluation: Sendable {
                 }
                 device.synchronize()
                 cell.seconds = (ContinuousClock.now - began) / .seconds(1)
-                gauge.read()
+                gauge.read(atOnce: true)
                 cell.peakMemory = PeakMemory.bytes
                 cell.peakDeviceMemory = gauge.peak
                 guard result.frames.shape == truth.frames.shape else {

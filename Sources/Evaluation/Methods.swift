@@ -98,9 +98,13 @@ public struct Methods: Sendable {
     ) throws -> Contender {
         var options = base
         options.seed = self.options.seed
-        let (chosen, pixel) = (options, pixel)
+        let (chosen, pixel, framesPerPass) = (options, pixel, session.execution.framesPerPass)
         return Contender(name: name, settings: "\(pixelDescription) \(try Self.describe(options))") {
-            func solver(_ prior: some DiffusionPrior) -> any Restorer { Solver(prior: prior, options: chosen) }
+            func solver(_ prior: some DiffusionPrior) -> any Restorer {
+                var solver = Solver(prior: prior, options: chosen)
+                solver.passes = framesPerPass.map(PassSizes.init(frames:))
+                return solver
+            }
             return solver(try prior(pixel.value))
         }
     }

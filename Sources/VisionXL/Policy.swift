@@ -25,6 +25,8 @@ public enum Policy {
     static let tau = 0.3
     /// l of the paper.
     package static let iterations = 10
+    /// The row of the timesteps that keep the full autoencoder.
+    package static let fullCodecRow = "full autoencoder"
 
     /// A line of the table.
     public struct Row: Sendable, Equatable, Encodable {

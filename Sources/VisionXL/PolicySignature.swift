@@ -1,7 +1,8 @@
 import Diffusion
+import InverseProblems
 
 extension Policy {
-    /// A few letters that change whenever a default would come out otherwise under some condition: what results that are kept are known by.
+    /// A few letters that change when a default comes out otherwise under any of many conditions: what results that are kept are known by.
     package static func signature(_ asked: RestorationOptions) throws -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for condition in Condition.all {
@@ -21,15 +22,20 @@ extension Policy {
         var isPooled: Bool
         var bits: Int?
 
-        static let all: [Condition] = [0, 0.002, 0.005, 0.02, 0.05].flatMap { sigma in
-            [nil, 0.1, 10].flatMap { (gain: Double?) in
+        static let all: [Condition] = noises.flatMap { sigma in
+            [nil, 0.1, 0.3, 10].flatMap { (gain: Double?) in
                 [(false, false), (true, false), (true, true)].flatMap { isMixed, isPooled in
-                    [nil, 8].map { (bits: Int?) in
+                    [nil, 8, 16].map { (bits: Int?) in
                         Condition(sigma: sigma, gain: gain, isMixed: isMixed, isPooled: isPooled, bits: bits)
                     }
                 }
             }
         }
+
+        // On either side of what rules distinguish.
+        private static let noises = [
+            0, NoiseLevel.rounding(toBits: 16), 0.002, NoiseLevel.rounding(toBits: 8), 0.006, 0.012, 0.05,
+        ]
 
         func noise() -> Double { sigma }
         func mixesPixels() -> Bool { isMixed }

@@ -83,7 +83,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             { "The prior's error must be above 0, and is \($0.lowerBound) to \($0.upperBound)." })
         try check(steadiness, { $0 >= 0 && $0.isFinite }, { "The steadiness must be 0 or more, and is \($0)." })
         try check(lowPass, { $0 >= 0 && $0.isFinite }, { "lambda must be 0 or more, and is \($0)." })
-        try check(lowPassTaps, { $0 >= 1 && $0 % 2 == 1 }, { _ in "The low-pass filter's taps must be an odd number." })
+        try check(
+            lowPassTaps, { (1...9999).contains($0) && $0 % 2 == 1 },
+            { _ in "The low-pass filter's taps must be an odd number up to 9999." })
         try check(eta, { $0 >= 0 && $0 <= 1 }, { "eta must be 0 to 1, and is \($0)." })
         try check(exactCodecSteps, { $0 >= 1 }, { _ in "The last timestep at least must have the full autoencoder." })
         let isWhole = tau == 1

@@ -34,10 +34,12 @@ struct Rules<F: Facts> {
         )
     }
 
-    private var isProximal: Bool { dataStepKind().value == .proximal }
+    private var isProximal: Bool { ownDataStep.map { $0 is ProximalStep } ?? (dataStepKind().value == .proximal) }
 
     func priorError() -> Choice<ClosedRange<Double>> {
-        Choice(asked.priorError, else: 0.4...2, "Bounds within which the measurement shows the prior's error.")
+        Choice(
+            asked.priorError, else: ProximalStep().error, "Bounds within which the measurement shows the prior's error."
+        )
     }
 
     func iterations() -> Choice<Int> { Choice(asked.conjugateGradientSteps, else: Policy.iterations, "The paper's l.") }
@@ -132,7 +134,8 @@ struct Rules<F: Facts> {
 
     func steadiesResult() throws -> Choice<Bool> {
         guard try facts.mixesPixels() else { return Choice(false, "Pixels that were measured one by one stay exact.") }
-        return Choice(true, "Undoing a blur of one frame differs a little from undoing that of the next.")
+        return Choice(
+            true, "Pixels were mixed, and parting those of one frame differs a little from parting those of the next.")
     }
 
     func renoising() -> Choice<Renoising> {
@@ -239,7 +242,7 @@ struct Rules<F: Facts> {
             try Choice.row("enlargement", "--upsampling", \.rawValue, upsampling),
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
-            try Choice.row("full autoencoder", "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
+            try Choice.row(Policy.fullCodecRow, "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
             try Choice.row("seed", "--seed", { "\($0)" }, seed),
         ]
         return rows

@@ -150,12 +150,7 @@ struct TextOptions: ParsableArguments {
         if let prompt { text.prompt = prompt }
         if let negativePrompt { text.negativePrompt = negativePrompt }
         if let guidance { text.guidance = guidance }
-        if text.guidance != 1, !text.hasWords {
-            throw ValidationError("--guidance leads from one text to another; add --prompt or --negative-prompt.")
-        }
-        if text.guidance == 1, text.negativePrompt != nil {
-            throw ValidationError("--negative-prompt acts through guidance; add --guidance, for example 5.")
-        }
+        do { try text.validate() } catch { throw ValidationError("\(error)") }
     }
 }
 

@@ -56,11 +56,13 @@ final class ProgressDisplay: Sendable {
 
 /// What a line says of the progress.
 struct ProgressLines {
-    private let began = Date()
+    /// Of the first piece of work: loading a model is none of the frames' time.
+    private var began: Date?
     private var phaseBegan = Date()
     private var phase: (RestorationProgress.Phase, Int)?
 
     mutating func note(_ progress: RestorationProgress, now: Date) {
+        began = began ?? now
         if phase.map({ $0 != (progress.phase, progress.step) }) ?? true {
             phase = (progress.phase, progress.step)
             phaseBegan = now
@@ -78,7 +80,7 @@ struct ProgressLines {
         if seconds > 0.5, progress.frame > 1, !isWhole {
             parts.append(String(format: "%.2f frames/s", Double(progress.frame - 1) / seconds))
         }
-        let elapsed = now.timeIntervalSince(began)
+        let elapsed = now.timeIntervalSince(began ?? now)
         let done = (Double(window) + progress.fraction) / Double(max(windows ?? window + 1, 1))
         if done > 0.01, windows != nil { parts.append(Usage.describe(seconds: elapsed / done * (1 - done)) + " left") }
         return parts.joined(separator: ", ")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import InverseProblems
+import LatentDiffusion
 import VisionXL
 import Workflow
 
@@ -75,6 +76,8 @@ struct RecipeOptions: ParsableArguments {
                 try result.problem ?? (task.task == nil ? MeasurementRecord.read(beside: result.input)?.problem : nil)
             result.problem = try task.problem(over: base)
         }
+        // The paper has no draft and the null prompt.
+        if algorithm.paper { (result.model.draft, result.text) = (nil, TextRequest()) }
         if let noise { result.noise = noise }
         model.apply(to: &result.model)
         try text.apply(to: &result.text)

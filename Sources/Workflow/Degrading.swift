@@ -23,6 +23,19 @@ public struct DegradationRequest: Sendable {
     public init(input: String, output: String, problem: Problem) {
         (self.input, self.output, self.problem) = (input, output, problem)
     }
+
+    /// Refuses numbers out of range, in a sentence.
+    /// - Throws: `WorkflowError`.
+    public func validate() throws {
+        func check(_ condition: Bool, _ message: String) throws {
+            if !condition { throw WorkflowError.message(message) }
+        }
+        try check(!input.isEmpty, "The input's name is empty; name a video, a folder of pictures, or a picture.")
+        try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
+        try check(bits == 8 || bits == 16, "--bits must be 8 or 16.")
+        try check(window >= 1, "--window must be 1 or more.")
+        try check(noise >= 0 && noise.isFinite, "--noise must be 0 or more.")
+    }
 }
 
 extension Workflow {
@@ -32,6 +45,7 @@ extension Workflow {
     public static func degrade(
         _ request: DegradationRequest
     ) async throws -> (record: MeasurementRecord, height: Int, width: Int) {
+        try request.validate()
         var request = request
         request.problem.stages = request.problem.stages.map {
             $0.located { URL(fileURLWithPath: $0).standardizedFileURL.path }
@@ -45,21 +59,21 @@ extension Workflow {
                 "Say what should go wrong: --task (\(Problem.tasks.joined(separator: ", "))), the options for its parts, or --noise."
             )
         }
-        let reader = try await VideoReader(request.input, countFrames: request.frames?.isOpen ?? false)
+        let needsCount = request.frames?.isOpen ?? (problem.stage(Average.self)?.boundary == .valid)
+        let reader = try await VideoReader(request.input, countFrames: needsCount)
         let info = reader.info
         var windows = try FrameWindows(reader, frames: request.frames, size: request.window)
         _ = try Engine.load()
 
         // The shape of one full window says the measurement's size, and refuses frames that do not fit.
         let (height, width) = (info.height, info.width)
-        let video = [windows.plan.longest, 3, height, width]
-        // Masks have the measurement's size, which no mask changes.
-        let unmasked = try Problem(stages: problem.stages.filter { $0.file == nil }).operator(
-            height: height, width: width)
-        let shape = try unmasked.outputShape(for: video)
-        let files = try await Masks.read(problem.files, height: shape[2], width: shape[3])
+        let files = try await Masks.read(problem.fileSizes(height: height, width: width))
         let A = try problem.operator(height: height, width: width, files: files)
-        _ = try A.outputShape(for: video)
+        let shape = try A.outputShape(for: [windows.plan.longest, 3, height, width])
+        // The last window may be too short for an average without a border.
+        if let count = windows.plan.count, count > 0, !windows.plan[count - 1].isEmpty {
+            _ = try A.outputShape(for: [windows.plan[count - 1].count, 3, height, width])
+        }
         let encoding = try VideoEncoding(forPath: request.output)
         let isLossy = encoding != .ffv1 && encoding != .png
         let depth = isLossy ? 16 : bits

@@ -13,11 +13,12 @@ public struct Explanation: Sendable, Encodable {
     /// - Throws: as `Workflow.restore`, for what can be refused this early.
     public init(_ recipe: Recipe, _ execution: Execution = Execution()) async throws {
         try recipe.validate()
+        _ = try VideoEncoding(forPath: recipe.output)
         let session = try ModelSession(recipe.model, text: recipe.text, execution)
         let video = try await MeasuredVideo(recipe)
         let windows = try video.windows().plan
         let noise = try await Self.noise(recipe, video)
-        let plan = session.plan(frames: windows.longest, height: video.height, width: video.width)
+        let plan = try session.settledPlan(frames: windows.longest, height: video.height, width: video.width)
         let outline = try LatentDiffusionModel.outline(
             at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
         rows = [
@@ -28,24 +29,36 @@ public struct Explanation: Sendable, Encodable {
                 "frames", "--frames",
                 "\(windows.frameCount.map(String.init) ?? "all") of \(video.info.width)x\(video.info.height) to "
                     + "\(video.width)x\(video.height)", "The problem says how large they were."),
-            try .row("window", "--window", { "\($0) frames" }) {
-                Policy.window(recipe.window, recorded: video.record?.window)
+            try Policy.Choice.row("window", "--window", { "\($0) frames" }) {
+                Policy.window(recipe.window, recorded: video.recordedWindow)
             },
             .init(
                 "noise", "--noise", noise.map { String(format: "%.2g", $0.sigma) },
-                noise.map { "As it is known: \($0.source.rawValue)." }
+                noise.map { $0.source == .said ? "As said." : "It is known \($0.source.rawValue)." }
                     ?? "After the first frame: it depends on what the frames show."),
             .init(
                 "model", "--model", session.url.lastPathComponent,
                 recipe.model.name == nil ? "The one that comes along." : "As said."),
-            try .row("device", "--device", { "\($0)" }) { Policy.device(execution.device) },
-            try .row("type", "--dtype", \.rawValue) { Policy.type(recipe.model.dtype, on: session.device) },
+            try Policy.Choice.row("device", "--device", { "\($0)" }) { Policy.device(execution.device) },
+            try Policy.Choice.row("type", "--dtype", \.rawValue) {
+                Policy.type(recipe.model.dtype, on: session.device)
+            },
             .init(
                 "passes", "--memory", "\(plan.passes)",
-                "As many as keep the device busy and fit; the run needs about \(sizeText(plan.total))."),
-            try .row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
+                execution.framesPerPass != nil
+                    ? "As said; the run needs about \(sizeText(plan.total))."
+                    : "As many as keep the device busy and fit \(execution.memory == nil ? "what is free" : "what was allowed"); "
+                        + "the run needs about \(sizeText(plan.total))."),
+            try Policy.Choice.row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
-        rows += try Policy.table(session.completed(recipe.options), FileFacts(video, noise: noise, model: outline))
+        let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
+        rows += try Policy.table(session.completed(recipe.options), facts).map { row in
+            guard row.name == Policy.fullCodecRow, recipe.options.exactCodecSteps == nil, recipe.model.draft != nil
+            else { return row }
+            return .init(
+                row.name, row.option, row.value, "The last timesteps decide what is seen; those before do with a draft."
+            )
+        }
     }
 
     /// The noise where no frame has to be looked at.
@@ -55,10 +68,4 @@ public struct Explanation: Sendable, Encodable {
         let step = try await video.reader.quantizerStep(firstFrames: video.window)
         return Policy.noise(recipe.noise, recorded: recorded, file: video.info, quantizerStep: step) { nil }
     }
-}
-
-extension Policy.Row {
-    fileprivate static func row<Value>(
-        _ name: String, _ option: String, _ text: (Value) -> String, _ choose: () -> Policy.Choice<Value>
-    ) throws -> Policy.Row { try Policy.Choice.row(name, option, text, choose) }
 }

@@ -10,11 +10,14 @@ struct FileFacts: Facts {
     private let known: NoiseFigure?
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
 
-    /// - Parameter noise: nil where only the frames tell.
-    init(_ video: MeasuredVideo, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)) throws {
-        let shape = try video.operator.inputShape(for: [
-            video.window, video.problem.channels, video.info.height, video.info.width,
-        ])
+    /// - Parameters:
+    ///   - frames: of the longest window.
+    ///   - noise: nil where only the frames tell.
+    init(
+        _ video: MeasuredVideo, frames: Int, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)
+    ) throws {
+        let measured = [frames, video.problem.channels, video.info.height, video.info.width]
+        let shape = try video.operator.inputShape(for: measured)
         form = try video.operator.separated(for: shape)
         isSmaller = video.info.height * video.info.width < video.height * video.width
         (known, self.model) = (noise, model)

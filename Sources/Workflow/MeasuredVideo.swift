@@ -10,7 +10,10 @@ public struct MeasuredVideo: Sendable {
     /// What `degrade` wrote beside it.
     public let record: MeasurementRecord?
     public let problem: Problem
+    /// Frames that are restored together.
     public let window: Int
+    /// What the record says of it, in measured frames.
+    let recordedWindow: Int?
     /// Of the restored frames.
     public let height: Int
     public let width: Int
@@ -36,16 +39,19 @@ public struct MeasuredVideo: Sendable {
                     + "for its parts (there is no \(MeasurementRecord.path(beside: recipe.input)) that says it).")
         }
         self.problem = problem
-        window = Policy.window(recipe.window, recorded: record?.window).value
         let info = reader.info
-        let files = try await Masks.read(problem.files, height: info.height, width: info.width)
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
         (height, width) = (full[2], full[3])
         // All of LibTorch on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators take
         // twice as long.
+        let files = try await Masks.read(problem.fileSizes(height: full[2], width: full[3]))
         `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
         _ = try `operator`.outputShape(for: full)
+        // A record counts frames before the degradation, which an average without a border leaves fewer of.
+        let (A, recorded) = (`operator`, record?.window)
+        recordedWindow = try recorded.map { try A.outputShape(for: [$0] + full[1...])[0] }
+        window = Policy.window(recipe.window, recorded: recordedWindow).value
     }
 
     /// Its frames, window by window.
@@ -55,9 +61,7 @@ public struct MeasuredVideo: Sendable {
     func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
 
     /// 0 in holes; nil where every pixel was measured.
-    func known(_ shape: [Int]) throws -> Tensor? {
-        try `operator`.separated(for: `operator`.inputShape(for: shape))?.mask
-    }
+    func known(_ shape: [Int]) throws -> Tensor? { try `operator`.known(inMeasurement: shape) }
 
     /// The noise, from the first window.
     func noise(of first: Tensor) async throws -> NoiseFigure {
@@ -69,9 +73,9 @@ public struct MeasuredVideo: Sendable {
 /// Pictures of holes.
 enum Masks {
     /// Masks of 0 and 1, (H, W), from pictures: known where it is brighter than middle grey.
-    static func read(_ paths: [String], height: Int, width: Int) async throws -> [String: Tensor] {
+    static func read(_ files: [(path: String, height: Int, width: Int)]) async throws -> [String: Tensor] {
         var masks: [String: Tensor] = [:]
-        for path in paths { masks[path] = try await read(path, height: height, width: width) }
+        for file in files { masks[file.path] = try await read(file.path, height: file.height, width: file.width) }
         return masks
     }
 

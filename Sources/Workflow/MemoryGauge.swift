@@ -20,10 +20,11 @@ public final class MemoryGauge: Sendable {
 
     public var peak: Int? { state.withLock { $0.peak } }
 
-    /// Looks, unless it did a moment ago. The engine keeps what it freed, so that a glance now and then sees the peak.
-    public func read() {
+    /// Looks, unless it did a moment ago. The engine keeps what it freed, so that a glance now and then sees the peak, and one at the end
+    /// what was missed.
+    public func read(atOnce: Bool = false) {
         state.withLock { state in
-            guard Date().timeIntervalSince(state.read) >= interval, let used = used() else { return }
+            guard atOnce || Date().timeIntervalSince(state.read) >= interval, let used = used() else { return }
             state = (max(state.peak ?? 0, used), Date())
         }
     }

@@ -23,6 +23,11 @@ public struct ModelSession: Sendable {
     public init(_ choice: ModelChoice, text: TextRequest = TextRequest(), _ execution: Execution) throws {
         let url = try choice.url()
         try Self.check(text, of: choice, at: url)
+        if let draft = choice.draftURL(of: url), !FileManager.default.fileExists(atPath: draft.path) {
+            throw WorkflowError.message(
+                "There is no autoencoder \(draft.path) for --fast tiny-vae; name one with --tiny-vae, or leave --fast out."
+            )
+        }
         device = try Self.prepareEngine(execution)
         (self.choice, self.text, self.execution, self.url) = (choice, text, execution, url)
         dtype = Policy.type(choice.dtype, on: device).value

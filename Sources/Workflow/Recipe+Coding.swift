@@ -11,6 +11,7 @@ extension Recipe: Codable {
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
         let version = try values.decode(Int.self, forKey: .version)
+        guard version >= 1 else { throw WorkflowError.message("there is no version \(version)") }
         guard version <= Self.version else {
             throw WorkflowError.message(
                 "it was written by a newer program (version \(version), and this one reads \(Self.version))")
@@ -71,13 +72,16 @@ extension Recipe {
 
     /// With each path in another place. Names of models that are no paths stay names.
     private func located(_ place: (String) -> String) -> Recipe {
+        func at(_ path: String) -> String { path.isEmpty ? path : place(path) }
+        // What looks like a name is one, whatever lies beside the recipe.
         func ifThere(_ name: String) -> String {
-            FileManager.default.fileExists(atPath: place(name)) ? place(name) : name
+            guard name.contains("/") || name.hasSuffix(".safetensors") else { return name }
+            return FileManager.default.fileExists(atPath: place(name)) ? place(name) : name
         }
         var copy = self
-        copy.input = place(input)
-        copy.output = place(output)
-        copy.log = log.map(place)
+        copy.input = at(input)
+        copy.output = at(output)
+        copy.log = log.map(at)
         copy.problem?.stages = problem?.stages.map { $0.located(place) } ?? []
         copy.model.name = model.name.map(ifThere)
         copy.model.autoencoder = model.autoencoder.map(ifThere)

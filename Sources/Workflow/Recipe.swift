@@ -55,7 +55,13 @@ public struct Recipe: Sendable, Equatable {
         try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
         try check(bits.map { $0 == 8 || $0 == 16 } ?? true, "--bits must be 8 or 16.")
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
-        try check(text.guidance.isFinite && text.guidance >= 0, "--guidance must be 0 or more; 1 is none.")
+        if case .sigma(let sigma) = noise {
+            try check(sigma >= 0 && sigma.isFinite, "--noise must be 0 or more, or auto.")
+        }
+        try check(
+            model.dtype.map { [.float32, .bfloat16, .float16].contains($0) } ?? true,
+            "Networks run in float32, bfloat16 or float16, not \(model.dtype?.rawValue ?? "").")
+        try text.validate()
         try options.validate()
     }
 }
@@ -70,19 +76,28 @@ public enum NoiseChoice: Sendable, Hashable {
 
 /// A range of frames, `a:b`: from a to before b, counted from 0; either may be left out.
 public struct FrameRange: Sendable, Hashable {
-    public var lower: Int
-    public var upper: Int?
+    public let lower: Int
+    public let upper: Int?
 
     /// Whether it goes on to the video's end, wherever that is.
     public var isOpen: Bool { upper == nil }
 
+    /// - Parameters:
+    ///   - lower: 0 or more.
+    ///   - upper: above `lower`; nil for the end.
+    public init?(from lower: Int, to upper: Int? = nil) {
+        guard lower >= 0, upper.map({ $0 > lower }) ?? true else { return nil }
+        (self.lower, self.upper) = (lower, upper)
+    }
+
     public init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, let lower = parts[0].isEmpty ? 0 : Int(parts[0]), lower >= 0 else { return nil }
-        self.lower = lower
-        if !parts[1].isEmpty {
-            guard let upper = Int(parts[1]), upper > lower else { return nil }
-            self.upper = upper
+        guard let upper = Int(parts[1]) else {
+            guard parts[1].isEmpty else { return nil }
+            self.init(from: lower)
+            return
         }
+        self.init(from: lower, to: upper)
     }
 }

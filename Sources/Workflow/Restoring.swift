@@ -129,6 +129,7 @@ struct FileRestoration {
             for frame in restored { try await writer.append(frame) }
             index += 1
         }
+        gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }
 

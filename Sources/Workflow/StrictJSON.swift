@@ -7,7 +7,7 @@ enum StrictJSON {
         let value = try JSONDecoder().decode(Value.self, from: data)
         let known = try JSONSerialization.jsonObject(with: JSONEncoder().encode(value), options: .fragmentsAllowed)
         if let path = unknownKey(in: try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed), known) {
-            throw WorkflowError.message("there is no '\(path)'")
+            throw WorkflowError.message("there is no '\(path)', or it says nothing; correct it or leave it out")
         }
         return value
     }
@@ -15,7 +15,8 @@ enum StrictJSON {
     /// The path of a key that one object has and the other has not, in a value that was read and written again.
     private static func unknownKey(in read: Any, _ written: Any) -> String? {
         if let read = read as? [String: Any], let written = written as? [String: Any] {
-            for (key, value) in read.sorted(by: { $0.key < $1.key }) {
+            // A problem reads older forms too, and looks at its names itself.
+            for (key, value) in read.sorted(by: { $0.key < $1.key }) where key != "problem" {
                 guard let other = written[key] else { return key }
                 if let path = unknownKey(in: value, other) { return "\(key).\(path)" }
             }

@@ -71,15 +71,18 @@ import VisionXL
         }
         let folder = try TemporaryFolder("recipe")
         let file = try written(JSONFile.text(recipe), in: folder)
-        try FileManager.default.createDirectory(atPath: folder.file("mine"), withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(atPath: folder.file("models/mine"), withIntermediateDirectories: true)
         let read = try Recipe(contentsOf: file)
         #expect(read.input == folder.file("in.mkv") && read.log == folder.file("log.json"))
         #expect(read.problem == Problem(Holes(file: folder.file("sub/holes.png"))))
-        // A model's name is no path, unless there is one.
+        // A model's name is no path, whatever lies there.
         recipe.model = ModelChoice("builtin")
         #expect(try Recipe(contentsOf: written(JSONFile.text(recipe), in: folder)).model.name == "builtin")
-        recipe.model = ModelChoice("mine")
-        #expect(try Recipe(contentsOf: written(JSONFile.text(recipe), in: folder)).model.name == folder.file("mine"))
+        recipe.model = ModelChoice("models")
+        #expect(try Recipe(contentsOf: written(JSONFile.text(recipe), in: folder)).model.name == "models")
+        recipe.model = ModelChoice("models/mine")
+        #expect(
+            try Recipe(contentsOf: written(JSONFile.text(recipe), in: folder)).model.name == folder.file("models/mine"))
     }
 
     @Test(arguments: [
@@ -126,6 +129,12 @@ import VisionXL
         try refused { $0.bits = 10 }
         try refused { $0.window = 0 }
         try refused { $0.text.guidance = -1 }
+        try refused { $0.text.guidance = 2 }
+        try refused { $0.text.negativePrompt = "blurry" }
+        try refused { $0.noise = .sigma(-1) }
+        try refused { $0.noise = .sigma(.nan) }
+        try refused { $0.model.dtype = .int64 }
+        try refused { $0.options.lowPassTaps = 10_001 }
         try refused { $0.options.steps = 0 }
     }
 }

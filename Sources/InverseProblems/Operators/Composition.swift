@@ -13,6 +13,7 @@ public struct Composition: LinearOperator {
 
     public var name: String { "\(first.name), then \(second.name)" }
     public var mixesFrames: Bool { first.mixesFrames || second.mixesFrames }
+    public var knownPixels: Tensor? { second.knownPixels }
 
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try second.outputShape(for: first.outputShape(for: input))

@@ -32,6 +32,10 @@ public protocol LinearOperator: Sendable, CustomStringConvertible {
     /// one at a time; true unless an operator knows better.
     var mixesFrames: Bool { get }
 
+    /// 0 in holes of A(X), where it says nothing of X, and 1 elsewhere, as `SeparatedForm.mask`; nil for none. Only an operator
+    /// without a separated form has to know.
+    var knownPixels: Tensor? { get }
+
     /// A for videos of the shape `shape`, which `outputShape` accepts, as a product of matrices along the axes: what `proximal` and
     /// `pseudoinverse` solve in closed form. nil where there is none, or none is known; then they iterate. An operator keeps the matrices
     /// that it hands out, since they keep their singular vectors.
@@ -41,6 +45,7 @@ public protocol LinearOperator: Sendable, CustomStringConvertible {
 extension LinearOperator {
     public var name: String { "\(Self.self)" }
     public var mixesFrames: Bool { true }
+    public var knownPixels: Tensor? { nil }
     public var description: String { name }
     public func separated(for shape: [Int]) throws -> SeparatedForm? { nil }
 
@@ -49,6 +54,11 @@ extension LinearOperator {
 
     /// The operator that exchanges `apply` and `adjoint`.
     public var transposed: Adjoint { Adjoint(of: self) }
+
+    /// `knownPixels` for a measurement of the shape `shape`, whoever knows it.
+    package func known(inMeasurement shape: [Int]) throws -> Tensor? {
+        try separated(for: inputShape(for: shape))?.mask ?? knownPixels
+    }
 
     /// `outputShape` for a tensor that is about to be computed with.
     func requireInput(_ video: Tensor) throws(ProblemError) -> [Int] {

@@ -66,6 +66,7 @@ public struct Mask: LinearOperator {
     }
     public func adjoint(_ measurement: Tensor) throws -> Tensor { try apply(measurement) }
 
+    public var knownPixels: Tensor? { mask }
     public func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm(mask: mask) }
 }
 

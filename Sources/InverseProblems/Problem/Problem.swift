@@ -89,6 +89,24 @@ public struct Problem: Sendable {
     /// Files that have to be read before there can be an operator.
     public var files: [String] { stages.compactMap(\.file) }
 
+    /// Each of them with the size that frames have where its stage stands.
+    /// - Parameters:
+    ///   - height: of X, likewise `width`.
+    public func fileSizes(height: Int, width: Int) throws -> [(path: String, height: Int, width: Int)] {
+        var shape = [1 << 20, 3, height, width]
+        var sizes: [(path: String, height: Int, width: Int)] = []
+        for stage in stages {
+            if let file = stage.file {
+                // A mask: it leaves the size as it is.
+                sizes.append((file, shape[2], shape[3]))
+            } else {
+                shape = try stage.makeOperator(for: StageInput(height: shape[2], width: shape[3])).outputShape(
+                    for: shape)
+            }
+        }
+        return sizes
+    }
+
     /// Y from frames (N, 3, h, w) as a file has them.
     public func reduced(_ frames: Tensor) throws -> Tensor { try stages.reduce(frames) { try $1.reduced($0) } }
 

@@ -14,7 +14,7 @@ public struct VideoMeasurement: Sendable {
     /// Holes: 0 where nothing was measured, 1 elsewhere, as `SeparatedForm.mask`; nil where every pixel was.
     public private(set) var known: Tensor?
     /// sigma_y and where it comes from.
-    public var noise: NoiseFigure
+    public let noise: NoiseFigure
     /// Y with what could be told of its rounding taken away (`dequantize`); nil where nothing was. A data step made it.
     public internal(set) var dequantized: Tensor?
     /// The shape of X, (N, C, H, W).
@@ -34,7 +34,7 @@ public struct VideoMeasurement: Sendable {
         `operator` = problem
         self.noise = noise
         self.frames = frames.dtype == .float64 ? frames : try frames.to(.float32)
-        if let mask = try problem.separated(for: videoShape)?.mask {
+        if let mask = try problem.known(inMeasurement: frames.shape) {
             let mask = try mask.to(self.frames.dtype).to(frames.device)
             known = mask
             // Not times the mask: what stands in a hole need not be a number.

@@ -18,6 +18,15 @@ public struct TextRequest: Sendable, Hashable, Codable {
         self.guidance = guidance
     }
 
+    /// Guidance may be left out: 1.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            prompt: try values.decodeIfPresent(String.self, forKey: .prompt),
+            negativePrompt: try values.decodeIfPresent(String.self, forKey: .negativePrompt),
+            guidance: try values.decodeIfPresent(Double.self, forKey: .guidance) ?? 1)
+    }
+
     /// Whether words are encoded for it.
     public var hasWords: Bool { prompt != nil || negativePrompt != nil }
 }
