@@ -3,6 +3,10 @@ import InverseProblems
 /// What is asked of Algorithm 1. What is nil is left to `Policy`, which says why it chose what it chose; `paper` has the paper's numbers, as
 /// its main tables have them.
 public struct RestorationOptions: Sendable, Equatable, Codable {
+    /// What is sampled, one by one: falling whole numbers of 1 to 1000, in place of `steps`, `tau` and `speed`.
+    public var timesteps: [Int]?
+    /// How much time the sampling may take, where neither `steps` nor `tau` is said.
+    public var speed: Speed?
     /// T: DDIM steps of the whole schedule.
     public var steps: Int?
     /// tau / T: the sampling begins at the first timestep that is at most this part of the schedule.
@@ -71,6 +75,15 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             if let value, !holds(value) { throw RestorationError.invalidOption(message(value)) }
         }
         try check(steps, { (1...1000).contains($0) }, { "The number of steps must be 1 to 1000, and is \($0)." })
+        try check(
+            timesteps,
+            { timesteps in
+                !timesteps.isEmpty && timesteps.allSatisfy { (1...1000).contains($0) }
+                    && zip(timesteps, timesteps.dropFirst()).allSatisfy(>)
+            }, { _ in "The timesteps must be falling whole numbers of 1 to 1000, such as 281,121,1." })
+        try check(
+            timesteps, { _ in steps == nil && tau == nil && speed == nil },
+            { _ in "Timesteps are said one by one, or by steps, tau or a speed; leave one of the ways out." })
         try check(tau, { $0 > 0 && $0 <= 1 }, { "tau must be above 0 and at most 1, and is \($0)." })
         try check(
             conjugateGradientSteps, { $0 >= 0 }, { _ in "The number of conjugate-gradient steps must not be negative." }
@@ -88,10 +101,29 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             { _ in "The low-pass filter's taps must be an odd number up to 9999." })
         try check(eta, { $0 >= 0 && $0 <= 1 }, { "eta must be 0 to 1, and is \($0)." })
         try check(exactCodecSteps, { $0 >= 1 }, { _ in "The last timestep at least must have the full autoencoder." })
-        let isWhole = tau == 1
+        let isWhole = tau == 1 || (timesteps?.first ?? 0) > 900
         try check(
             start, { isWhole || ![.pureNoise, .independentPureNoise].contains($0) },
             { _ in "A start from pure noise walks the whole schedule: tau must be 1, and is \(tau ?? Policy.tau)." })
+    }
+}
+
+/// How much of the schedule is walked, in words.
+public enum Speed: String, Sendable, Codable, CaseIterable {
+    /// The paper's 25 steps, of which eight timesteps are sampled.
+    case best
+    /// 12 steps, of which four are.
+    case balanced
+    /// 8 steps, of which three are.
+    case fast
+
+    /// T.
+    var steps: Int {
+        switch self {
+        case .best: 25
+        case .balanced: 12
+        case .fast: 8
+        }
     }
 }
 

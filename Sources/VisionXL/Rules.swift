@@ -12,12 +12,21 @@ struct Rules<F: Facts> {
 
     // MARK: How much of the schedule
 
-    func steps() -> Choice<Int> { Choice(asked.steps, else: 25, "The paper's T.") }
+    func speed() -> Choice<Speed> { Choice(asked.speed, else: .best, "The paper's number of steps.") }
+
+    func steps() -> Choice<Int> { Choice(asked.steps, else: speed().value.steps, "As the speed has it.") }
 
     func tau() -> Choice<Double> { Choice(asked.tau, else: Policy.tau, "The paper's 0.3 T.") }
 
     func timesteps() throws -> Choice<[Int]> {
         let schedule = try facts.schedule()
+        if let said = asked.timesteps {
+            if let first = said.first, first > schedule.trainingSteps {
+                throw RestorationError.invalidOption(
+                    "The model was trained on \(schedule.trainingSteps) timesteps; \(first) is none of them.")
+            }
+            return Choice(said, "As said.")
+        }
         let (steps, tau) = (steps().value, tau().value)
         let all = schedule.timesteps(steps)
         let kept = all.filter { Double($0) <= tau * Double(schedule.trainingSteps) }
@@ -175,8 +184,7 @@ struct Rules<F: Facts> {
     func settings() throws -> Settings {
         let final = finalIterations().value
         var followed = asked
-        followed.steps = steps().value
-        followed.tau = tau().value
+        if asked.timesteps == nil { (followed.steps, followed.tau) = (steps().value, tau().value) }
         followed.dataStep = dataStepKind().value
         followed.priorError = priorError().value
         followed.conjugateGradientSteps = iterations().value
@@ -212,7 +220,7 @@ struct Rules<F: Facts> {
             ownDataStep == nil && !isProximal ? "\(count) steps" : count > 0 ? "once" : "none"
         }
         var rows = [
-            try Choice.row("timesteps", "--steps, --tau", { $0.map(String.init).joined(separator: " ") }, timesteps),
+            try Choice.row("timesteps", "--speed, --timesteps", { $0.map(String.init).joined(separator: " ") }, timesteps),
             try ownDataStep.map { Policy.Row("data step", "", "\(type(of: $0))", "As said.") }
                 ?? Choice.row("data step", "--data-step", \.rawValue, dataStepKind),
         ]

@@ -5,10 +5,27 @@ extension Start: ExpressibleByArgument {}
 extension Upsampling: ExpressibleByArgument {}
 extension DataStepKind: ExpressibleByArgument {}
 extension FirstEstimate: ExpressibleByArgument {}
+extension Speed: ExpressibleByArgument {}
 
 /// Every number of Algorithm 1. What is not said is chosen by the policy, which `explain` shows.
 struct AlgorithmOptions: ParsableArguments {
-    @Option(help: "T: DDIM steps of the whole schedule.")
+    @Option(help: "How much time the sampling may take: the number of timesteps, and nothing else, follows from it.")
+    var speed: Speed?
+
+    @Option(
+        help: ArgumentHelp(
+            "What is sampled, one by one: falling whole numbers of 1 to 1000, such as 281,121,1.", valueName: "list"),
+        transform: { text in
+            let words = text.split(separator: ",", omittingEmptySubsequences: false)
+            let numbers = words.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+            guard numbers.count == words.count else {
+                throw ValidationError("--timesteps takes falling whole numbers, such as 281,121,1; \"\(text)\" is none.")
+            }
+            return numbers
+        })
+    var timesteps: [Int]?
+
+    @Option(help: "T: DDIM steps of the whole schedule, in place of --speed.")
     var steps: Int?
 
     @Option(help: "tau / T: the part of the schedule that is sampled.")
@@ -72,7 +89,12 @@ struct AlgorithmOptions: ParsableArguments {
     var paper = false
 
     mutating func validate() throws {
+        if timesteps != nil, steps != nil || tau != nil || speed != nil {
+            throw ValidationError(
+                "--timesteps says each of them; leave out \(speed != nil ? "--speed" : steps != nil ? "--steps" : "--tau").")
+        }
         if paper {
+            if speed != nil { throw ValidationError("--paper has 25 steps; leave out --speed.") }
             if dataStep == .proximal {
                 throw ValidationError("--paper has conjugate gradients; leave out --data-step proximal.")
             }
@@ -109,6 +131,11 @@ struct AlgorithmOptions: ParsableArguments {
             options = .paper
             options.seed = seed
         }
+        // What is said now takes the place of every earlier way of saying it.
+        if timesteps != nil || speed != nil { (options.steps, options.tau, options.speed) = (nil, nil, nil) }
+        if steps != nil || tau != nil || speed != nil { options.timesteps = nil }
+        if let timesteps { options.timesteps = timesteps }
+        if let speed { options.speed = speed }
         if let steps { options.steps = steps }
         if let tau { options.tau = tau }
         if let dataStep { options.dataStep = dataStep }

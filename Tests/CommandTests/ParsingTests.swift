@@ -170,6 +170,30 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
             try refusal(["evaluate", "a", "-o", "b", "--fast", "tiny-vae", "--ablation", "start"]).contains("exact"))
     }
 
+    /// What is said takes the place of what a recipe has, in whatever way that says it.
+    @Test func timestepsInOneWayAtATime() throws {
+        func said(_ arguments: String..., over old: RestorationOptions) throws -> RestorationOptions {
+            let words = ["restore", "a", "-o", "b"] + arguments
+            let command = try #require(VisionXLCommand.parseAsRoot(words) as? RestoreCommand)
+            var options = old
+            command.asked.algorithm.apply(to: &options)
+            try options.validate()
+            return options
+        }
+        var numbers = RestorationOptions()
+        (numbers.steps, numbers.tau) = (50, 0.5)
+        var list = RestorationOptions()
+        list.timesteps = [281, 1]
+        #expect(try said("--timesteps", "281, 1", over: numbers) == list)
+        #expect(try said("--steps", "50", "--tau", "0.5", over: list) == numbers)
+        var quick = RestorationOptions()
+        quick.speed = .fast
+        #expect(try said("--speed", "fast", over: numbers) == quick && said("--speed", "fast", over: list) == quick)
+        quick.steps = 10
+        #expect(try said("--speed", "fast", "--steps", "10", over: list) == quick)
+        #expect(try said("--timesteps", "281,1", over: .paper).timesteps == [281, 1])
+    }
+
     @Test func paperIsThePapers() throws {
         #expect(try parse(RestoreCommand.self, "restore", "a", "-o", "b", "--paper").asked.algorithm.options == .paper)
         #expect(
@@ -359,6 +383,12 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--steps", "0"], "steps"),
         (["restore", "a", "-o", "b", "--steps", "1001"], "1000"),
         (["restore", "a", "-o", "b", "--tau", "2"], "tau"),
+        (["restore", "a", "-o", "b", "--speed", "slow"], "balanced"),
+        (["restore", "a", "-o", "b", "--timesteps", "281,x"], "--timesteps"),
+        (["restore", "a", "-o", "b", "--timesteps", "1,281"], "falling"),
+        (["restore", "a", "-o", "b", "--timesteps", "281,1", "--steps", "8"], "--steps"),
+        (["restore", "a", "-o", "b", "--timesteps", "281,1", "--speed", "fast"], "--speed"),
+        (["restore", "a", "-o", "b", "--paper", "--speed", "fast"], "--speed"),
         (["restore", "a", "-o", "b", "--tau", "0"], "tau"),
         (["restore", "a", "-o", "b", "--tau", "nan"], "tau"),
         (["restore", "a", "-o", "b", "--cg-steps", "-1"], "--cg-steps"),

@@ -325,6 +325,7 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
     }
 
     static let sayings: [Saying] = [
+        Saying("timesteps", "281 121 1", { $0.timesteps = [281, 121, 1] }, { $0.timesteps == [281, 121, 1] }),
         Saying("data step", "cg", { $0.dataStep = .conjugateGradients }, { $0.dataStep is ConjugateGradientStep }),
         Saying("data step", "proximal", { $0.dataStep = .proximal }, { $0.dataStep is ProximalStep }),
         Saying("c", "0.5:0.5", { $0.priorError = 0.5...0.5 }, { ($0.dataStep as? ProximalStep)?.error == 0.5...0.5 }),
@@ -384,6 +385,33 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         // More full passes than there are timesteps are all of them.
         asked.exactCodecSteps = 100
         #expect(try Policy.settle(asked, facts).exactCodecSteps == 5)
+    }
+
+    @Test(arguments: [(Speed.best, 8), (.balanced, 4), (.fast, 3)]) func aSpeedIsANumberOfTimesteps(
+        speed: Speed, count: Int
+    ) throws {
+        let facts = NotedFacts(Conditions.all[0])
+        var asked = RestorationOptions()
+        asked.speed = speed
+        #expect(try Policy.settle(asked, facts).timesteps.count == count)
+        // What is said in numbers wins.
+        asked.steps = 50
+        #expect(try Policy.settle(asked, facts).timesteps.count == 15)
+    }
+
+    @Test(arguments: [[], [0], [1001], [1, 281], [281, 281, 1], [281, -1]]) func timestepsThatAreNone(timesteps: [Int]) {
+        var asked = RestorationOptions()
+        asked.timesteps = timesteps
+        #expect(throws: RestorationError.self) { try asked.validate() }
+    }
+
+    @Test func twoWaysOfSayingTimestepsAreRefused() {
+        for say in [{ $0.steps = 25 }, { $0.tau = 0.3 }, { $0.speed = .fast }] as [(inout RestorationOptions) -> Void] {
+            var asked = RestorationOptions()
+            asked.timesteps = [281, 1]
+            say(&asked)
+            #expect(throws: RestorationError.self) { try asked.validate() }
+        }
     }
 
     @Test func numbersOutOfRangeAreRefusedByBoth() {
