@@ -177,21 +177,29 @@ uint32_t clibtorch_thread_count(void) {
     return p_torch_get_num_threads(&count) == 0 ? count : 0;
 }
 
-bool clibtorch_set_thread_count(int32_t count) {
-    // at::set_num_threads(int), by its mangled name: the stable ABI has a getter only.
-    void (*set)(int) = (void (*)(int))dlsym(library, "_ZN2at15set_num_threadsEi");
-    if (!set) return false;
-    set(count);
-    return true;
+// The CUDA run time is opened by libtorch_cpu.so's own dependencies; its C functions are found in the global scope.
+static void *cuda_symbol(const char *name) {
+    if (!library) return NULL;
+    // Not every build's libtorch_cpu.so depends on it; libtorch_cuda.so, opened globally, does.
+    void *symbol = dlsym(library, name);
+    return symbol ? symbol : dlsym(RTLD_DEFAULT, name);
 }
 
-// The CUDA run time is opened by libtorch_cpu.so's own dependencies; its C functions are found in the global scope.
-static void *cuda_symbol(const char *name) { return library ? dlsym(library, name) : NULL; }
-
-int32_t clibtorch_cuda_count(void) {
+int32_t clibtorch_cuda_count(int32_t *count) {
     int (*get)(int *) = (int (*)(int *))cuda_symbol("cudaGetDeviceCount");
-    int count = 0;
-    return get && get(&count) == 0 ? count : 0;
+    return get ? get(count) : -1;
+}
+
+const char *clibtorch_cuda_error(int32_t status) {
+    const char *(*get)(int) = (const char *(*)(int))cuda_symbol("cudaGetErrorString");
+    return get ? get(status) : NULL;
+}
+
+void clibtorch_cuda_versions(int32_t *driver, int32_t *runtime) {
+    int (*get_driver)(int *) = (int (*)(int *))cuda_symbol("cudaDriverGetVersion");
+    int (*get_runtime)(int *) = (int (*)(int *))cuda_symbol("cudaRuntimeGetVersion");
+    if (get_driver) get_driver(driver);
+    if (get_runtime) get_runtime(runtime);
 }
 
 int clibtorch_cuda_memory(int32_t device, size_t *free_bytes, size_t *total_bytes) {
@@ -201,7 +209,9 @@ int clibtorch_cuda_memory(int32_t device, size_t *free_bytes, size_t *total_byte
     return get(free_bytes, total_bytes);
 }
 
-int clibtorch_cuda_synchronize(void) {
+int clibtorch_cuda_synchronize(int32_t device) {
+    // It waits for the calling thread's current device.
+    int (*set)(int) = (int (*)(int))cuda_symbol("cudaSetDevice");
     int (*synchronize)(void) = (int (*)(void))cuda_symbol("cudaDeviceSynchronize");
-    return synchronize ? synchronize() : -1;
+    return set && synchronize && !set(device) ? synchronize() : -1;
 }

@@ -58,7 +58,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
 
     /// Waits until the device has done everything it was given. Needed for honest timing on a GPU, nowhere else.
     public func synchronize() {
-        if case .cuda = self { _ = clibtorch_cuda_synchronize() }
+        if case .cuda(let index) = self { _ = clibtorch_cuda_synchronize(Int32(clamping: index)) }
     }
 
     /// The type that networks run in on this device, by what its hardware computes quickly: bfloat16 on a GPU and on a CPU with

@@ -12,53 +12,106 @@ public struct Engine: Sendable {
     ///
     /// It is looked for in `VISIONXL_LIBTORCH` (a file or its folder), in `.deps/libtorch` of the folders above the program and
     /// above the working directory, and in the `torch` package of the `python3` on PATH; that package comes first where there is an
-    /// NVIDIA driver and it has CUDA, which set-up's own library has not.
+    /// NVIDIA driver and it has CUDA and the others have not. One that is too old or cannot be opened gives way to the next.
     public static func load() throws(TensorError) -> Engine { try loaded.get() }
 
     private static let loaded: Result<Engine, TensorError> = find()
 
     private static func find() -> Result<Engine, TensorError> {
+        prepareEnvironment()
         var searched: [String] = []
+        var refusal: TensorError?
         for candidate in candidates(searched: &searched) {
-            var message: UnsafeMutablePointer<CChar>?
-            let status = clibtorch_load(candidate, &message)
-            let reason = message.map { String(cString: $0) } ?? ""
-            free(message)
-            switch status {
-            case CLIBTORCH_OK:
-                return .success(Engine(libraryPath: candidate, version: version(of: clibtorch_version())))
-            case CLIBTORCH_TOO_OLD: return .failure(.engineTooOld(path: candidate, missing: reason))
-            default: return .failure(.engineNotLoaded(path: candidate, reason: reason))
+            switch open(candidate) {
+            case .success(let engine): return .success(engine)
+            // Another one may do: a Python's torch may be too old where set-up's is not.
+            case .failure(let error): refusal = refusal ?? error
             }
         }
-        return .failure(.engineNotFound(searched: searched))
+        return .failure(refusal ?? .engineNotFound(searched: searched))
     }
 
-    /// Existing library files in the order of preference, found lazily: Python is only asked when nothing else is there.
+    private static func open(_ library: String) -> Result<Engine, TensorError> {
+        // What dlopen has brought into the process cannot be taken back, so a version that says itself too old is not opened.
+        if let old = packageVersion(of: library), old.lexicographicallyPrecedes([2, 10]) {
+            let name = old.map(String.init).joined(separator: ".")
+            return .failure(.engineTooOld(path: library, missing: "it is PyTorch \(name)"))
+        }
+        var message: UnsafeMutablePointer<CChar>?
+        let status = clibtorch_load(library, &message)
+        let reason = message.map { String(cString: $0) } ?? ""
+        free(message)
+        switch status {
+        case CLIBTORCH_OK:
+            // PyTorch asks once in a process whether it has CUDA, at the first convolution for example.
+            if hasNVIDIADriver { openCUDA(beside: library) }
+            return .success(Engine(libraryPath: library, version: version(of: clibtorch_version())))
+        case CLIBTORCH_TOO_OLD: return .failure(.engineTooOld(path: library, missing: "it has no \(reason)"))
+        default: return .failure(.engineNotLoaded(path: library, reason: reason))
+        }
+    }
+
+    /// Major and minor version as the Python package around a library writes it down, [2, 15]; nil without one.
+    private static func packageVersion(of library: String) -> [Int]? {
+        let package = URL(fileURLWithPath: library).deletingLastPathComponent().deletingLastPathComponent()
+        guard let text = try? String(contentsOf: package.appendingPathComponent("version.py"), encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("__version__") }),
+            let quoted = line.split(whereSeparator: { $0 == "'" || $0 == "\"" }).dropFirst().first
+        else { return nil }
+        let parts = quoted.split(separator: ".").prefix(2).compactMap { Int($0) }
+        return parts.count == 2 ? parts : nil
+    }
+
+    /// What libraries read when they are opened. What the user has set stays.
+    private static func prepareEnvironment() {
+        // Threads that wait sleep: two programs that spin against each other take several times as long (Benchmarks/RESULTS.md).
+        // GNU's OpenMP, LLVM's and Intel's each have a name for it.
+        if ProcessInfo.processInfo.environment["GOMP_SPINCOUNT"] == nil { setenv("OMP_WAIT_POLICY", "PASSIVE", 0) }
+        setenv("KMP_BLOCKTIME", "0", 0)
+        // Passes of changing size leave holes in a GPU's memory otherwise; the second is the name before PyTorch 2.9.
+        setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", 0)
+        setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True", 0)
+        // NVIDIA's containers round float32 products to 10 bits by this.
+        unsetenv("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+        // Operators that Apple's GPU lacks run on the CPU.
+        setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1", 0)
+    }
+
+    /// Existing library files in the order of preference.
     private static func candidates(searched: inout [String]) -> [String] {
         if let named = ProcessInfo.processInfo.environment["VISIONXL_LIBTORCH"], !named.isEmpty {
             searched.append("VISIONXL_LIBTORCH=\(named)")
             return library(at: named).map { [$0] } ?? []
         }
-        if hasNVIDIADriver, let found = pythonPackage().flatMap({ library(at: $0) }),
-            FileManager.default.fileExists(atPath: cudaLibrary(beside: found))
-        {
-            return [found]
-        }
         let program = (ProcessInfo.processInfo.arguments.first.map { URL(fileURLWithPath: $0) })?
             .resolvingSymlinksInPath().deletingLastPathComponent()
         let working = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
+        var found: [String] = []
         for start in [program, working].compactMap({ $0 }) {
             searched.append("\(start.path)/.deps/libtorch and above")
             for folder in ancestors(of: start) {
-                if let found = library(at: folder.appendingPathComponent(".deps/libtorch").path) { return [found] }
+                if let library = library(at: folder.appendingPathComponent(".deps/libtorch").path),
+                    !found.contains(library)
+                {
+                    found.append(library)
+                }
             }
         }
         searched.append("python3's torch package")
-        return pythonPackage().flatMap { library(at: $0) }.map { [$0] } ?? []
+        // Python is only asked where its package may be wanted.
+        let isFirstWithCUDA =
+            found.first.map { FileManager.default.fileExists(atPath: cudaLibrary(beside: $0)) } ?? false
+        if let first = found.first, isFirstWithCUDA || !hasNVIDIADriver { return [first] + found.dropFirst() }
+        guard let package = pythonPackage().flatMap({ library(at: $0) }) else { return found }
+        // With a driver, one that can use it comes first.
+        return FileManager.default.fileExists(atPath: cudaLibrary(beside: package)) && hasNVIDIADriver
+            ? [package] + found : found + [package]
     }
 
-    private static var hasNVIDIADriver: Bool { FileManager.default.fileExists(atPath: "/proc/driver/nvidia/version") }
+    /// Linux's driver, its devices where /proc is hidden, or Windows' under WSL.
+    static let hasNVIDIADriver = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"].contains {
+        FileManager.default.fileExists(atPath: $0)
+    }
 
     private static func cudaLibrary(beside library: String) -> String {
         (library as NSString).deletingLastPathComponent + "/libtorch_cuda.so"
@@ -107,22 +160,68 @@ public struct Engine: Sendable {
         guard let engine = try? load() else {
             return .failure(.deviceUnavailable("cuda", reason: "LibTorch is not loaded"))
         }
-        let path = cudaLibrary(beside: engine.libraryPath)
+        if let problem = openCUDA(beside: engine.libraryPath) {
+            return .failure(.deviceUnavailable("cuda", reason: hasNVIDIADriver ? problem : noGPU(-1)))
+        }
+        var count: Int32 = 0
+        let status = clibtorch_cuda_count(&count)
+        guard status == 0, count > 0 else { return .failure(.deviceUnavailable("cuda", reason: noGPU(status))) }
+        return .success(())
+    }()
+
+    /// What a count of no devices means.
+    private static func noGPU(_ status: Int32) -> String {
+        guard hasNVIDIADriver else { return "no GPU: there is no NVIDIA driver" }
+        guard status > 0, let text = clibtorch_cuda_error(status) else { return "no GPU: the NVIDIA driver shows none" }
+        var (driver, runtime) = (Int32(0), Int32(0))
+        clibtorch_cuda_versions(&driver, &runtime)
+        func version(_ number: Int32) -> String { "\(number / 1000).\(number % 1000 / 10)" }
+        return
+            "no GPU that can be used: \(String(cString: text)) (the driver is for CUDA \(version(driver)), this PyTorch for \(version(runtime)))"
+    }
+
+    /// Opens libtorch_cuda.so and what it opens by bare names later, which no path leads to.
+    /// - Returns: why it could not; nil when it is there.
+    @discardableResult
+    private static func openCUDA(beside library: String) -> String? {
+        let path = cudaLibrary(beside: library)
         guard FileManager.default.fileExists(atPath: path) else {
-            return .failure(
-                .deviceUnavailable("cuda", reason: "this LibTorch has no libtorch_cuda.so; `pip install torch` has"))
+            return
+                "no library: this LibTorch has no libtorch_cuda.so; run `make setup` on a machine with an NVIDIA driver"
         }
         var message: UnsafeMutablePointer<CChar>?
+        for preloaded in cudaPreloads(beside: library) where clibtorch_load_extension(preloaded, &message) != 0 {
+            free(message)
+            message = nil
+        }
         guard clibtorch_load_extension(path, &message) == 0 else {
             let reason = message.map { String(cString: $0) } ?? ""
             free(message)
-            return .failure(.deviceUnavailable("cuda", reason: reason))
+            return "no library: \(reason)"
         }
-        guard clibtorch_cuda_count() > 0 else {
-            return .failure(.deviceUnavailable("cuda", reason: "no NVIDIA GPU or no driver for it"))
+        return nil
+    }
+
+    /// NVIDIA's libraries beside a torch package, in the order in which they need each other, as Python's torch opens them.
+    static func cudaPreloads(beside library: String) -> [String] {
+        let nvidia = URL(fileURLWithPath: library).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+            .appendingPathComponent("nvidia")
+        let manager = FileManager.default
+        let folders = ((try? manager.contentsOfDirectory(atPath: nvidia.path)) ?? []).sorted().map {
+            nvidia.appendingPathComponent($0 + "/lib")
         }
-        return .success(())
-    }()
+        let files = folders.flatMap { folder in
+            ((try? manager.contentsOfDirectory(atPath: folder.path)) ?? []).sorted().map {
+                folder.appendingPathComponent($0).path
+            }
+        }
+        let wanted = [
+            "libcudart.so", "libnvrtc-builtins.so", "libnvrtc.so", "libnvJitLink.so", "libcublasLt.so", "libcublas.so",
+            "libcudnn.so",
+        ]
+        return wanted.flatMap { name in files.filter { ($0 as NSString).lastPathComponent.hasPrefix(name + ".") } }
+    }
 
     /// Opens libtorch_cuda.so, once. Tensors on a CUDA device do this by themselves.
     static func loadCUDA() throws(TensorError) { try cuda.get() }
@@ -134,7 +233,7 @@ public struct Engine: Sendable {
         case .cpu: break
         case .cuda(let index):
             try loadCUDA()
-            let count = Int(clibtorch_cuda_count())
+            let count = cudaDeviceCount
             guard index < count else {
                 throw .deviceUnavailable(device.description, reason: "there are \(count) CUDA devices, counted from 0")
             }
@@ -144,7 +243,16 @@ public struct Engine: Sendable {
     }
 
     /// CUDA devices that can be used; 0 where there is none or this LibTorch is a CPU build.
-    public static var cudaDeviceCount: Int { (try? loadCUDA()) == nil ? 0 : Int(clibtorch_cuda_count()) }
+    public static var cudaDeviceCount: Int {
+        var count: Int32 = 0
+        return (try? loadCUDA()) != nil && clibtorch_cuda_count(&count) == 0 ? Int(count) : 0
+    }
+
+    /// Why there is no CUDA device although there is an NVIDIA driver; nil where there is a device, or no driver.
+    public static var unusedDriver: String? {
+        guard hasNVIDIADriver, case .failure(.deviceUnavailable(_, let reason)) = cuda else { return nil }
+        return reason
+    }
 
     /// A GPU where there is one, else the CPU.
     public static var bestDevice: Device { cudaDeviceCount > 0 ? .cuda(0) : .cpu }
@@ -169,15 +277,5 @@ public struct Engine: Sendable {
     public static func threadCount() throws(TensorError) -> Int {
         _ = try load()
         return Int(clibtorch_thread_count())
-    }
-
-    /// Sets the number of threads of one operator on the CPU, for the calling thread and those that have not computed yet.
-    /// - Throws: `invalidArgument` where the library does not export the way to do it; OMP_NUM_THREADS works always.
-    public static func setThreadCount(_ count: Int) throws(TensorError) {
-        _ = try load()
-        guard count >= 1, clibtorch_set_thread_count(Int32(clamping: count)) else {
-            throw .invalidArgument(
-                "The number of threads could not be set to \(count); set OMP_NUM_THREADS before the start instead.")
-        }
     }
 }

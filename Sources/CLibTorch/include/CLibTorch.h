@@ -85,15 +85,17 @@ int32_t clibtorch_memory_format_code(const char *name);
 int32_t clibtorch_layout_strided(void);
 
 uint32_t clibtorch_thread_count(void);
-/// Sets the number of threads of the running library. False where the library does not export the way to do it.
-bool clibtorch_set_thread_count(int32_t count);
 
 /// Free and total bytes of a CUDA device's memory; 0 when it worked.
 int clibtorch_cuda_memory(int32_t device, size_t *free_bytes, size_t *total_bytes);
-/// Number of CUDA devices, 0 where there is no driver or no CUDA build.
-int32_t clibtorch_cuda_count(void);
+/// CUDA's status, 0 where the devices could be counted; -1 without a CUDA run time.
+int32_t clibtorch_cuda_count(int32_t *count);
+/// What a status of CUDA means; NULL without a CUDA run time.
+const char *clibtorch_cuda_error(int32_t status);
+/// 1000 times the major version and 10 times the minor one that the driver and the run time are for; left as they are where nobody knows.
+void clibtorch_cuda_versions(int32_t *driver, int32_t *runtime);
 /// Waits for the device's queued work; 0 when it worked.
-int clibtorch_cuda_synchronize(void);
+int clibtorch_cuda_synchronize(int32_t device);
 
 #ifdef __cplusplus
 }
