@@ -36,7 +36,7 @@ public enum TensorError: Error, Equatable, Sendable, CustomStringConvertible {
     private static let wordsOfLack = [
         "out of memory", "not enough memory", "can't allocate memory", "bad_alloc",
         "unable to find an engine to execute this computation",
-        "ALLOC_FAILED",
+        "ALLOC_FAILED", "ALLOCATION_FAILED",
     ]
 
     /// Whether a device ran out of memory, so that smaller pieces may still work.

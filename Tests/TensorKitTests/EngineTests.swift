@@ -7,6 +7,36 @@ import Testing
         #expect(Engine.version(of: 2 << 56 | 15 << 48 | 1 << 40) == "2.15")
     }
 
+    /// Where memory lacks, smaller pieces are tried; where anything else is wrong, they would hide it.
+    @Test(arguments: [
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB.",
+        "CUDA error: out of memory",
+        "CUDA ran out of memory outside PyTorch's allocator.", "MPS backend out of memory (MPS allocated: 8 GiB)",
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.", "std::bad_alloc",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "FIND was unable to find an engine to execute this computation",
+    ])
+    func lackOfMemory(message: String) {
+        #expect(TensorError.operation(name: "aten::conv2d", message: message).isOutOfMemory)
+        #expect(!TensorError.invalidArgument(message).isOutOfMemory)
+    }
+
+    @Test(arguments: [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm(handle)`",
+        "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED",
+        "CUDA error: no kernel image is available for execution on the device",
+        "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", "",
+    ])
+    func otherTrouble(message: String) {
+        #expect(!TensorError.operation(name: "aten::conv2d", message: message).isOutOfMemory)
+    }
+
     @Test func philoxMatchesThePublishedVectors() {
         // Known answers of the Random123 library's kat_vectors.
         let zeros = RandomGenerator.philox(counter: (0, 0, 0, 0), key: (0, 0))
