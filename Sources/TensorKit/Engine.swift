@@ -22,7 +22,8 @@ public struct Engine: Sendable {
         var searched: [String] = []
         var refusal: TensorError?
         for candidate in candidates(searched: &searched) {
-            switch open(candidate) {
+            guard let library = candidate() else { continue }
+            switch open(library) {
             case .success(let engine): return .success(engine)
             // Another one may do: a Python's torch may be too old where set-up's is not.
             case .failure(let error): refusal = refusal ?? error
@@ -52,7 +53,7 @@ public struct Engine: Sendable {
     }
 
     /// Major and minor version as the Python package around a library writes it down, [2, 15]; nil without one.
-    private static func packageVersion(of library: String) -> [Int]? {
+    static func packageVersion(of library: String) -> [Int]? {
         let package = URL(fileURLWithPath: library).deletingLastPathComponent().deletingLastPathComponent()
         guard let text = try? String(contentsOf: package.appendingPathComponent("version.py"), encoding: .utf8),
             let line = text.split(separator: "\n").first(where: { $0.hasPrefix("__version__") }),
@@ -77,11 +78,11 @@ public struct Engine: Sendable {
         setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1", 0)
     }
 
-    /// Existing library files in the order of preference.
-    private static func candidates(searched: inout [String]) -> [String] {
+    /// Library files in the order of preference, each found when it is its turn.
+    private static func candidates(searched: inout [String]) -> [() -> String?] {
         if let named = ProcessInfo.processInfo.environment["VISIONXL_LIBTORCH"], !named.isEmpty {
             searched.append("VISIONXL_LIBTORCH=\(named)")
-            return library(at: named).map { [$0] } ?? []
+            return [{ library(at: named) }]
         }
         let program = (ProcessInfo.processInfo.arguments.first.map { URL(fileURLWithPath: $0) })?
             .resolvingSymlinksInPath().deletingLastPathComponent()
@@ -98,14 +99,22 @@ public struct Engine: Sendable {
             }
         }
         searched.append("python3's torch package")
-        // Python is only asked where its package may be wanted.
-        let isFirstWithCUDA =
-            found.first.map { FileManager.default.fileExists(atPath: cudaLibrary(beside: $0)) } ?? false
-        if let first = found.first, isFirstWithCUDA || !hasNVIDIADriver { return [first] + found.dropFirst() }
-        guard let package = pythonPackage().flatMap({ library(at: $0) }) else { return found }
-        // With a driver, one that can use it comes first.
-        return FileManager.default.fileExists(atPath: cudaLibrary(beside: package)) && hasNVIDIADriver
-            ? [package] + found : found + [package]
+        return preference(found, package: { pythonPackage().flatMap { library(at: $0) } }, hasDriver: hasNVIDIADriver) {
+            FileManager.default.fileExists(atPath: cudaLibrary(beside: $0))
+        }
+    }
+
+    /// The order in which libraries are tried. With a driver those with CUDA come first, Python's where no other has it.
+    /// - Parameter package: Python's library. To ask takes Python's start, so that is done only when it may be wanted.
+    static func preference(
+        _ found: [String], package: @escaping () -> String?, hasDriver: Bool, hasCUDA: (String) -> Bool
+    ) -> [() -> String?] {
+        let able = hasDriver ? found.filter(hasCUDA) : []
+        let inOrder = able + found.filter { !able.contains($0) }
+        guard hasDriver, able.isEmpty, let library = package() else {
+            return inOrder.map { library in { library } } + [package]
+        }
+        return (hasCUDA(library) ? [library] + inOrder : inOrder + [library]).map { library in { library } }
     }
 
     /// Linux's driver, its devices where /proc is hidden, or Windows' under WSL.
@@ -161,7 +170,9 @@ public struct Engine: Sendable {
             return .failure(.deviceUnavailable("cuda", reason: "LibTorch is not loaded"))
         }
         if let problem = openCUDA(beside: engine.libraryPath) {
-            return .failure(.deviceUnavailable("cuda", reason: hasNVIDIADriver ? problem : noGPU(-1)))
+            // Some builds are linked against the driver's own library.
+            let lacksDriver = !hasNVIDIADriver && (problem == noCUDALibrary || problem.contains("libcuda.so"))
+            return .failure(.deviceUnavailable("cuda", reason: lacksDriver ? noGPU(-1) : problem))
         }
         var count: Int32 = 0
         let status = clibtorch_cuda_count(&count)
@@ -175,10 +186,16 @@ public struct Engine: Sendable {
         guard status > 0, let text = clibtorch_cuda_error(status) else { return "no GPU: the NVIDIA driver shows none" }
         var (driver, runtime) = (Int32(0), Int32(0))
         clibtorch_cuda_versions(&driver, &runtime)
+        if driver == 0 {
+            return "no GPU: libcuda.so.1 of the NVIDIA driver was not found; in a container, start that with its GPUs"
+        }
         func version(_ number: Int32) -> String { "\(number / 1000).\(number % 1000 / 10)" }
         return
             "no GPU that can be used: \(String(cString: text)) (the driver is for CUDA \(version(driver)), this PyTorch for \(version(runtime)))"
     }
+
+    private static let noCUDALibrary =
+        "no library: this LibTorch has no libtorch_cuda.so; run `make setup`, which fetches one that has"
 
     /// Opens libtorch_cuda.so and what it opens by bare names later, which no path leads to.
     /// - Returns: why it could not; nil when it is there.
@@ -186,8 +203,7 @@ public struct Engine: Sendable {
     private static func openCUDA(beside library: String) -> String? {
         let path = cudaLibrary(beside: library)
         guard FileManager.default.fileExists(atPath: path) else {
-            return
-                "no library: this LibTorch has no libtorch_cuda.so; run `make setup` on a machine with an NVIDIA driver"
+            return noCUDALibrary
         }
         var message: UnsafeMutablePointer<CChar>?
         for preloaded in cudaPreloads(beside: library) where clibtorch_load_extension(preloaded, &message) != 0 {

@@ -447,6 +447,45 @@ import Testing
             environment: ["VISIONXL_LIBTORCH": place.file("libtorch_cpu.so")])
     }
 
+    /// A program with an old PyTorch beside it, and a good one in the working folder, in Python, or nowhere.
+    @Test func anOldEngineGivesWay() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        let elsewhere = try TemporaryFolder("program")
+        try place.copyProgram(to: elsewhere.path)
+        let old = elsewhere.file(".deps/libtorch/torch")
+        try FileManager.default.createDirectory(atPath: old + "/lib", withIntermediateDirectories: true)
+        try Data("__version__ = '2.9.1+cpu'\n".utf8).write(to: URL(fileURLWithPath: old + "/version.py"))
+        // It cannot be opened, so whoever tries says something else.
+        try Data("no library".utf8).write(to: URL(fileURLWithPath: old + "/lib/libtorch_cpu.so"))
+
+        func python(printing origin: String) throws {
+            try FileManager.default.createDirectory(atPath: place.file("bin"), withIntermediateDirectories: true)
+            try place.write("#!/bin/sh\necho '\(origin)'\n", to: "bin/python3")
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: place.file("bin/python3"))
+        }
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        let environment = ["VISIONXL_LIBTORCH": "", "PATH": "\(place.file("bin")):\(path)"]
+        func engine() async throws -> String {
+            let doctor = try await place.visionxl(["doctor"], environment: environment, from: elsewhere.path)
+            return doctor.output.split(separator: "\n").first { $0.hasPrefix("engine") }.map(String.init) ?? "\(doctor)"
+        }
+        try python(printing: "")
+        try await refuse(
+            restore("clip.mp4"), saying: old, "too old", "PyTorch 2.9", "make setup", environment: environment,
+            from: elsewhere.path)
+
+        let good = URL(fileURLWithPath: try Engine.load().libraryPath).deletingLastPathComponent().path
+        try FileManager.default.createDirectory(atPath: place.file("package"), withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: place.file("package/lib"), withDestinationPath: good)
+        try python(printing: place.file("package/__init__.py"))
+        #expect(try await engine().contains(place.file("package/lib/libtorch_cpu")))
+
+        try python(printing: "")
+        try FileManager.default.createDirectory(atPath: place.file(".deps"), withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: place.file(".deps/libtorch"), withDestinationPath: good)
+        #expect(try await engine().contains(place.file(".deps/libtorch/libtorch_cpu")))
+    }
+
     @Test func noFFmpeg() async throws {
         try await place.clip("clip.mp4", frames: 2)
         for path in ["", "/nonexistent", place.folder.path] {

@@ -1,3 +1,5 @@
+import Foundation
+import TestSupport
 import Testing
 
 @testable import TensorKit
@@ -5,6 +7,75 @@ import Testing
 @Suite struct EngineTests {
     @Test func versionWord() {
         #expect(Engine.version(of: 2 << 56 | 15 << 48 | 1 << 40) == "2.15")
+    }
+
+    // MARK: Which library
+
+    /// Without a driver Python is asked last, and with one only where nothing else has CUDA.
+    @Test func theOrderOfLibraries() {
+        func order(_ found: [String], package: String?, driver: Bool) -> (libraries: [String], isPythonAsked: Bool) {
+            var isAsked = false
+            let candidates = Engine.preference(
+                found,
+                package: {
+                    isAsked = true
+                    return package
+                }, hasDriver: driver, hasCUDA: { $0.hasSuffix("+cuda") })
+            let isAskedFirst = isAsked
+            return (candidates.compactMap { $0() }, isAskedFirst)
+        }
+        for package in ["python", "python+cuda"] {
+            #expect(order(["a", "b+cuda"], package: package, driver: false) == (["a", "b+cuda", package], false))
+            #expect(order(["a+cuda", "b"], package: package, driver: true) == (["a+cuda", "b", package], false))
+            #expect(order(["a", "b+cuda"], package: package, driver: true) == (["b+cuda", "a", package], false))
+            #expect(order([], package: package, driver: false) == ([package], false))
+            #expect(order([], package: package, driver: true) == ([package], true))
+        }
+        #expect(order(["a", "b"], package: "python", driver: true) == (["a", "b", "python"], true))
+        #expect(order(["a", "b"], package: "python+cuda", driver: true) == (["python+cuda", "a", "b"], true))
+        for driver in [false, true] {
+            #expect(order(["a"], package: nil, driver: driver).libraries == ["a"])
+            #expect(order([], package: nil, driver: driver).libraries == [])
+        }
+    }
+
+    /// Folders as NVIDIA's packages for CUDA 13 have them, and one of those for CUDA 12.
+    @Test func librariesThatCUDAOpensByName() throws {
+        let folder = try TemporaryFolder("engine")
+        let library = folder.file("torch/lib/libtorch_cpu.so")
+        func put(_ path: String) throws {
+            let url = URL(fileURLWithPath: folder.file(path))
+            let parent = url.deletingLastPathComponent()
+            try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
+            try Data().write(to: url)
+        }
+        try put("torch/lib/libtorch_cpu.so")
+        #expect(Engine.cudaPreloads(beside: library) == [])
+        let names = [
+            "cu13/lib/libcudart.so.13", "cu13/lib/libnvrtc-builtins.so.13.2", "cu13/lib/libnvrtc.so.13",
+            "cu13/lib/libnvJitLink.so.13", "cu13/lib/libcublasLt.so.13", "cu13/lib/libcublas.so.13",
+            "cudnn/lib/libcudnn.so.9",
+        ]
+        for name in names.reversed() { try put("nvidia/" + name) }
+        // What these or libtorch_cuda.so are linked against comes with them.
+        let others = ["cudnn/lib/libcudnn_ops.so.9", "cu13/lib/libcusparse.so.12", "cu13/include/cublas.h"]
+        for name in others { try put("nvidia/" + name) }
+        #expect(Engine.cudaPreloads(beside: library) == names.map { folder.file("nvidia/" + $0) })
+        try put("nvidia/cuda_nvrtc/lib/libnvrtc.so.12")
+        #expect(Engine.cudaPreloads(beside: library).count == names.count + 1)
+    }
+
+    @Test(
+        arguments: [
+            ("__version__ = '2.9.1+cu128'\n", [2, 9]),
+            ("from typing import Optional\n\n__version__ = \"2.15.0\"\ncuda = '13.2'\n", [2, 15]),
+            ("__version__ = '3.0a0+git1'\n", nil), ("cuda = '13.2'\n", nil), ("__version__ = get()\n", nil), ("", nil),
+        ] as [(String, [Int]?)])
+    func versionOfAPackage(text: String, version: [Int]?) throws {
+        let folder = try TemporaryFolder("engine")
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder.file("version.py")))
+        #expect(Engine.packageVersion(of: folder.file("lib/libtorch_cpu.so")) == version)
+        #expect(Engine.packageVersion(of: folder.file("other/lib/libtorch_cpu.so")) == nil)
     }
 
     /// Where memory lacks, smaller pieces are tried; where anything else is wrong, they would hide it.
