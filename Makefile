@@ -2,16 +2,20 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup build test check format demo bench prior clean distclean
 
+PROGRAM = swift build -c release --product visionxl
+
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Fetch LibTorch (500 MB, once), ffmpeg, the demo's clip and the metrics' networks where they are missing
+setup: ## Fetch all that is missing: LibTorch, ffmpeg, curl, the demo's clip, the metrics' networks (Docs/Setup.md)
 	@Scripts/setup.sh
 
-build: setup ## Build the program: .build/release/visionxl
-	swift build -c release --product visionxl
+build: ## Build the program, with what it takes to run: .build/release/visionxl
+	@Scripts/setup.sh build
+	$(PROGRAM)
 
-test: setup ## Build and run every test (ARGS: options for swift test)
+test: ## Build and run every test (ARGS: options for swift test)
+	@Scripts/setup.sh test
 	@Scripts/test.sh $(ARGS)
 
 check: ## Look at the form of the code, its imports and the examples (Scripts/check.sh)
@@ -20,10 +24,14 @@ check: ## Look at the form of the code, its imports and the examples (Scripts/ch
 format: ## Bring the code into the form that .swift-format describes
 	swift format --in-place --parallel --recursive .
 
-demo: build ## Degrade a short clip, restore it, compare: demo-out
+demo: ## Degrade a short clip, restore it, compare: demo-out
+	@Scripts/setup.sh demo
+	$(PROGRAM)
 	@Scripts/demo.sh
 
-bench: build ## Measure speed against alternatives (Benchmarks/README.md)
+bench: ## Measure speed against alternatives (Benchmarks/README.md)
+	@Scripts/setup.sh demo
+	$(PROGRAM)
 	swift build -c release --product visionxl-bench
 	@Scripts/bench.sh $(ARGS)
 
