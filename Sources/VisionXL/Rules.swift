@@ -220,7 +220,8 @@ struct Rules<F: Facts> {
             ownDataStep == nil && !isProximal ? "\(count) steps" : count > 0 ? "once" : "none"
         }
         var rows = [
-            try Choice.row("timesteps", "--speed, --timesteps", { $0.map(String.init).joined(separator: " ") }, timesteps),
+            try Choice.row(
+                "timesteps", "--speed, --timesteps", { $0.map(String.init).joined(separator: " ") }, timesteps),
             try ownDataStep.map { Policy.Row("data step", "", "\(type(of: $0))", "As said.") }
                 ?? Choice.row("data step", "--data-step", \.rawValue, dataStepKind),
         ]

@@ -19,7 +19,8 @@ struct AlgorithmOptions: ParsableArguments {
             let words = text.split(separator: ",", omittingEmptySubsequences: false)
             let numbers = words.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
             guard numbers.count == words.count else {
-                throw ValidationError("--timesteps takes falling whole numbers, such as 281,121,1; \"\(text)\" is none.")
+                throw ValidationError(
+                    "--timesteps takes falling whole numbers, such as 281,121,1; \"\(text)\" is none.")
             }
             return numbers
         })
@@ -91,7 +92,8 @@ struct AlgorithmOptions: ParsableArguments {
     mutating func validate() throws {
         if timesteps != nil, steps != nil || tau != nil || speed != nil {
             throw ValidationError(
-                "--timesteps says each of them; leave out \(speed != nil ? "--speed" : steps != nil ? "--steps" : "--tau").")
+                "--timesteps says each of them; leave out \(speed != nil ? "--speed" : steps != nil ? "--steps" : "--tau")."
+            )
         }
         if paper {
             if speed != nil { throw ValidationError("--paper has 25 steps; leave out --speed.") }

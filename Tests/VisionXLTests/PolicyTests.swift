@@ -399,7 +399,8 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         #expect(try Policy.settle(asked, facts).timesteps.count == 15)
     }
 
-    @Test(arguments: [[], [0], [1001], [1, 281], [281, 281, 1], [281, -1]]) func timestepsThatAreNone(timesteps: [Int]) {
+    @Test(arguments: [[], [0], [1001], [1, 281], [281, 281, 1], [281, -1]]) func timestepsThatAreNone(timesteps: [Int])
+    {
         var asked = RestorationOptions()
         asked.timesteps = timesteps
         #expect(throws: RestorationError.self) { try asked.validate() }
