@@ -42,15 +42,14 @@ final class ProgressDisplay: Sendable {
     ) -> String? {
         let now = Date()
         state.lines.note(progress, now: now)
+        // Nothing is put into words that is not shown: asking for the memory alone takes milliseconds.
+        guard progress.residual != nil || isTerminal && now.timeIntervalSince(state.lastDrawn) > 0.1 else { return nil }
+        state.lastDrawn = now
         let line =
             state.lines.line(progress, window: window, of: windows, now: now)
             + ", " + Usage.peaks(memory: Usage.peakMemory, deviceMemory: deviceMemory)
-        if isTerminal {
-            guard now.timeIntervalSince(state.lastDrawn) > 0.1 || progress.residual != nil else { return nil }
-            state.lastDrawn = now
-            return line
-        }
-        return progress.residual.map { line + String(format: ", residual %.2g -> %.2g", $0.before, $0.after) }
+        guard !isTerminal, let residual = progress.residual else { return line }
+        return line + String(format: ", residual %.2g -> %.2g", residual.before, residual.after)
     }
 }
 

@@ -43,9 +43,8 @@ public struct MeasuredVideo: Sendable {
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
         (height, width) = (full[2], full[3])
-        // All of LibTorch on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators take
-        // twice as long.
-        let files = try await Masks.read(problem.fileSizes(height: full[2], width: full[3]))
+        let sizes = try await onThread { _ in try problem.fileSizes(height: full[2], width: full[3]) }
+        let files = try await Masks.read(sizes)
         `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
         _ = try `operator`.outputShape(for: full)
         // A record counts frames before the degradation, which an average without a border leaves fewer of.

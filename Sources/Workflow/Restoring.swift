@@ -59,7 +59,9 @@ struct FileRestoration {
         }
         (self.recipe, self.execution) = (recipe, execution)
         encoding = try VideoEncoding(forPath: recipe.output)
-        session = try ModelSession(recipe.model, text: recipe.text, execution)
+        // All of LibTorch on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
+        // take longer.
+        session = try await onThread { _ in try ModelSession(recipe.model, text: recipe.text, execution) }
         video = try await MeasuredVideo(recipe)
         windows = try video.windows()
         options = session.completed(recipe.options)

@@ -93,6 +93,7 @@ public struct Problem: Sendable {
     /// - Parameters:
     ///   - height: of X, likewise `width`.
     public func fileSizes(height: Int, width: Int) throws -> [(path: String, height: Int, width: Int)] {
+        guard !files.isEmpty else { return [] }
         var shape = [1 << 20, 3, height, width]
         var sizes: [(path: String, height: Int, width: Int)] = []
         for stage in stages {
