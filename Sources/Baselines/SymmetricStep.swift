@@ -47,49 +47,9 @@ public func symmetrizer(of problem: any LinearOperator) -> (any LinearOperator)?
 public func symmetricConjugateGradients(
     _ problem: any LinearOperator, measurement: Tensor, start: Tensor, iterations: Int = 10, tolerance: Double = 0
 ) throws -> (solution: Tensor, report: ConjugateGradientsReport) {
-    guard let symmetrizer = symmetrizer(of: problem) else {
-        return try conjugateGradients(
-            problem, measurement: measurement, start: start, iterations: iterations, tolerance: tolerance)
-    }
-    try checkSystem(problem, measurement, start, iterations, tolerance)
-    let measured = try measurement.norm()
-    // s = Y - A X, r = B s, p the direction of the next step.
-    var x = start
-    var s = try measurement - problem.apply(x)
-    let residual = try s.norm()
-    guard measured.isFinite else { throw ProblemError.notFinite("measurement") }
-    guard residual.isFinite else { throw ProblemError.notFinite("start") }
-
-    let smallest = max(tolerance, measurement.dtype == .float64 ? 0x1p-52 : 0x1p-23) * (measured + residual)
-    var r = try symmetrizer.apply(s)
-    var p = r
-    var rr = try r.dot(r)
-    var steps = 0
-    var best = (x: x, residual: residual, steps: 0)
-    while steps < iterations, rr.squareRoot() > smallest {
-        let q = try problem.apply(p)
-        let image = try symmetrizer.apply(q)
-        let curvature = try p.dot(image)
-        // Nothing that A sees is left in p, or (with a symmetrizer that is not quite one) p leads uphill.
-        guard curvature > 0, (rr / curvature).isFinite else { break }
-        let step = rr / curvature
-        x = try x.adding(p, times: step)
-        s = try s.adding(q, times: -step)
-        r = try r.adding(image, times: -step)
-        let next = try r.dot(r)
-        p = try r.adding(p, times: next / rr)
-        rr = next
-        steps += 1
-        let distance = try s.norm()
-        if distance <= best.residual { best = (x, distance, steps) }
-        if distance > 2 * best.residual { break }
-    }
-    let scale = measured > 0 ? measured : 1
-    return (
-        best.x,
-        ConjugateGradientsReport(
-            steps: best.steps, residualBefore: residual / scale, residualAfter: best.residual / scale)
-    )
+    try conjugateGradients(
+        problem, symmetrizer: symmetrizer(of: problem), measurement: measurement, start: start, iterations: iterations,
+        tolerance: tolerance)
 }
 
 extension GaussianBlur {

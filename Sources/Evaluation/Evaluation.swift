@@ -285,17 +285,7 @@ public struct Evaluation: Sendable {
         }.joined()
     }
 
-    private func write(_ value: some Encodable, to file: URL) throws { try writeJSON(value, to: file) }
-}
-
-func writeJSON(_ value: some Encodable, to file: URL) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    do {
-        try (encoder.encode(value) + Data("\n".utf8)).write(to: file, options: .atomic)
-    } catch let error as CocoaError {
-        throw EvaluationError.cannotWrite(file.path, reason: error.localizedDescription)
-    }
+    private func write(_ value: some Encodable, to file: URL) throws { try JSONFile.write(value, to: file.path) }
 }
 
 /// A contender and its restorer, made once.

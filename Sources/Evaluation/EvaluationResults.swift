@@ -98,7 +98,7 @@ public struct EvaluationResults: Sendable {
     /// - Throws: `EvaluationError.cannotWrite`.
     public func write(to folder: String) throws {
         let folder = URL(fileURLWithPath: folder)
-        try writeJSON(Document(self), to: folder.appendingPathComponent(Evaluation.marker))
+        try JSONFile.write(Document(self), to: folder.appendingPathComponent(Evaluation.marker).path)
         for (name, text) in [("tables.md", Tables(self).markdown), ("report.html", Report(self).html)] {
             do {
                 try Data(text.utf8).write(to: folder.appendingPathComponent(name), options: .atomic)

@@ -18,11 +18,6 @@ public struct PassSizes: Sendable, Equatable, Codable {
         (prediction, encoding, decoding) = (frames, frames, frames)
     }
 
-    /// What keeps a device busy: four frames a GPU; as many as have the pixels of one frame of 512 x 512, up to four, a CPU.
-    public static func preferred(on device: Device, height: Int, width: Int) -> PassSizes {
-        PassSizes(frames: device == .cpu ? min(max((1 << 18) / max(height * width, 1), 1), 4) : 4)
-    }
-
     /// Throws a sentence where a pass would have nothing in it.
     func validate() throws {
         guard min(prediction, encoding, decoding) >= 1 else {

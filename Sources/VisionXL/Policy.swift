@@ -1,5 +1,6 @@
 import Diffusion
 import InverseProblems
+import TensorKit
 
 /// Defaults: what is chosen where nothing was asked, and why. The only place where a default depends on anything (what depends on a file or a
 /// device is in the same hands one room up). Docs/DataStep.md and Docs/Algorithm.md have the measurements behind the rules.
@@ -27,6 +28,11 @@ public enum Policy {
     package static let iterations = 10
     /// The row of the timesteps that keep the full autoencoder.
     package static let fullCodecRow = "full autoencoder"
+
+    /// What keeps a device busy: four frames a GPU; as many as have the pixels of one frame of 512 x 512, up to four, a CPU.
+    public static func passes(on device: Device, height: Int, width: Int) -> PassSizes {
+        PassSizes(frames: device == .cpu ? min(max((1 << 18) / max(height * width, 1), 1), 4) : 4)
+    }
 
     /// A line of the table.
     public struct Row: Sendable, Equatable, Encodable {

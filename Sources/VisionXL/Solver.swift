@@ -70,7 +70,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         let frames = Padding(measurement.videoShape, multiple: prior.frameMultiple)
         let sizes =
             passes ?? plan?(frames.count, frames.height, frames.width)
-            ?? .preferred(on: prior.device, height: frames.height, width: frames.width)
+            ?? Policy.passes(on: prior.device, height: frames.height, width: frames.width)
         try sizes.validate()
         let networks = NetworkPasses(
             prior, frames, settings, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)

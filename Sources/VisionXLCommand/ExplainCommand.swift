@@ -8,7 +8,7 @@ struct ExplainCommand: AsyncParsableCommand {
         commandName: "explain",
         abstract: "Show what `restore` would do, and why.",
         discussion: """
-            Takes what `restore` takes, and prints each number with its reason: what was said, or the rule that chose it. Nothing is restored and
+            Takes the options of `restore` that say what is asked (not --force and --print-recipe, and --json is a flag here), and prints each number with its reason: what was said, or the rule that chose it. Nothing is restored and
             no model is loaded; what depends on the frames' values says so.
 
               visionxl explain small.mp4 --task sr4

@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import VideoIO
+import Workflow
 
 /// Ctrl-C, a polite kill, a closed terminal: the first asks the work to stop and clean up, the second ends the program on the spot.
 enum Interruption {
@@ -20,7 +21,7 @@ enum Interruption {
             source.setEventHandler {
                 if count.next() > 1 {
                     VideoWriter.discardAll()
-                    _exit(130)
+                    _exit(ExitStatus.interrupted.rawValue)
                 }
                 task.cancel()
             }

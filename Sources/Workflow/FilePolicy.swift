@@ -10,7 +10,10 @@ extension Policy {
     static func device(_ asked: Device?) -> Choice<Device> {
         Choice(asked) {
             let best = Engine.bestDevice
-            return Choice(best, best == .cpu ? "There is no GPU that the engine can use." : "The first GPU.")
+            guard best == .cpu else { return Choice(best, "The first GPU.") }
+            return Choice(
+                best,
+                Engine.unusedDriver.map { "CUDA cannot be used: \($0)." } ?? "There is no GPU that the engine can use.")
         }
     }
 

@@ -46,7 +46,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)
         let preferred = min(
-            framesPerPass ?? PassSizes.preferred(on: device, height: height, width: width).prediction, max(frames, 1))
+            framesPerPass ?? Policy.passes(on: device, height: height, width: width).prediction, max(frames, 1))
         /// The first of the passes, from large to small, that fits; else the last.
         func choose(
             _ candidates: [(frames: Int, tile: Int?)], _ bytes: (Int, Int?) -> Int

@@ -32,9 +32,20 @@ public struct ConjugateGradientsReport: Sendable, Equatable {
 public func conjugateGradients(
     _ problem: any LinearOperator, measurement: Tensor, start: Tensor, iterations: Int = 10, tolerance: Double = 0
 ) throws -> (solution: Tensor, report: ConjugateGradientsReport) {
-    try checkSystem(problem, measurement, start, iterations, tolerance)
+    try conjugateGradients(
+        problem, symmetrizer: nil, measurement: measurement, start: start, iterations: iterations, tolerance: tolerance)
+}
+
+/// The same, or with an operator B for which B A is symmetric and positive semidefinite on B A x = B y. There |Y - A X| may rise: the X with
+/// the least of it is the solution.
+package func conjugateGradients(
+    _ problem: any LinearOperator, symmetrizer B: (any LinearOperator)?, measurement: Tensor, start: Tensor,
+    iterations: Int,
+    tolerance: Double
+) throws -> (solution: Tensor, report: ConjugateGradientsReport) {
+    try check(problem, measurement, start, iterations, tolerance)
     let measured = try measurement.norm()
-    // s = Y - A X, r = A' s, p the direction of the next step.
+    // s = Y - A X, r = A' s (or B s), p the direction of the next step.
     var x = start
     var s = try measurement - problem.apply(x)
     let residual = try s.norm()
@@ -42,25 +53,27 @@ public func conjugateGradients(
     guard residual.isFinite else { throw ProblemError.notFinite("start") }
 
     let smallest = max(tolerance, measurement.dtype == .float64 ? 0x1p-52 : 0x1p-23) * (measured + residual)
-    var r = try problem.adjoint(s)
+    var r = try B?.apply(s) ?? problem.adjoint(s)
     var p = r
     var rr = try r.dot(r)
     var steps = 0
     var best = (x: x, residual: residual, steps: 0)
     while steps < iterations, rr.squareRoot() > smallest {
         let q = try problem.apply(p)
-        let curvature = try q.dot(q)
-        // Nothing that A sees is left in p.
+        // The curvature along p: |A p|^2, or p' B A p.
+        let image = try B?.apply(q)
+        let curvature = try image.map { try p.dot($0) } ?? q.dot(q)
+        // Nothing that A sees is left in p, or (with a B that does not quite make A symmetric) p leads uphill.
         guard curvature > 0, (rr / curvature).isFinite else { break }
         let step = rr / curvature
         x = try x.adding(p, times: step)
         s = try s.adding(q, times: -step)
-        r = try problem.adjoint(s)
+        r = try image.map { try r.adding($0, times: -step) } ?? problem.adjoint(s)
         let next = try r.dot(r)
         p = try r.adding(p, times: next / rr)
         rr = next
         steps += 1
-        // It falls in every step but for rounding.
+        // Without B it falls in every step but for rounding.
         let distance = try s.norm()
         if distance <= best.residual { best = (x, distance, steps) }
         if distance > 2 * best.residual { break }
@@ -73,7 +86,7 @@ public func conjugateGradients(
     )
 }
 
-package func checkSystem(
+private func check(
     _ problem: any LinearOperator, _ measurement: Tensor, _ start: Tensor, _ iterations: Int, _ tolerance: Double
 ) throws(ProblemError) {
     let shape = try problem.inputShape(for: measurement.shape)

@@ -75,11 +75,6 @@ public struct VideoMeasurement: Sendable {
     /// What the data say most exactly: Y without its rounding where that could be told, else Y.
     public var best: Tensor { dequantized ?? frames }
 
-    /// Whether A makes one pixel of several; true where that is not known.
-    public var mixesPixels: Bool {
-        get throws { try `operator`.separated(for: videoShape)?.mixesPixels ?? true }
-    }
-
     /// Whether a measured frame has fewer pixels than a restored one.
     public var shrinks: Bool { frames.size(2) * frames.size(3) < videoShape[2] * videoShape[3] }
 

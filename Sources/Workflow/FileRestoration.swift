@@ -136,9 +136,15 @@ struct FileRestoration {
     }
 
     private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) -> [String] {
-        network.text.removed.map { "CLIP's text encoders take 77 tokens; left out of the prompt: \($0)" } + [
+        var notes: [String] = []
+        // Hours instead of minutes, for a reason that can be mended.
+        if execution.device == nil, session.device == .cpu, let reason = Engine.unusedDriver {
+            notes.append("There is an NVIDIA driver, and yet the CPU computes: \(reason).")
+        }
+        notes += network.text.removed.map { "CLIP's text encoders take 77 tokens; left out of the prompt: \($0)" }
+        notes.append(
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
-                + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)"
-        ] + session.notes(on: plan, frames: together)
+                + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)")
+        return notes + session.notes(on: plan, frames: together)
     }
 }

@@ -1,0 +1,60 @@
+import Foundation
+import InverseProblems
+import TensorKit
+import TestSupport
+import Testing
+import VideoIO
+
+@testable import Workflow
+
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct MeasuredVideoTests {
+    private func written(frames: Int, in folder: TemporaryFolder) async throws -> String {
+        let path = folder.file("clip.mkv")
+        let writer = try await VideoWriter(to: path, width: 32, height: 24, bitDepth: 8, frameRate: .fps25)
+        for index in 0..<frames {
+            let values = (0..<3 * 24 * 32).map { Float(($0 * 7 + index * 31) % 255) / 127 - 1 }
+            try await writer.append(VideoFrame(tensor: Tensor(values, shape: [3, 24, 32]), bitDepth: 8))
+        }
+        try await writer.finish()
+        return path
+    }
+
+    /// A matrix along an axis is equal to itself alone, and keeps its singular vectors: all windows have the same ones.
+    @Test func theOperatorIsMadeOnce() async throws {
+        let folder = try TemporaryFolder("measured")
+        let path = try await written(frames: 7, in: folder)
+        var recipe = Recipe(
+            input: path, output: folder.file("out.mkv"), problem: Problem(Average(frames: 3), Blur(sigma: 1)))
+        recipe.window = 3
+        let video = try await MeasuredVideo(recipe)
+        var windows = try video.windows()
+        var forms: [SeparatedForm] = []
+        while let frames = try await windows.next() {
+            let Y = try video.measured(frames)
+            let measurement = try VideoMeasurement(Y, operator: video.operator, noise: .none)
+            forms.append(try #require(try measurement.operator.separated(for: measurement.videoShape)))
+        }
+        #expect(forms.count == 3)
+        #expect(Set(forms.map(\.rows)).count == 1 && Set(forms.map(\.columns)).count == 1)
+        // The last window is shorter: another length along time, the same frames.
+        #expect(forms[0].frames == forms[1].frames && forms[2].frames != forms[0].frames)
+    }
+
+    /// A record counts frames before an average without a border, a measurement has fewer of them.
+    @Test func aRecordsWindowIsThatOfTheMeasurement() async throws {
+        let folder = try TemporaryFolder("measured")
+        let clip = try await written(frames: 20, in: folder)
+        var request = DegradationRequest(
+            input: clip, output: folder.file("m.mkv"), problem: Problem(Average(frames: 3, boundary: .valid)))
+        request.window = 10
+        _ = try await Workflow.degrade(request)
+        let video = try await MeasuredVideo(Recipe(input: folder.file("m.mkv"), output: folder.file("r.mkv")))
+        #expect(video.window == 8 && video.info.height == 24)
+        #expect(try video.windows().plan.count == 2)
+        // A last window that is too short for the average is refused before anything is written.
+        request.output = folder.file("short.mkv")
+        request.window = 19
+        await #expect(throws: ProblemError.self) { try await Workflow.degrade(request) }
+        #expect(!FileManager.default.fileExists(atPath: folder.file("short.mkv")))
+    }
+}
