@@ -25,8 +25,11 @@ struct Algorithm1 {
     }
 
     mutating func restore() throws -> Tensor {
-        measurement = try settings.dataStep.prepared(measurement) { [measurement, settings] in
-            try measurement.enlarged(settings.upsampling)
+        let clock = networks.clock
+        measurement = try clock.time(.dataStep) {
+            try settings.dataStep.prepared(measurement) { [measurement, settings] in
+                try measurement.enlarged(settings.upsampling)
+            }
         }
         let timesteps = settings.timesteps
         // What the last data step let through of the measurement's noise.
@@ -53,7 +56,9 @@ struct Algorithm1 {
         // 7. None in the paper: once more the data, so that the autoencoder's error is not in what was measured.
         for step in settings.finalSteps {
             X = try dataConsistency(step, X, timesteps[timesteps.count - 1], .finishing).frames
-            if settings.steadiesResult { X = try inRange(settings.steadying.applyToResult(X, passedNoise: passed)) }
+            if settings.steadiesResult {
+                X = try inRange(clock.time(.steadying) { try settings.steadying.applyToResult(X, passedNoise: passed) })
+            }
         }
         guard try X.isFinite().all() else { throw RestorationError.notFinite(step: networks.step) }
         return X
@@ -69,7 +74,9 @@ struct Algorithm1 {
     mutating func dataConsistency(
         _ step: any DataStep, _ Xhat: Tensor, _ t: Int, _ phase: RestorationProgress.Phase
     ) throws -> DataStepResult {
-        let result = try step.apply(Xhat, measurement, noiseToSignal: schedule.noiseToSignal(t))
+        let result = try networks.clock.time(.dataStep) {
+            try step.apply(Xhat, measurement, noiseToSignal: schedule.noiseToSignal(t))
+        }
         guard result.residual.after.isFinite else { throw RestorationError.notFinite(step: networks.step) }
         residuals.append(result.residual)
         try networks.tell(phase, frame: Xhat.size(0), residual: result.residual)
@@ -92,8 +99,11 @@ struct Algorithm1 {
 
     /// Frames with less flicker where nothing moves; as they are for the paper's steadying of 0.
     private func steadied(_ X: Tensor, _ passed: Double, _ t: Int) throws -> Tensor {
-        try settings.steadying.apply(
-            X, measurementNoise: measurement.noise.sigma, passedNoise: passed, noiseToSignal: schedule.noiseToSignal(t))
+        try networks.clock.time(.steadying) {
+            try settings.steadying.apply(
+                X, measurementNoise: measurement.noise.sigma, passedNoise: passed,
+                noiseToSignal: schedule.noiseToSignal(t))
+        }
     }
 
     /// Frames in the data step's range; as they are for the paper's, which has none.

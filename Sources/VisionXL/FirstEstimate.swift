@@ -30,14 +30,15 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         let error = 0.1
         let noise = measurement.noise.atLeastRounding
         let ratio = error * error / (noise * noise)
-        func proximal(_ X: Tensor) throws -> Tensor {
-            try measurement.operator.solveProximal(measurement.best, around: X, ratio: ratio, iterations: 20).solution
-        }
+        let proximal = try ProximalMap(
+            measurement.operator, measurement.best, shape: measurement.videoShape, ratio: ratio)
         let X = try proximal(start)
         // What smoothing takes away and the measurement does not bring back is not measured.
         let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
         if try (smooth - X).norm() <= 0.005 * X.norm() { return smooth }
-        let least = try minimizeFrameVariation(measurement, start: smooth)
+        // Where little of a frame's detail was measured, there is less to agree with.
+        let isBlurred = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
+        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 20)
         // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
         return measurement.shrinks ? try (X + least) * 0.5 : least
     }

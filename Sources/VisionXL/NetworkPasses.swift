@@ -14,6 +14,8 @@ struct NetworkPasses {
     /// What fits, as far as it is known.
     private(set) var sizes: PassSizes
     private var meter: WorkMeter
+    /// Where the time goes.
+    let clock = PhaseClock()
     private let progress: RestorationProgress.Handler
     /// Told the first time that passes become smaller.
     private var onSmallerPasses: ((String) -> Void)?
@@ -33,7 +35,9 @@ struct NetworkPasses {
     /// eps of latents (n, C, h, w).
     mutating func predictNoise(_ Z: Tensor, _ t: Int, phase: RestorationProgress.Phase = .denoising) throws -> Tensor {
         let prior = prior
-        return try inPasses(Z, phase, .prediction, cost: prior.relativeCost.prediction) { latents, _, _ in
+        return try inPasses(
+            Z, phase, phase == .inverting ? .inverting : .denoising, .prediction, cost: prior.relativeCost.prediction
+        ) { latents, _, _ in
             try phase == .inverting
                 ? prior.predictInversionNoise(latents, timestep: t) : prior.predictNoise(latents, timestep: t)
         }
@@ -42,7 +46,7 @@ struct NetworkPasses {
     /// D: frames of the video's size.
     mutating func decode(_ Z: Tensor) throws -> Tensor {
         let (prior, frames) = (prior, frames)
-        return try inPasses(Z, .decoding, .decoding, cost: prior.relativeCost.decoding) { latents, _, pass in
+        return try inPasses(Z, .decoding, .decoding, .decoding, cost: prior.relativeCost.decoding) { latents, _, pass in
             try frames.crop(prior.decode(latents, pass))
         }
     }
@@ -51,7 +55,7 @@ struct NetworkPasses {
     mutating func encode(_ X: Tensor, phase: RestorationProgress.Phase = .encoding) throws -> Tensor {
         let (prior, frames, settings, step) = (prior, frames, settings, step)
         let latent = latentShape(frames: 1)
-        return try inPasses(X, phase, .encoding, cost: prior.relativeCost.encoding) { pixels, range, pass in
+        return try inPasses(X, phase, .encoding, .encoding, cost: prior.relativeCost.encoding) { pixels, range, pass in
             var noise: Tensor?
             if settings.samplesEncoder {
                 // A stream of its own for every frame of every step, so that the number of frames in a pass does not matter.
@@ -87,7 +91,7 @@ struct NetworkPasses {
     // MARK: Passes
 
     private mutating func inPasses(
-        _ input: Tensor, _ phase: RestorationProgress.Phase, _ kind: PassSizes.Map, cost: Double,
+        _ input: Tensor, _ phase: RestorationProgress.Phase, _ work: WorkPhase, _ kind: PassSizes.Map, cost: Double,
         _ map: (Tensor, Range<Int>, CodecPass) throws -> Tensor
     ) throws -> Tensor {
         let count = input.size(0)
@@ -98,7 +102,8 @@ struct NetworkPasses {
         while first < count {
             let range = first..<Swift.min(first + sizes.frames(kind), count)
             do {
-                pieces.append(try map(input.rows(range), range, CodecPass(tile: sizes.tile(kind), isDraft: isDraft)))
+                let pass = CodecPass(tile: sizes.tile(kind), isDraft: isDraft)
+                pieces.append(try clock.time(work) { try map(input.rows(range), range, pass) })
             } catch let error as TensorError where error.isOutOfMemory {
                 try takeSmallerPasses(kind, frames: range.count, after: error)
                 continue

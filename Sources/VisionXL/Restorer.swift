@@ -32,15 +32,18 @@ public struct Restoration: Sendable {
     public var passes: PassSizes?
     /// What a solver followed. Nil for other methods.
     public var settings: Settings?
+    /// Where a solver's time went; empty for other methods.
+    public var phases: PhaseTimes
 
     public init(
         frames: Tensor, residuals: [Residual] = [], objectives: [Double] = [], passes: PassSizes? = nil,
-        settings: Settings? = nil
+        settings: Settings? = nil, phases: PhaseTimes = PhaseTimes()
     ) {
         self.frames = frames
         self.residuals = residuals
         self.objectives = objectives
         self.passes = passes
         self.settings = settings
+        self.phases = phases
     }
 }

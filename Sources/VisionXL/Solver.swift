@@ -55,9 +55,11 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     ) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: prior.device)
         var algorithm = try algorithm(settings, measurement, progress)
-        let frames = try algorithm.restore()
+        let clock = algorithm.networks.clock
+        let frames = try clock.time(.sampling) { try algorithm.restore() }
         return Restoration(
-            frames: frames, residuals: algorithm.residuals, passes: algorithm.networks.sizes, settings: settings)
+            frames: frames, residuals: algorithm.residuals, passes: algorithm.networks.sizes, settings: settings,
+            phases: clock.times)
     }
 
     /// Algorithm 1, ready to run.

@@ -27,7 +27,9 @@ extension Algorithm1 {
     }
 
     private func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
-        try settings.firstEstimate.frames(frames, of: measurement, settings.upsampling)
+        try networks.clock.time(.firstEstimate) {
+            try settings.firstEstimate.frames(frames, of: measurement, settings.upsampling)
+        }
     }
 
     /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.

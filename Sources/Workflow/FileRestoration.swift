@@ -37,7 +37,7 @@ public enum RestorationEvent: Sendable {
 
 /// One file's restoration: prepared, then run once.
 struct FileRestoration {
-    private let began = Date()
+    private let began = ContinuousClock.now
     private let recipe: Recipe
     private let session: ModelSession
     private let video: MeasuredVideo
@@ -76,9 +76,11 @@ struct FileRestoration {
             frameRate: info.frameRate, encoding: encoding, tags: info.colour,
             copyStreams: isWhole && encoding != .png ? recipe.input : nil, overwrite: execution.overwrites)
         var log = RestorationLog(recipe, video, options: options, memory: plan)
+        var laps = Laps(since: began)
         do {
-            try await restore(into: writer, &log, tell)
+            try await restore(into: writer, &log, &laps, tell)
             try await writer.finish()
+            log.phases.add(.writing, laps.next())
         } catch {
             await writer.cancel()
             throw error
@@ -89,7 +91,8 @@ struct FileRestoration {
     }
 
     private func restore(
-        into writer: VideoWriter, _ log: inout RestorationLog, _ tell: @escaping @Sendable (RestorationEvent) -> Void
+        into writer: VideoWriter, _ log: inout RestorationLog, _ laps: inout Laps,
+        _ tell: @escaping @Sendable (RestorationEvent) -> Void
     ) async throws {
         let (session, video) = (session, video)
         let network = try await onThread { _ in try session.load() }
@@ -102,6 +105,7 @@ struct FileRestoration {
         var (index, noise, settings) = (0, NoiseFigure?.none, Settings?.none)
         let (count, depth) = (windows.plan.count, writer.bitDepth)
         let gauge = MemoryGauge(session.device)
+        log.phases.add(.preparing, laps.next())
         while let frames = try await windows.next() {
             let Y = try await onThread { _ in try video.measured(frames) }
             // One level for all windows, or seams would show.
@@ -111,24 +115,32 @@ struct FileRestoration {
                 tell(.note("measurement noise \(sigma)"))
             }
             let (number, current, known) = (index, solver, settings)
-            let started = Date()
-            let (result, restored) = try await onThread { checkCancellation in
-                let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
-                let result = try current.restore(measurement, following: known ?? current.settle(measurement)) {
+            log.phases.add(.reading, laps.next())
+            let (result, restored, around) = try await onThread { checkCancellation in
+                let clock = PhaseClock()
+                let (measurement, settings) = try clock.time(.reading) {
+                    let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
+                    return (measurement, try known ?? current.settle(measurement))
+                }
+                let result = try current.restore(measurement, following: settings) {
                     progress in
                     try checkCancellation()
                     gauge.read()
                     tell(.progress(progress, window: number, windows: count, deviceMemory: gauge.peak))
                 }
-                return (result, try VideoFrame.frames(of: result.frames, bitDepth: depth))
+                let frames = try clock.time(.writing) {
+                    try VideoFrame.frames(of: result.frames, bitDepth: depth)
+                }
+                return (result, frames, clock.times)
             }
-            log.add(result, seconds: Date().timeIntervalSince(started))
+            log.add(result, around, seconds: laps.next())
             // What did not fit once will not the next time.
             if let passes = result.passes, passes != solver.passes {
                 (solver.passes, solver.onSmallerPasses) = (passes, nil)
             }
             (noise, settings, log.noise) = (sigma, result.settings, sigma)
             for frame in restored { try await writer.append(frame) }
+            log.phases.add(.writing, laps.next())
             index += 1
         }
         gauge.read(atOnce: true)

@@ -32,6 +32,8 @@ public struct RestorationLog: Encodable, Sendable {
     public var seconds = 0.0
     /// Of these, from a window's measurement to its frames: without reading, writing and loading the model.
     public var restoringSeconds = 0.0
+    /// Seconds by the kind of work.
+    public var phases = PhaseTimes()
     /// What was expected to be needed.
     public var memory: MemoryPlan
     /// What went through the networks at once in the end.
@@ -61,17 +63,31 @@ public struct RestorationLog: Encodable, Sendable {
         engine = (try? Engine.load().version) ?? ""
     }
 
-    mutating func add(_ result: Restoration, seconds: Double) {
+    /// - Parameter around: what a window took beside its restoration.
+    mutating func add(_ result: Restoration, _ around: PhaseTimes, seconds: Double) {
         restoringSeconds += seconds
+        phases.add(result.phases)
+        phases.add(around)
         frameCount += result.frames.size(0)
         residuals.append(result.residuals)
         if let passes = result.passes { self.passes = passes }
         if let settings = result.settings { (options, self.settings) = (settings.options, settings.choices) }
     }
 
-    mutating func finish(began: Date) {
-        seconds = Date().timeIntervalSince(began)
+    mutating func finish(began: ContinuousClock.Instant) {
+        seconds = (ContinuousClock.now - began) / .seconds(1)
         (peakMemoryBytes, mappedCodeBytes) = (PeakMemory.bytes ?? 0, Device.mappedCode)
         (framesDecoded, framesConverted) = (FrameCounts.decoded, FrameCounts.converted)
+    }
+}
+
+/// Seconds from one look to the next.
+struct Laps {
+    var since: ContinuousClock.Instant
+
+    mutating func next() -> Double {
+        let now = ContinuousClock.now
+        defer { since = now }
+        return (now - since) / .seconds(1)
     }
 }

@@ -107,6 +107,12 @@ import Testing
         let log = try json("log.json")
         #expect(log["framesDecoded"] as? Int == 7 && log["framesConverted"] as? Int == 7)
         #expect((log["noise"] as? [String: Any])?["source"] as? String != "as said")
+        // Every second counts once, for a phase that has a name.
+        let phases = try #require(log["phases"] as? [String: Double])
+        let names = ["preparing", "reading", "first-estimate", "denoising", "decoding", "data-step", "writing"]
+        #expect(Set(names).isSubset(of: phases.keys))
+        let seconds = try #require(log["seconds"] as? Double)
+        #expect(abs(phases.values.reduce(0, +) - seconds) < 0.05 * seconds)
     }
 
     /// Colours that are gone: a file in colours is reduced to grey, and the result has that grey.

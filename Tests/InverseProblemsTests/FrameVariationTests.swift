@@ -15,8 +15,8 @@ import Testing
     }
 
     static func minimize(
-        _ A: any LinearOperator, _ Y: Tensor, start: Tensor, noise: Double, weight: Double = 10, iterations: Int = 50,
-        step: Double = 0.2
+        _ A: any LinearOperator, _ Y: Tensor, start: Tensor, noise: Double, weight: Double = 10, iterations: Int = 20,
+        step: Double = 0.06
     ) throws -> Tensor {
         let measurement = try VideoMeasurement(Y, operator: A, noise: .sigma(noise))
         return try minimizeFrameVariation(measurement, start: start, weight: weight, iterations: iterations, step: step)
@@ -37,15 +37,15 @@ import Testing
         for size in [-0.01, 0.01] { #expect(try Self.variation(X.adding(unseen, times: size)) > Self.variation(X)) }
     }
 
-    /// Fifty iterations, as the solver takes, come close to what two thousand find, for the tasks with holes.
-    @Test(arguments: ["inpaint", "inpaint+"]) func fiftyIterationsSuffice(task: String) throws {
+    /// Twenty iterations, as the solver takes, come close to what two thousand find, for the tasks with holes.
+    @Test(arguments: ["inpaint", "inpaint+"]) func twentyIterationsSuffice(task: String) throws {
         let A = try Problem(task: task).operator(height: Self.height, width: Self.width)
         let Y = try A.apply(movingTexture(8, Self.height, Self.width))
         func variation(_ iterations: Int) throws -> Double {
             try Self.variation(Self.minimize(A, Y, start: Y, noise: 1e-3, iterations: iterations))
         }
-        let (some, all) = (try variation(50), try variation(2000))
-        #expect(some < 1.02 * all && some > 0.99 * all, "\(some), \(all)")
+        let (some, all) = (try variation(20), try variation(2000))
+        #expect(some < 1.05 * all && some > 0.99 * all, "\(some), \(all)")
     }
 
     /// Frames are coupled by the operator alone.

@@ -42,6 +42,15 @@ public final class AxisMatrix: Sendable, Hashable {
         let right: Tensor
         /// s once more.
         let singularValues: [Double]
+
+        /// Those above a bound, the largest at least.
+        func prefix(above bound: Double) throws(TensorError) -> Decomposition {
+            let kept = Swift.max(1, singularValues.prefix { $0 > bound }.count)
+            guard kept < singularValues.count else { return self }
+            return Decomposition(
+                left: try left.narrow(1, from: 0, count: kept), values: try values.narrow(0, from: 0, count: kept),
+                right: try right.narrow(1, from: 0, count: kept), singularValues: Array(singularValues.prefix(kept)))
+        }
     }
 
     init(_ matrix: SparseMatrix) { self.matrix = matrix }

@@ -11,7 +11,14 @@ extension SeparatedForm {
         return product
     }
 
-    /// result += factor V f(s) U' x, where T x C x H x W = U diag(s) V'; V f(s) V' x for an f that takes videos.
+    /// The largest singular value of C x H x W.
+    private func largestWithinFrames() throws(TensorError) -> Double {
+        var form = self
+        form.frames = nil
+        return try form.norm()
+    }
+
+    /// result += factor V f(s) U' x, where T x C x H x W = U diag(s) V'; with V' and U where the filter's kind says so.
     ///
     /// Two dense products along each axis with a matrix, a single one where only frames are mixed by fixed weights, none for pooling. Memory:
     /// a few frames, and where frames are mixed two measurements, or two videos for a blur.
@@ -24,14 +31,17 @@ extension SeparatedForm {
     ) throws {
         let (dtype, device) = (result.dtype, result.device)
         let size = max(1, (1 << 20) / (result.count / result.size(0)))
-        func input(_ range: Range<Int>) throws -> Tensor { try filter.takesVideo ? pooled(part(range)) : part(range) }
+        func input(_ range: Range<Int>) throws -> Tensor {
+            try filter.kind.takesVideo ? pooled(part(range)) : part(range)
+        }
+        func output(_ x: Tensor) throws -> Tensor { try filter.kind.makesVideo ? upsampled(x) : x }
         func inParts(_ count: Int, _ body: (Range<Int>) throws -> Void) rethrows {
             for start in stride(from: 0, to: count, by: size) { try body(start..<min(start + size, count)) }
         }
 
         guard let frames else {
             return try inParts(count) { range in
-                let part = try upsampled(filtered(input(range), hasMaskOfEachFrame ? filter.rows(range) : filter))
+                let part = try output(filtered(input(range), hasMaskOfEachFrame ? filter.rows(range) : filter))
                 try result.add(part, times: factor, at: [range.lowerBound, 0, 0, 0])
             }
         }
@@ -42,13 +52,13 @@ extension SeparatedForm {
             let weights = try filter.fixed(matrix.values / area.squareRoot())
             let pixels = result.count / result.size(0) / (blocks.height * blocks.width)
             try filter.passedNoise?.add(weights.reshaped([-1, 1, 1]), times: matrix.singularValues.count * pixels)
-            let side = filter.takesVideo ? matrix.right : matrix.left
-            let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype).to(device)
+            let (from, to) = filter.kind.sides(matrix)
+            let whole = try (to * weights).multiplied(by: from.transposed(0, 1)).to(dtype).to(device)
             mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)
         } else {
             let matrix = try frames.decomposition(dtype, device)
-            let side = filter.takesVideo ? matrix.right : matrix.left
-            mixed = try AxisMap.multiply(side.transposed(0, 1), input(0..<count), along: 0)
+            let (from, to) = filter.kind.sides(matrix)
+            mixed = try AxisMap.multiply(from.transposed(0, 1), input(0..<count), along: 0)
             // In place, where a frame keeps its size.
             var target: Tensor?
             for (frame, value) in matrix.singularValues.enumerated() {
@@ -62,10 +72,10 @@ extension SeparatedForm {
                     try target?.replace(along: 0, from: frame, with: part)
                 }
             }
-            mixed = try AxisMap.multiply(matrix.right, target ?? mixed, along: 0)
+            mixed = try AxisMap.multiply(to, target ?? mixed, along: 0)
         }
         try inParts(mixed.size(0)) { range in
-            try result.add(upsampled(mixed.rows(range)), times: factor, at: [range.lowerBound, 0, 0, 0])
+            try result.add(output(mixed.rows(range)), times: factor, at: [range.lowerBound, 0, 0, 0])
         }
     }
 
@@ -75,12 +85,27 @@ extension SeparatedForm {
         var x = x
         var s = try Tensor.full([1, 1], frameValue / area.squareRoot(), dtype: x.dtype, device: x.device)
         var back: [(axis: Int, Tensor)] = []
+        let largest = filter.smallest > 0 ? try largestWithinFrames() : 1
+        var axes: [(axis: Int, parts: AxisMatrix.Decomposition)] = []
         for (axis, factor) in [(3, columns), (2, rows), (1, channels.map(AxisFactor.matrix) ?? .identity)] {
             guard case .matrix(let matrix) = factor else { continue }
-            let parts = try matrix.decomposition(x.dtype, x.device)
-            x = try AxisMap.multiply((filter.takesVideo ? parts.right : parts.left).transposed(0, 1), x, along: axis)
+            var parts = try matrix.decomposition(x.dtype, x.device)
+            if filter.smallest > 0 {
+                parts = try parts.prefix(above: filter.smallest * parts.singularValues[0] / (largest * frameValue))
+            }
+            axes.append((axis, parts))
+        }
+        // The product that leaves the least to the next ones comes first.
+        func saved(_ axis: Int, _ parts: AxisMatrix.Decomposition) -> Double {
+            let (length, rank) = (Double(x.size(axis)), Double(parts.singularValues.count))
+            return (length - rank) / (length * rank)
+        }
+        axes.sort { saved($0.axis, $0.parts) > saved($1.axis, $1.parts) }
+        for (axis, parts) in axes {
+            let (from, to) = filter.kind.sides(parts)
+            x = try AxisMap.multiply(from.transposed(0, 1), x, along: axis)
             s = try s * parts.values.reshaped([-1] + [Int](repeating: 1, count: 3 - axis))
-            back.insert((axis, parts.right), at: 0)
+            back.insert((axis, to), at: 0)
         }
         try x.multiply(by: filter(s, of: x))
         for (axis, matrix) in back { x = try AxisMap.multiply(matrix, x, along: axis) }

@@ -62,11 +62,32 @@ struct MeasuredError {
 
 /// What becomes of a component with the singular value s on its way back to the video.
 struct SpectralFilter {
+    /// From where to where it leads, and by which weights.
+    enum Kind {
+        /// From a measurement to a video, by the weights above.
+        case gain
+        /// From a video to a video, 1 / (1 + r s^2): what is left of a video that is held to nothing.
+        case rest
+        /// From a video to a video, r s^2 / (1 + r s^2): the part that the measurement decides about.
+        case share
+        /// The same from a measurement to a measurement.
+        case measuredShare
+
+        var takesVideo: Bool { self == .rest || self == .share }
+        var makesVideo: Bool { self != .measuredShare }
+
+        /// The singular vectors that take a picture apart, and those that put one together.
+        func sides(_ parts: AxisMatrix.Decomposition) -> (from: Tensor, to: Tensor) {
+            (takesVideo ? parts.right : parts.left, makesVideo ? parts.right : parts.left)
+        }
+    }
+
     /// r: the filter is r s / (1 + r s^2). Infinite: 1 / s, and 0 where s does not exceed `threshold`.
     var ratio: Double
     var threshold = 0.0
-    /// Takes a video instead of a measurement, by V' in place of U', and is 1 / (1 + r s^2).
-    var takesVideo = false
+    var kind = Kind.gain
+    /// Components whose singular value is no larger may be left out.
+    var smallest = 0.0
     /// Finds r for every block of components from the components themselves; `ratio` and `threshold` then say nothing.
     var measured: MeasuredError?
     /// Told what becomes of noise.
@@ -102,7 +123,12 @@ struct SpectralFilter {
                 where: s.isGreater(than: threshold), otherwise: .zeros([], dtype: s.dtype, device: s.device))
         }
         let scaled = try s * ratio
-        return try (takesVideo ? one : scaled) / (scaled * s + 1)
+        let total = try scaled * s + 1
+        switch kind {
+        case .gain: return try scaled / total
+        case .rest: return try one / total
+        case .share, .measuredShare: return try scaled * s / total
+        }
     }
 }
 

@@ -276,7 +276,7 @@ extension LinearOperator {
         let kept = try mask.to(.float32).mean().item()
         guard kept > 0 else { return { g, _, _ in g } }
         let (back, damped) = (
-            SpectralFilter(ratio: ratio * kept), SpectralFilter(ratio: ratio * kept, takesVideo: true)
+            SpectralFilter(ratio: ratio * kept), SpectralFilter(ratio: ratio * kept, kind: .rest)
         )
         return { _, s, d in
             var z = try Tensor.zeros(d.shape, dtype: d.dtype, device: d.device)

@@ -42,10 +42,10 @@ public func dequantize(
     let mask = measurement.known
     let roundingNoise = NoiseLevel.rounding(toBits: bits)
     let ratio = (error / (2 * noise)) * (error / (2 * noise))
+    let fitted = try FittedMeasurement(problem, around: start, ratio: ratio)
     var result = Y
     for _ in 0..<iterations {
-        let made = try problem.apply(
-            problem.solveProximal(result, around: start, ratio: ratio, iterations: 20).solution)
+        let made = try fitted(result)
         result = try Y.copied()
         for frame in 0..<Y.size(0) {
             let (measured, guess) = (
