@@ -1,13 +1,13 @@
 # `make help` says what there is. Everything that is fetched goes to .deps, everything that is made to .build, demo-out and prior-out.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test check format demo bench prior clean distclean
+.PHONY: help setup build test check format demo bench tables prior clean distclean
 
 PROGRAM = swift build -c release --product visionxl
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Fetch all that is missing: LibTorch, ffmpeg, curl, the demo's clip, the metrics' networks (Docs/Setup.md)
+setup: ## Fetch all that is missing: LibTorch, ffmpeg, curl, the demo's clips, the metrics' networks (Docs/Setup.md)
 	@Scripts/setup.sh
 
 build: ## Build the program, with what it takes to run: .build/release/visionxl
@@ -24,7 +24,7 @@ check: ## Look at the form of the code, its imports and the examples (Scripts/ch
 format: ## Bring the code into the form that .swift-format describes
 	swift format --in-place --parallel --recursive .
 
-demo: ## Degrade a short clip, restore it, compare: demo-out
+demo: ## Degrade a film in two ways, restore it, compare: demo-out
 	@Scripts/setup.sh demo
 	$(PROGRAM)
 	@Scripts/demo.sh
@@ -34,6 +34,11 @@ bench: ## Measure speed against alternatives (Benchmarks/README.md)
 	$(PROGRAM)
 	swift build -c release --product visionxl-bench
 	@Scripts/bench.sh $(ARGS)
+
+tables: ## Make tables of the documents again: Benchmarks/tables (ONLY=speed; an evening of a quiet machine)
+	@Scripts/setup.sh demo test
+	$(PROGRAM)
+	@Scripts/tables.sh
 
 prior: ## Train a prior like Models/builtin: prior-out (hours on a CPU; Training/README.md)
 	@Scripts/prior.sh

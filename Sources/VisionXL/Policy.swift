@@ -22,6 +22,32 @@ public enum Policy {
         return try Rules(asked: asked, facts: facts).rows()
     }
 
+    /// Of the numbers, those that decide how long a run takes: none of them depends on the noise.
+    /// - Throws: as `settle`.
+    public static func extent(_ asked: RestorationOptions, _ facts: some Facts) throws -> Extent {
+        try asked.validate()
+        let rules = Rules(asked: asked, facts: facts)
+        return Extent(
+            timesteps: try rules.timesteps().value.count, start: rules.start().value,
+            firstEstimate: rules.firstEstimate().value)
+    }
+
+    /// How much a run does.
+    public struct Extent: Sendable, Equatable {
+        public var timesteps: Int
+        public var start: Start
+        public var firstEstimate: FirstEstimate
+
+        init(timesteps: Int, start: Start, firstEstimate: FirstEstimate) {
+            (self.timesteps, self.start, self.firstEstimate) = (timesteps, start, firstEstimate)
+        }
+
+        public init(_ settings: Settings) {
+            self.init(
+                timesteps: settings.timesteps.count, start: settings.start, firstEstimate: settings.firstEstimate)
+        }
+    }
+
     /// tau / T of the paper.
     static let tau = 0.3
     /// l of the paper.

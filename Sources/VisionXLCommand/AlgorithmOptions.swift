@@ -26,6 +26,9 @@ struct AlgorithmOptions: ParsableArguments {
         })
     var timesteps: [Int]?
 
+    /// Whether what is sampled is said, in whatever way.
+    var saysTimesteps: Bool { speed != nil || timesteps != nil || steps != nil || tau != nil }
+
     @Option(help: "T: DDIM steps of the whole schedule, in place of --speed.")
     var steps: Int?
 

@@ -75,7 +75,7 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
 
     @Option(
         help:
-            "Vary one part of the paper's algorithm instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", "))."
+            "Vary one part of the paper's algorithm, or the speed of this program's, instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", "))."
     )
     var ablation: Ablation?
 
@@ -98,8 +98,13 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         guard frames >= 1 else { throw ValidationError("--frames must be 1 or more.") }
         guard noise >= 0, noise.isFinite else { throw ValidationError("--noise must be 0 or more.") }
         try algorithm.check(algorithm.options)
-        if ablation != nil, model.fast != nil {
+        if let ablation, ablation.base == .paper, model.fast != nil {
             throw ValidationError("An ablation varies the paper's algorithm, which is exact; leave out --fast.")
+        }
+        if ablation == .speed, algorithm.paper || algorithm.saysTimesteps {
+            throw ValidationError(
+                "--ablation speed says the timesteps of this program's own algorithm; leave out --speed, --timesteps, --steps, --tau and --paper."
+            )
         }
         if output.isEmpty { throw ValidationError("The name after --output is empty; name a folder.") }
     }
@@ -120,9 +125,9 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         if let steps = model.fullVaeSteps { options.exactCodecSteps = steps }
         let methods = try Methods(session, pixelPrior: pixelPrior, options: session.completed(options))
         if let ablation {
-            // The final data step would hide what is compared.
             var algorithm = algorithm
-            if algorithm.finalCgSteps == nil { algorithm.paper = true }
+            // The final data step would hide what is compared.
+            if ablation.base == .paper, algorithm.finalCgSteps == nil { algorithm.paper = true }
             let base = algorithm.options
             plan.contenders = try ablation.variants(of: base).map(methods.contender)
         } else {
@@ -207,7 +212,7 @@ final class EvaluationDisplay: Sendable {
                 guard isNew else { return " (from an earlier run)" }
                 state.computed += 1
                 state.seconds += Date().timeIntervalSince(state.began)
-                return " in \(Usage.describe(seconds: cell.seconds ?? 0))" + left(state, number)
+                return " in \(durationText(seconds: cell.seconds ?? 0))" + left(state, number)
             }
             note("\(number)/\(cellCount) \(Self.name(cell.settings)): \(Self.outcome(cell))\(rest)")
         }
@@ -219,7 +224,7 @@ final class EvaluationDisplay: Sendable {
 
     private func left(_ state: State, _ number: Int) -> String {
         guard state.computed > 0, number < cellCount else { return "" }
-        return ", " + Usage.describe(seconds: state.seconds / Double(state.computed) * Double(cellCount - number))
+        return ", " + durationText(seconds: state.seconds / Double(state.computed) * Double(cellCount - number))
             + " left"
     }
 

@@ -81,7 +81,7 @@ struct ProgressLines {
         }
         let elapsed = now.timeIntervalSince(began ?? now)
         let done = (Double(window) + progress.fraction) / Double(max(windows ?? window + 1, 1))
-        if done > 0.01, windows != nil { parts.append(Usage.describe(seconds: elapsed / done * (1 - done)) + " left") }
+        if done > 0.01, windows != nil { parts.append(durationText(seconds: elapsed / done * (1 - done)) + " left") }
         return parts.joined(separator: ", ")
     }
 }

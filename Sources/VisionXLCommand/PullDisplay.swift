@@ -1,6 +1,7 @@
 import Foundation
 import ModelHub
 import Synchronization
+import Workflow
 
 /// Shows how a pull goes, or the writing of a model: a line that is redrawn on a terminal, else a line for every file and one every ten seconds.
 final class PullDisplay: Sendable {
@@ -66,7 +67,7 @@ final class PullDisplay: Sendable {
                 state.filesLeft -= 1
                 note("\(file), \(sizeText(bytes))")
             case .waiting(let subject, let reason, let seconds):
-                note("\(subject): \(reason); again in \(Usage.describe(seconds: max(seconds, 1)))")
+                note("\(subject): \(reason); again in \(durationText(seconds: max(seconds, 1)))")
             case .waitingForAnother(let file):
                 note("\(file): another program is fetching it; waiting")
             }
@@ -88,7 +89,7 @@ final class PullDisplay: Sendable {
         if seconds > 0.5, bytes > 0 {
             parts.append("\(sizeText(Int(bytes / seconds)))/s")
             if total > last.bytes {
-                parts.append("\(Usage.describe(seconds: Double(total - last.bytes) * seconds / bytes)) left")
+                parts.append("\(durationText(seconds: Double(total - last.bytes) * seconds / bytes)) left")
             }
         }
         parts.append("\(filesLeft) \(filesLeft == 1 ? "file" : "files") to go")

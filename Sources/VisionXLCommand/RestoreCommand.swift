@@ -58,7 +58,7 @@ struct RestoreCommand: AsyncParsableCommand {
         let log = try await Workflow.restore(recipe, asked.model.execution(overwrites: force)) { display.show($0) }
         display.finish()
         Console.note(
-            "\(log.output): \(Console.count(log.frameCount, "frame")) in \(Usage.describe(seconds: log.seconds)), "
+            "\(log.output): \(Console.count(log.frameCount, "frame")) in \(durationText(seconds: log.seconds)), "
                 + Usage.peaks(memory: log.peakMemoryBytes, deviceMemory: log.peakDeviceMemoryBytes))
     }
 }

@@ -6,9 +6,12 @@ import TensorKit
 import VideoIO
 import VisionXL
 
-/// What a restoration would do, and why: every number with its reason, without a frame decoded or a weight read.
+/// What a restoration would do, and why: every number with its reason, and how long it would take. No frame is decoded; the model is opened,
+/// for its passes are tried.
 public struct Explanation: Sendable, Encodable {
     public var rows: [Policy.Row]
+    /// About how long it would take; nil where nobody knows how many frames there are.
+    public var seconds: Double?
 
     /// - Throws: as `Workflow.restore`, for what can be refused this early.
     public init(_ recipe: Recipe, _ execution: Execution = Execution()) async throws {
@@ -52,6 +55,16 @@ public struct Explanation: Sendable, Encodable {
             try Policy.Choice.row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
         let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
+        let estimate = try await onThread { _ in
+            try TimeEstimate(
+                video, windows, plan.passes, LatentDiffusionPrior(session.load()),
+                Policy.extent(session.completed(recipe.options), facts))
+        }
+        seconds = windows.frameCount == nil ? nil : estimate.seconds
+        rows.append(
+            .init(
+                "time", "", durationText(seconds: estimate.seconds) + (seconds == nil ? " a window" : ""),
+                "About: passes of the networks were tried on small frames."))
         rows += try Policy.table(session.completed(recipe.options), facts).map { row in
             guard row.name == Policy.fullCodecRow, recipe.options.exactCodecSteps == nil, recipe.model.draft != nil
             else { return row }

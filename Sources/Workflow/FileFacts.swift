@@ -16,9 +16,7 @@ struct FileFacts: Facts {
     init(
         _ video: MeasuredVideo, frames: Int, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)
     ) throws {
-        let measured = [frames, video.problem.channels, video.info.height, video.info.width]
-        let shape = try video.operator.inputShape(for: measured)
-        form = try video.operator.separated(for: shape)
+        form = try video.form(frames: frames)
         isSmaller = video.info.height * video.info.width < video.height * video.width
         (known, self.model) = (noise, model)
     }

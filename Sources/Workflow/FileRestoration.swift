@@ -103,37 +103,45 @@ struct FileRestoration {
         solver.onSmallerPasses = { tell(.note($0)) }
         var windows = windows
         var (index, noise, settings) = (0, NoiseFigure?.none, Settings?.none)
-        let (count, depth) = (windows.plan.count, writer.bitDepth)
+        let (frames, plan, depth) = (windows.plan, plan, writer.bitDepth)
         let gauge = MemoryGauge(session.device)
         log.phases.add(.preparing, laps.next())
-        while let frames = try await windows.next() {
-            let Y = try await onThread { _ in try video.measured(frames) }
+        while let decoded = try await windows.next() {
+            let Y = try await onThread { _ in try video.measured(decoded) }
             // One level for all windows, or seams would show.
             let sigma: NoiseFigure
             if let noise { sigma = noise } else { sigma = try await video.noise(of: Y) }
             if index == 0, options.dataStep != .conjugateGradients || options.steadiness != 0 {
                 tell(.note("measurement noise \(sigma)"))
             }
-            let (number, current, known) = (index, solver, settings)
+            let (number, current, known, isFirst) = (index, solver, settings, index == 0)
             log.phases.add(.reading, laps.next())
-            let (result, restored, around) = try await onThread { checkCancellation in
+            let (result, restored, around, estimate) = try await onThread { checkCancellation in
                 let clock = PhaseClock()
                 let (measurement, settings) = try clock.time(.reading) {
                     let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
                     return (measurement, try known ?? current.settle(measurement))
                 }
-                let result = try current.restore(measurement, following: settings) {
-                    progress in
+                var estimate: TimeEstimate?
+                if isFirst {
+                    let found = try clock.time(.preparing) {
+                        try TimeEstimate(video, frames, plan.passes, current.prior, Policy.Extent(settings))
+                    }
+                    tell(.note(found.line(frames)))
+                    estimate = found
+                }
+                let result = try current.restore(measurement, following: settings) { progress in
                     try checkCancellation()
                     gauge.read()
-                    tell(.progress(progress, window: number, windows: count, deviceMemory: gauge.peak))
+                    tell(.progress(progress, window: number, windows: frames.count, deviceMemory: gauge.peak))
                 }
-                let frames = try clock.time(.writing) {
+                let restored = try clock.time(.writing) {
                     try VideoFrame.frames(of: result.frames, bitDepth: depth)
                 }
-                return (result, frames, clock.times)
+                return (result, restored, clock.times, estimate)
             }
             log.add(result, around, seconds: laps.next())
+            if let estimate { log.estimate = estimate }
             // What did not fit once will not the next time.
             if let passes = result.passes, passes != solver.passes {
                 (solver.passes, solver.onSmallerPasses) = (passes, nil)

@@ -59,6 +59,12 @@ public struct MeasuredVideo: Sendable {
     /// Y of a window's frames: decoded and converted once.
     func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
 
+    /// The operator taken apart, for a window of so many measured frames.
+    func form(frames: Int) throws -> SeparatedForm? {
+        let shape = try `operator`.inputShape(for: [frames, problem.channels, info.height, info.width])
+        return try `operator`.separated(for: shape)
+    }
+
     /// 0 in holes; nil where every pixel was measured.
     func known(_ shape: [Int]) throws -> Tensor? { try `operator`.known(inMeasurement: shape) }
 

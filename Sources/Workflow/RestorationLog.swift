@@ -32,6 +32,8 @@ public struct RestorationLog: Encodable, Sendable {
     public var seconds = 0.0
     /// Of these, from a window's measurement to its frames: without reading, writing and loading the model.
     public var restoringSeconds = 0.0
+    /// What was expected before the first frame was restored.
+    public var estimate: TimeEstimate?
     /// Seconds by the kind of work.
     public var phases = PhaseTimes()
     /// What was expected to be needed.

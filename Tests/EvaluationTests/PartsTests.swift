@@ -111,8 +111,17 @@ import VisionXL
 
     @Test(arguments: Ablation.allCases)
     func ablationsVaryOneThing(_ ablation: Ablation) throws {
-        let variants = ablation.variants(of: .paper)
+        let variants = ablation.variants(of: ablation.base)
         #expect(Set(variants.map(\.name)).count == variants.count && variants.count >= 3)
+        if ablation == .speed {
+            #expect(variants.map(\.options.speed) == Speed.allCases)
+            for variant in variants {
+                var options = variant.options
+                options.speed = nil
+                #expect(options == RestorationOptions())
+            }
+            return
+        }
         // The paper's own value is among them, everything else is the paper's.
         #expect(variants.contains { $0.options == .paper })
         for variant in variants {

@@ -1,0 +1,152 @@
+import Diffusion
+import Foundation
+import InverseProblems
+import LatentDiffusion
+import TensorKit
+import VisionXL
+
+/// How long a restoration will take, told before it begins: the networks' passes from a probe of this model on this device, the rest from what
+/// it took on a machine that was measured, scaled by a probe of this one.
+///
+/// On a CPU it was within a third of what runs took then (Benchmarks/RESULTS.md). For GPUs nothing was measured.
+public struct TimeEstimate: Sendable, Encodable, Equatable {
+    /// All of a run.
+    public var seconds: Double
+    /// Of these, passes of networks.
+    public var networkSeconds: Double
+
+    /// What there is to do.
+    struct Work {
+        var frames: Int
+        /// Of a restored frame, padded.
+        var height: Int
+        var width: Int
+        /// Frames of the longest window; others have the same rate.
+        var window: Int
+        var extent: Policy.Extent
+        var form: SeparatedForm?
+
+        var pixels: Double { Double(frames * height * width) }
+    }
+
+    /// Cost: as `Rates.probed`.
+    init(
+        _ video: MeasuredVideo, _ windows: WindowPlan, _ passes: PassSizes, _ prior: some DiffusionPrior,
+        _ extent: Policy.Extent
+    ) throws {
+        let padding = Padding([windows.longest, 3, video.height, video.width], multiple: prior.frameMultiple)
+        let work = Work(
+            frames: windows.frameCount ?? windows.size, height: padding.paddedHeight, width: padding.paddedWidth,
+            window: windows.longest, extent: extent, form: try video.form(frames: windows.longest))
+        self.init(work, try .probed(prior, passes, height: padding.paddedHeight, width: padding.paddedWidth))
+    }
+
+    init(_ work: Work, _ rates: Rates) {
+        let steps = Double(work.extent.timesteps)
+        let windows = Double((work.frames + work.window - 1) / work.window)
+        // One inversion for each window, or for each frame.
+        let inverted =
+            switch work.extent.start {
+            case .everyFrameInversion: work.pixels
+            case .firstFrameInversion, .sharedInversion: work.pixels / Double(work.frames) * windows
+            default: 0.0
+            }
+        networkSeconds =
+            steps * (work.pixels + inverted) * rates.prediction + steps * work.pixels * rates.decoding
+            + steps * work.pixels * rates.encoding
+        let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
+        let first = work.extent.firstEstimate == .smooth ? (isBlurred ? Rest.blurredStart : Rest.start) : 0
+        let step = isBlurred ? Rest.blurredStep : Rest.step
+        let perPixel = Rest.frame + first + steps * step
+        seconds = networkSeconds + rates.machine * (Rest.preparing + work.pixels * perPixel)
+    }
+
+    /// The line before a run.
+    func line(_ windows: WindowPlan) -> String {
+        let text = "about \(durationText(seconds: seconds)) for "
+        guard let count = windows.frameCount else { return text + "every \(windows.size) frames" }
+        return text + "\(count) \(count == 1 ? "frame" : "frames")"
+    }
+
+    /// What everything but networks took on the machine that was measured: seconds, and seconds for each pixel of a frame.
+    private enum Rest {
+        static let preparing = 0.6
+        /// Reading and writing.
+        static let frame = 0.2e-6
+        static let start = 0.6e-6
+        static let blurredStart = 1.5e-6
+        /// A timestep's data step, steadying and sampling.
+        static let step = 0.15e-6
+        static let blurredStep = 0.35e-6
+    }
+}
+
+/// What was probed.
+struct Rates: Sendable {
+    /// Seconds for each pixel of a frame.
+    var prediction: Double
+    var decoding: Double
+    var encoding: Double
+    /// How many times as long as the measured machine this one takes for what is not a network.
+    var machine: Double
+
+    /// Cost: two passes of each network over small frames, and 20 milliseconds.
+    /// - Parameter passes: of the run; a pass of several frames is quicker than as many passes.
+    static func probed(_ prior: some DiffusionPrior, _ passes: PassSizes, height: Int, width: Int) throws -> Rates {
+        func side(_ length: Int) -> Int {
+            let multiple = prior.frameMultiple
+            return max(min(length, 256) / multiple, 1) * multiple
+        }
+        let (height, width) = (side(height), side(width))
+        func rate(_ frames: Int, _ pass: () throws -> Tensor) throws -> Double {
+            // The first one makes what later ones find ready.
+            let seconds = try (0..<2).map { _ in
+                let began = ContinuousClock.now
+                _ = try pass().select(0, 0).mean().item()
+                return (ContinuousClock.now - began) / .seconds(1)
+            }
+            return (seconds.min() ?? 0) / Double(frames * height * width)
+        }
+        func latents(_ frames: Int) throws -> Tensor {
+            var random = RandomGenerator(seed: 0)
+            return try random.normal(
+                prior.latentShape(frames: frames, height: height, width: width), device: prior.device)
+        }
+        let (some, coded) = (try latents(passes.prediction), try latents(passes.decoding))
+        let video = try Tensor.zeros([passes.encoding, 3, height, width], device: prior.device)
+        return try Rates(
+            prediction: rate(passes.prediction) {
+                try prior.predictNoise(some, timestep: prior.schedule.trainingSteps / 4)
+            },
+            decoding: rate(passes.decoding) { try prior.decode(coded) },
+            encoding: rate(passes.encoding) { try prior.encode(video, samplingWith: nil) },
+            machine: machine(on: prior.device))
+    }
+
+    /// A product of matrices and a sum, as data steps are made of.
+    private static func machine(on device: Device) throws -> Double {
+        let matrix = try Tensor.ones([384, 384], device: device)
+        var x = try Tensor.ones([384, 2048], device: device)
+        let seconds = try (0..<8).map { _ in
+            let began = ContinuousClock.now
+            let y = try matrix.multiplied(by: x)
+            try x.add(y, times: 1e-9)
+            _ = try x.select(0, 0).mean().item()
+            return (ContinuousClock.now - began) / .seconds(1)
+        }.sorted()
+        return seconds[seconds.count / 2] / measured
+    }
+
+    /// The same on two cores of an AMD EPYC with AVX512.
+    private static let measured = 0.006
+}
+
+/// 75 s, 12:05, 1:02:03.
+public func durationText(seconds: Double) -> String {
+    guard seconds.isFinite else { return "?" }
+    let whole = Int(seconds.rounded())
+    if whole < 100 { return "\(whole) s" }
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+    return hours > 0
+        ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
+}
