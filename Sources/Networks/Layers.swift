@@ -11,6 +11,8 @@ package struct Convolution: Sendable {
     package let bias: Tensor?
     package let stride: Int
     package let padding: Int
+    /// Whether a GPU may round float32 more coarsely.
+    package let allowsTF32: Bool
 
     package init(
         _ w: WeightScope, _ input: Int, _ output: Int, size: Int = 3, stride: Int = 1, padding: Int? = nil,
@@ -20,10 +22,14 @@ package struct Convolution: Sendable {
         self.bias = bias ? try w.tensor("bias", [output]) : nil
         self.stride = stride
         self.padding = padding ?? size / 2
+        allowsTF32 = !w.isExact
     }
 
-    package func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x.convolved(weight, bias: bias, stride: stride, padding: padding)
+    package func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, bias: bias) }
+
+    /// With another bias.
+    package func callAsFunction(_ x: Tensor, bias: Tensor?) throws -> Tensor {
+        try x.convolved(weight, bias: bias, stride: stride, padding: padding, allowsTF32: allowsTF32)
     }
 }
 
@@ -144,7 +150,7 @@ package struct ResidualBlock: Sendable {
         // computed in the narrow one.
         var h = try norm1.silu(x).to(conv1.weight.dtype)
         if let shift, shift.rank == 1 {
-            h = try h.convolved(conv1.weight, bias: shift, stride: conv1.stride, padding: conv1.padding)
+            h = try conv1(h, bias: shift)
         } else {
             h = try conv1(h)
             if let shift { h = try h + shift.unsqueezed(2).unsqueezed(3) }
