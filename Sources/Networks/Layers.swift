@@ -78,13 +78,21 @@ package struct GroupNorm: Sendable {
     }
 
     /// Where the parameters have a wider type than x, the arithmetic is done in it.
-    package func callAsFunction(_ x: Tensor) throws -> Tensor { try normalized(x).to(x.dtype) }
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try channelsLast(x, silu: false) ?? normalized(x).to(x.dtype)
+    }
 
     /// silu(norm(x)), under the same condition.
     package func silu(_ x: Tensor) throws -> Tensor {
+        if let y = try channelsLast(x, silu: true) { return y }
         var y = try normalized(x)
         try y.formSilu()
         return try y.to(x.dtype)
+    }
+
+    private func channelsLast(_ x: Tensor, silu: Bool) throws -> Tensor? {
+        guard Kernels.current(on: x.device).normsChannelsLast else { return nil }
+        return try x.channelsLastNormalized(groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu)
     }
 
     private func normalized(_ x: Tensor) throws -> Tensor {
