@@ -204,12 +204,12 @@ package struct Attention: Sendable {
 
     /// - Parameters: tokens (N, T, C); a context's memory, that of the tokens themselves when nil.
     package func callAsFunction(_ tokens: Tensor, memory: Memory? = nil) throws -> Tensor {
-        let n = tokens.size(0)
         let memory = try memory ?? self.memory(of: tokens)
-        func repeated(_ x: Tensor) throws -> Tensor { x.size(0) == n ? x : try x.expanded([n, -1, -1, -1]) }
-        var h = try split(query(tokens)).attention(keys: repeated(memory.keys), values: repeated(memory.values))
-        h = try h.transposed(1, 2).reshaped([n, tokens.size(1), -1])
-        return try output(h)
+        // What all images attend to alike is one image's: queries know nothing of each other.
+        let images = memory.keys.size(0)
+        let queries = try query(tokens).reshaped([images, -1, tokens.size(2)])
+        let h = try split(queries).attention(keys: memory.keys, values: memory.values)
+        return try output(h.transposed(1, 2).reshaped(tokens.shape))
     }
 
     private func split(_ x: Tensor) throws -> Tensor {
