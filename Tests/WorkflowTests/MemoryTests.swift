@@ -31,6 +31,8 @@ import VisionXL
         let plan = try Self.plan(nil)
         #expect(plan.passes == PassSizes(frames: 4) && plan.fits)
         #expect(try Self.plan(nil, frames: 2).passes == PassSizes(frames: 2))
+        // A Mac's GPU shares the memory of everything else.
+        #expect(try Self.plan(nil, device: .mps).passes == PassSizes(frames: 1))
     }
 
     /// Less memory never means larger passes, and whatever is said to fit is within the budget.
