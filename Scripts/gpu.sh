@@ -2,14 +2,15 @@
 # Measures on a machine with an NVIDIA GPU that has neither Swift nor a network.
 #   Scripts/gpu.sh pack          here: builds programs that run anywhere, and fetches diffusers; all of it to .gpu
 #   Scripts/gpu.sh run [ARGS]    there, in a copy of the checkout with .gpu: everything in one call of 9 minutes, results in $OUT (gpu-out).
-# What is measured is kept at once: a call that is cut off leaves rows.jsonl and log.txt. ARGS are for visionxl-bench, every time.
+# What is measured is kept at once: a call that is cut off leaves NAME.rows.jsonl and log.txt. ARGS are for visionxl-bench, every time.
 # PYTHON: a python3 with torch, for LibTorch and for diffusers; not needed where VISIONXL_LIBTORCH is set. LIMIT: seconds in all (540).
 # DEVICE (cuda), SIZE (768x1280), FRAMES (25), MODEL (full): `DEVICE=cpu SIZE=64x64 FRAMES=2 MODEL=tiny Scripts/gpu.sh run` is a rehearsal.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python="${PYTHON:-python3}"
-say() { printf 'gpu: %s\n' "$*" >&2; }
+out=
+say() { printf 'gpu: %s\n' "$*" | tee ${out:+-a "$out/log.txt"} >&2; }
 
 pack() {
     for product in visionxl visionxl-bench; do
@@ -47,7 +48,7 @@ bench() {
     local name="$1" most="$2"
     shift 2
     step "$name" "$most" "$programs/visionxl-bench" --device "$device" --revision "$revision" --sdxl "$model" \
-        --rows "$out/rows.jsonl" --json "$out/$name.json" "$@" "${arguments[@]}"
+        --rows "$out/$name.rows.jsonl" --json "$out/$name.json" "$@" "${arguments[@]}"
 }
 
 run() {
@@ -89,8 +90,7 @@ run() {
     bench kernels 150 --only kernels "${size[@]}"
     # The allocator's segments, on (as the program has it) and off.
     bench segments-on 60 --only passes "${size[@]}"
-    PYTORCH_ALLOC_CONF=expandable_segments:False PYTORCH_CUDA_ALLOC_CONF=expandable_segments:False \
-        bench segments-off 60 --only passes "${size[@]}"
+    PYTORCH_ALLOC_CONF=expandable_segments:False bench segments-off 60 --only passes "${size[@]}"
     local full=()
     [ "$device" = cpu ] || full=(--full)
     bench small 120 --only networks --only operators --runs 3 "${full[@]}"

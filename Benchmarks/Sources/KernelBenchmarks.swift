@@ -34,8 +34,10 @@ extension Bench {
             ("without the autotuner", untuned, untunedThread), ("with the engine's group norm", native, tunedThread),
             ("with enlarged maps convolved", unfolded, tunedThread), ("with none of the three", none, untunedThread),
         ]
+        // Folded weights are made when a model is opened.
+        let opened = try Kernels.$chosen.withValue(Self.every) { try Opened(folder, on: device) }
         for pass in passes {
-            try withWork(pass, folder, size) { work, grown in
+            try withWork(pass, of: opened, size) { work, grown in
                 func side(_ kernels: Kernels, _ thread: Worker) -> Side {
                     {
                         try thread {
@@ -69,8 +71,9 @@ extension Bench {
         model folder: URL, passes: [SpeedCommand.Pass], size: FrameSize, into report: inout Report
     ) throws {
         let thread = Worker()
+        let opened = try Opened(folder, on: device)
         for pass in passes {
-            try withWork(pass, folder, size) { work, grown in
+            try withWork(pass, of: opened, size) { work, grown in
                 let side = { try thread { try seconds(on: device) { _ = try work.body() } } }
                 let first = try side()
                 let timing = try repetitions.alternate([side])[0]
@@ -82,16 +85,23 @@ extension Bench {
         }
     }
 
-    /// Calls `body` with a pass, and with a function that says how much a GPU's memory has grown since the model was loaded.
-    private func withWork(
-        _ pass: SpeedCommand.Pass, _ folder: URL, _ size: FrameSize, _ body: (Work, () -> String) throws -> Void
-    ) throws {
-        let dtype = device.runningType
-        // Folded weights are made when a model is opened.
-        let model = try Kernels.$chosen.withValue(Self.every) {
-            try LatentDiffusionModel(at: folder, dtype: dtype, device: device)
+    /// A model and what it is taken to hold.
+    private struct Opened {
+        let model: LatentDiffusionModel
+        let memory: ModelMemory
+
+        init(_ folder: URL, on device: Device) throws {
+            let dtype = device.runningType
+            model = try LatentDiffusionModel(at: folder, dtype: dtype, device: device)
+            memory = try ModelMemory(at: folder, dtype: dtype, device: device)
         }
-        let memory = try ModelMemory(at: folder, dtype: dtype, device: device)
+    }
+
+    /// Calls `body` with a pass, and with a function that says how much of a GPU's memory was taken since.
+    private func withWork(
+        _ pass: SpeedCommand.Pass, of opened: Opened, _ size: FrameSize, _ body: (Work, () -> String) throws -> Void
+    ) throws {
+        let (model, memory) = (opened.model, opened.memory)
         let prior = LatentDiffusionPrior(model)
         let count = Policy.passes(on: device, height: size.height, width: size.width).prediction
         func work(_ size: FrameSize) throws -> Work {
@@ -103,7 +113,7 @@ extension Bench {
             switch pass {
             case .unet:
                 return Work(
-                    title: "U-Net, \(dtype.rawValue)", shape: shape,
+                    title: "U-Net, \(model.dtype.rawValue)", shape: shape,
                     planned: memory.prediction(count: count, height: height, width: width)
                 ) { try prior.predictNoise(latents, timestep: 281) }
             case .decode:
