@@ -53,7 +53,8 @@ extension Bench {
                 for (index, other) in others.enumerated() {
                     let result = try other.thread { try Kernels.$chosen.withValue(other.kernels) { try work.body() } }
                     var note = String(
-                        format: "results differ by %.0e; its first pass %.2f s", try relativeDifference(result, expected),
+                        format: "results differ by %.0e; its first pass %.2f s",
+                        try relativeDifference(result, expected),
                         first[index])
                     if index == 0 { note += "; \(memory)" }
                     report.table.add(

@@ -94,5 +94,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Of a GPU: before Ampere bfloat16 is emulated or refused.
-    static func runningType(computeCapability major: Int?) -> DType { major.map { $0 < 8 } ?? false ? .float16 : .bfloat16 }
+    static func runningType(computeCapability major: Int?) -> DType {
+        major.map { $0 < 8 } ?? false ? .float16 : .bfloat16
+    }
 }

@@ -34,7 +34,9 @@ struct DoctorCommand: AsyncParsableCommand {
                 let device = Device.cuda(index)
                 var parts: [String] = []
                 if let hardware = device.hardware { parts += [hardware.name, Usage.describe(bytes: hardware.memory)] }
-                if let (major, minor) = device.computeCapability { parts.append("compute capability \(major).\(minor)") }
+                if let (major, minor) = device.computeCapability {
+                    parts.append("compute capability \(major).\(minor)")
+                }
                 parts.append("runs networks in \(device.runningType.rawValue)")
                 line("\(device)", parts.joined(separator: ", "))
             }

@@ -16,7 +16,9 @@ import Testing
         let tolerance: Double
         /// The device's own when nil.
         var kernels: Kernels?
-        var testDescription: String { "\(dtype.rawValue) on \(device)" + (kernels == nil ? "" : " with a GPU's kernels") }
+        var testDescription: String {
+            "\(dtype.rawValue) on \(device)" + (kernels == nil ? "" : " with a GPU's kernels")
+        }
 
         static let all: [Running] = {
             var all = [
