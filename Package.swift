@@ -1,6 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// What swift-subprocess takes for paths and descriptors where Apple's own System is not there.
+let systemPackage = Target.Dependency.product(
+    name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux]))
+
 // Rooms from the ground up; a target depends only on rooms above it (Docs/Architecture.md).
 let package = Package(
     name: "VisionXL",
@@ -32,7 +36,7 @@ let package = Package(
             dependencies: [
                 "Weights",
                 .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "SystemPackage", package: "swift-system"),
+                systemPackage,
             ]),
         .target(name: "Diffusion", dependencies: ["TensorKit"]),
         .target(name: "Networks", dependencies: ["TensorKit", "Weights"]),
@@ -46,7 +50,7 @@ let package = Package(
             dependencies: [
                 "TensorKit",
                 .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "SystemPackage", package: "swift-system"),
+                systemPackage,
             ]),
         .target(name: "Metrics", dependencies: ["TensorKit", "Weights"]),
         .target(
@@ -140,7 +144,7 @@ let package = Package(
                 "TensorKit", "Weights", "Workflow",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "SystemPackage", package: "swift-system"),
+                systemPackage,
             ],
             exclude: ["Snapshots"]),
     ],

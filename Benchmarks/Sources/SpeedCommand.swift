@@ -11,7 +11,10 @@ struct SpeedCommand: AsyncParsableCommand {
             """)
 
     enum Group: String, CaseIterable, ExpressibleByArgument {
-        case networks, operators, pipeline, startup, sdxl
+        case networks, operators, pipeline, startup, sdxl, videos, kernels, passes
+
+        /// What is measured where nothing is chosen: the last ones take SDXL's size, and hours on a CPU.
+        static let usual: [Group] = [.networks, .operators, .pipeline, .startup, .sdxl, .videos]
     }
 
     @OptionGroup var common: CommonOptions
@@ -19,8 +22,14 @@ struct SpeedCommand: AsyncParsableCommand {
     @Option(help: "Measured runs of a row; slow rows stop earlier, after 3 at the least.")
     var runs = 5
 
-    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "group"))
+    @Option(
+        help: ArgumentHelp(
+            "Only this group; may be repeated. (default: \(Group.usual.map(\.rawValue).joined(separator: ", ")))",
+            valueName: "group"))
     var only: [Group] = []
+
+    @Option(help: ArgumentHelp("Append each row as a line of JSON as soon as it is measured.", valueName: "file"))
+    var rows: String?
 
     @Flag(help: "Operators at 25x3x768x1280 instead of 25x3x384x640.")
     var full = false
@@ -48,7 +57,7 @@ struct SpeedCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("size"),
         help: ArgumentHelp(
-            "Frames for SDXL, height x width in multiples of 64; may be repeated, the first is the networks' too.",
+            "Frames for SDXL, height x width in multiples of 64; may be repeated, the first is for single passes, too.",
             valueName: "HxW"))
     var sizes: [FrameSize] = []
 
@@ -73,9 +82,10 @@ struct SpeedCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let device = try common.prepareEngine()
         var report = Report(machine: try Circumstances(device: device, revision: common.revision))
+        if let rows { report.table.journal = try Journal(at: rows) }
         let bench = Bench(
             device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
-        let groups = Group.allCases.filter { only.isEmpty || only.contains($0) }
+        let groups = only.isEmpty ? Group.usual : Group.allCases.filter { only.contains($0) }
         var failed = false
         for group in groups {
             note("\(group.rawValue):")
@@ -120,16 +130,29 @@ struct SpeedCommand: AsyncParsableCommand {
             }
         case .startup: try bench.startup(into: &report)
         case .sdxl:
-            let sizes =
-                sizes.isEmpty
-                ? [
-                    FrameSize(height: 768, width: 1280), .init(height: 1280, width: 768),
-                    .init(height: 1024, width: 1024),
-                ] : sizes
             try bench.fullSize(
-                model: fullSizeModel(), passes: passes.isEmpty ? Pass.allCases : passes, sizes: sizes, frames: frames,
-                wholeVideos: wholeVideos || bench.device != .cpu, into: &report)
+                model: fullSizeModel(), passes: wantedPasses, size: wantedSizes[0], into: &report)
+        case .videos:
+            guard wholeVideos || bench.device != .cpu else {
+                report.skip(.videos, "whole videos with SDXL", "takes hours on a CPU; --whole-videos")
+                return
+            }
+            for size in wantedSizes {
+                try bench.wholeVideo(fullSizeModel(), size, frames: frames, into: &report)
+            }
+        case .kernels:
+            try bench.kernels(model: fullSizeModel(), passes: wantedPasses, size: wantedSizes[0], into: &report)
+        case .passes:
+            try bench.passes(model: fullSizeModel(), passes: wantedPasses, size: wantedSizes[0], into: &report)
         }
+    }
+
+    private var wantedPasses: [Pass] { passes.isEmpty ? Pass.allCases : passes }
+
+    private var wantedSizes: [FrameSize] {
+        sizes.isEmpty
+            ? [.init(height: 768, width: 1280), .init(height: 1280, width: 768), .init(height: 1024, width: 1024)]
+            : sizes
     }
 }
 

@@ -36,6 +36,8 @@ struct Row: Encodable {
 /// Collects rows and prints them as one Markdown table.
 struct Table {
     private(set) var rows: [Row] = []
+    /// Where rows are kept as soon as they are there.
+    var journal: Journal?
     /// Says on standard error what has been measured: a run takes minutes.
     mutating func add(_ row: Row) {
         rows.append(row)
@@ -43,6 +45,7 @@ struct Table {
             row.what, row.size, row.ours.map(describe) ?? "", row.alternative, row.theirs.map(describe) ?? "", row.note,
         ]
         note("  " + cells.filter { !$0.isEmpty }.joined(separator: "; "))
+        journal?.append(row)
     }
 
     var markdown: String {
@@ -57,6 +60,30 @@ struct Table {
                     row.note,
                 ]
             })
+    }
+}
+
+/// Rows as lines of JSON in a file, which a run that is cut off leaves behind.
+struct Journal {
+    private let file: FileHandle
+
+    init(at path: String) throws {
+        if !FileManager.default.fileExists(atPath: path) {
+            try Data().write(to: URL(fileURLWithPath: path))
+        }
+        file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.seekToEnd()
+    }
+
+    func append(_ row: Row) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            try file.write(contentsOf: encoder.encode(row) + Data("\n".utf8))
+        } catch {
+            // The row is in the table all the same.
+            note("The row could not be kept: \(error)")
+        }
     }
 }
 

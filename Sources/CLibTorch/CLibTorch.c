@@ -215,3 +215,21 @@ int clibtorch_cuda_synchronize(int32_t device) {
     int (*synchronize)(void) = (int (*)(void))cuda_symbol("cudaDeviceSynchronize");
     return set && synchronize && !set(device) ? synchronize() : -1;
 }
+
+int clibtorch_cuda_attribute(int32_t device, int32_t attribute, int32_t *value) {
+    int (*get)(int *, int, int) = (int (*)(int *, int, int))cuda_symbol("cudaDeviceGetAttribute");
+    return get ? get(value, attribute, device) : -1;
+}
+
+int clibtorch_cuda_describe(int32_t device, char *name, size_t length, size_t *total_bytes) {
+    // The driver's own functions: the run time's make a context, which takes half a gigabyte of each device.
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (!driver) return -1;
+    int (*begin)(unsigned) = (int (*)(unsigned))dlsym(driver, "cuInit");
+    int (*get)(int *, int) = (int (*)(int *, int))dlsym(driver, "cuDeviceGet");
+    int (*get_name)(char *, int, int) = (int (*)(char *, int, int))dlsym(driver, "cuDeviceGetName");
+    int (*get_total)(size_t *, int) = (int (*)(size_t *, int))dlsym(driver, "cuDeviceTotalMem_v2");
+    int handle = 0;
+    if (!begin || !get || !get_name || !get_total || begin(0) || get(&handle, device)) return -1;
+    return get_name(name, (int)length, handle) || get_total(total_bytes, handle) ? -1 : 0;
+}

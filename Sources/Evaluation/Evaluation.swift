@@ -123,7 +123,7 @@ public struct Evaluation: Sendable {
         let video = try Tensor.stack(frames)
         guard video.shape == truth.frames.shape else { return nil }
         let found = cell
-        cell = try await onThread { check in
+        cell = try await onThread(of: plan.device) { check in
             var cell = found
             try scorer.score(video, truth.frames, lacking, into: &cell, check)
             return cell
@@ -139,7 +139,7 @@ public struct Evaluation: Sendable {
     ) async throws -> Cell {
         let device = plan.device
         let measurement = try await trial.measurement()
-        let (cell, restored) = try await onThread { check -> (Cell, Tensor?) in
+        let (cell, restored) = try await onThread(of: device) { check -> (Cell, Tensor?) in
             var cell = Cell(settings: settings)
             do {
                 let restorer = try contender.restorer()
@@ -223,7 +223,7 @@ public struct Evaluation: Sendable {
         }
         let pictures = try Pictures(of: truth.frames)
         record.crop = pictures.crop
-        record.features = try await onThread { _ in try? scorer.features(of: truth.frames) }
+        record.features = try await onThread(of: plan.device) { _ in try? scorer.features(of: truth.frames) }
         try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
         try await pictures.detail(of: truth.frames).writePNG(
             to: place.appendingPathComponent("detail.png").path, overwrite: true)

@@ -25,7 +25,7 @@ final class Trial: Sendable {
     /// Y, A and the noise, as a file of that kind would have them.
     func measurement() async throws -> VideoMeasurement {
         if let measured = measured.withLock({ $0 }) { return measured }
-        let exact = try await onThread { [self] _ in
+        let exact = try await onThread(of: device) { [self] _ in
             let y = try `operator`.apply(truth.frames.to(device))
             return try VideoMeasurement(
                 addNoise(to: y, sigma: noise, seed: seed), operator: `operator`, noise: .sigma(noise))

@@ -8,26 +8,48 @@ import TensorKit
 struct Arithmetic {
     /// Bytes of an element.
     let size: Int
-    /// Whether norms in float32 have their input converted before and their result after, as on a GPU. A CPU's widen as they read.
-    let convertsForNorms: Bool
+    /// Bytes of a norm's result, and of what it takes to get it, for each element. A CPU's norms widen as they read.
+    private let normed: Int
     /// Whether convolutions go by Winograd's algorithm, which has large maps in strips.
     let isWinograd: Bool
+    /// What an upsampler holds beside its input, in quarters of its output.
+    let enlargedQuarters: Int
+    /// Elements that a tensor may have. Several of CUDA's kernels count in 32 bits, and say so in words that are not those of a lack of memory.
+    let largestTensor: Int
 
     init(dtype: DType, device: Device, channels: Int) {
+        let kernels = Kernels.current(on: device)
         size = dtype.byteCount
-        convertsForNorms = device != .cpu && size < 4
         isWinograd = MemoryFormat.fastest(for: dtype, on: device, channels: channels) == .contiguous
+        if device == .cpu || size == 4 {
+            normed = size
+        } else {
+            // a x + b in float32 and its narrow copy; or a wide copy, and the engine's norm of it.
+            normed = kernels.normsChannelsLast ? 4 + size : 8
+        }
+        if isWinograd {
+            enlargedQuarters = 8
+        } else if kernels.foldsEnlargement {
+            // The output and one of its four parts.
+            enlargedQuarters = 5
+        } else {
+            // The enlarged map beside the output, but where one transposed convolution does both.
+            let isDoubled = device == .cpu && (dtype != .bfloat16 || Processor.current.hasFastBFloat16)
+            enlargedQuarters = isDoubled ? 4 : 8
+        }
+        largestTensor = device == .cpu ? .max : Int(Int32.max)
     }
 
-    private init(size: Int, isWinograd: Bool) {
-        (self.size, convertsForNorms, self.isWinograd) = (size, false, isWinograd)
+    private init(exact narrow: Arithmetic) {
+        (size, normed, isWinograd) = (4, 4, narrow.isWinograd)
+        (enlargedQuarters, largestTensor) = (narrow.enlargedQuarters, narrow.largestTensor)
     }
 
     /// The same in float32.
-    var exact: Arithmetic { Arithmetic(size: 4, isWinograd: isWinograd) }
+    var exact: Arithmetic { Arithmetic(exact: self) }
 
     /// A norm's result and what it takes to get it, of a pixel.
-    func norm(_ channels: Int) -> Int { (convertsForNorms ? 8 : size) * channels }
+    func norm(_ channels: Int) -> Int { normed * channels }
 
     /// What a convolution over `pixels` takes beside its input and its output.
     func strips(_ input: Int, _ output: Int, pixels: Int) -> Int {
@@ -84,7 +106,7 @@ extension AutoencoderKL.Configuration {
             live.held = 0
             if enlarges {
                 live.pass(
-                    size * (here / 4 * input + (how.isWinograd ? 2 : 1) * here * input)
+                    size * (here / 4 * input + here / 4 * how.enlargedQuarters * input)
                         + how.strips(input, input, pixels: here))
             }
             for layer in 0...layersPerBlock {
@@ -137,6 +159,20 @@ extension AutoencoderKL.Configuration {
     }
 }
 
+extension AutoencoderKL.Configuration {
+    /// Elements of the largest map that a layer sees: at a level's size in its own channels or in those that come from the level before.
+    /// - Parameter decodes: whether that is the level below, or the one above.
+    func largestMap(decodes: Bool, frames: Int, height: Int, width: Int, tile: Int?) -> Int {
+        let last = blockChannels.count - 1
+        return blockChannels.indices.map { level in
+            let channels = max(blockChannels[level], blockChannels[min(max(level + (decodes ? 1 : -1), 0), last)])
+            guard let tile, needsTiles(level: level) else { return frames * (height * width) >> (2 * level) * channels }
+            return frames * min((tile >> level) + 8, height >> level) * min((tile >> level) + 8, width >> level)
+                * channels
+        }.max() ?? 0
+    }
+}
+
 extension LivePeak {
     /// The autoencoder's middle block, in float32.
     fileprivate mutating func middle(_ channels: Int, pixels: Int, _ how: Arithmetic) {
@@ -173,6 +209,14 @@ extension AutoencoderTiny.Configuration {
     }
 }
 
+extension AutoencoderTiny.Configuration {
+    /// Elements of the largest map that a layer sees.
+    func largestMap(frames: Int, height: Int, width: Int, tile: Int?) -> Int {
+        let channels = max(encoderChannels[0], decoderChannels[0])
+        return frames * (tile.map { min($0 + 32, height) * min($0 + 32, width) } ?? height * width) * channels
+    }
+}
+
 extension AutoencoderLinear.Configuration {
     /// Latents, and the frames in their types and formats.
     func bytes(frames: Int, height: Int, width: Int, dtype: DType) -> Int {
@@ -182,6 +226,17 @@ extension AutoencoderLinear.Configuration {
 }
 
 extension UNet2DCondition.Configuration {
+    /// Elements of the largest map that a layer sees: what comes from below beside what it meets, or the inside of a gated layer.
+    func largestMap(count: Int, height: Int, width: Int) -> Int {
+        blockChannels.indices.map { level in
+            let (factor, here) = (1 << level, blockChannels[level])
+            let pixels = count * ((height + factor - 1) / factor) * ((width + factor - 1) / factor)
+            let below = blockChannels[min(level + 1, blockChannels.count - 1)]
+            let inside = transformer(level, in: downBlocks[level]) == nil ? 0 : 4 * here
+            return pixels * max(here + max(here, below), inside)
+        }.max() ?? 0
+    }
+
     /// Bytes at the peak of one pass over `count` latents of a size.
     func bytes(count: Int, height: Int, width: Int, _ how: Arithmetic) -> Int {
         let size = how.size

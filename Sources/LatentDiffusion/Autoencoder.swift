@@ -16,14 +16,18 @@ public enum Autoencoder: Sendable {
         try self.init(NetworkSource(folder: folder, variant: variant), dtype: dtype, device: device, format: format)
     }
 
-    init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat?) throws {
+    /// - Parameter isExact: whether float32 is asked for and not made do with; true for float32 when nil.
+    init(
+        _ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat?, isExact: Bool? = nil
+    ) throws {
         let json = source.configuration
         let name = try json.string("_class_name")
         func build<Network>(channels: Int = 0, _ body: (WeightScope) throws -> Network) throws -> Network {
             try source.weights()
                 .build(
                     dtype: dtype, device: device,
-                    format: format ?? .fastest(for: dtype, on: device, channels: channels), body)
+                    format: format ?? .fastest(for: dtype, on: device, channels: channels),
+                    isExact: isExact ?? (dtype == .float32), body)
         }
         switch name {
         case "AutoencoderKL":
@@ -31,7 +35,7 @@ public enum Autoencoder: Sendable {
             let narrowest = configuration.blockChannels.min() ?? 0
             self = .kl(
                 try build(channels: narrowest) {
-                    try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device), configuration)
+                    try AutoencoderKL($0, exact: $0.converted(to: .float32, on: device, isExact: true), configuration)
                 })
         case "AutoencoderTiny":
             let configuration = try AutoencoderTiny.Configuration(json)

@@ -58,11 +58,11 @@ public struct LatentDiffusionModel: Sendable {
         autoencoder = try Autoencoder(
             autoencoderURL.map { try NetworkSource(autoencoderAt: $0, variant: variant) }
                 ?? source.network("vae", variant: variant),
-            dtype: autoencoderType, device: device, format: format)
+            dtype: autoencoderType, device: device, format: format, isExact: dtype == .float32)
         draftAutoencoder = try draftURL.map {
             try Autoencoder(
                 NetworkSource(autoencoderAt: $0, variant: variant), dtype: dtype == .float16 ? .float32 : dtype,
-                device: device, format: format)
+                device: device, format: format, isExact: dtype == .float32)
         }
         unet = try UNet2DCondition(
             source.network("unet", variant: variant), dtype: dtype, device: device, format: format)

@@ -28,8 +28,11 @@ public struct ModelMemory: Sendable {
         case linear(AutoencoderLinear.Configuration)
 
         /// As `Autoencoder` takes them to choose its memory format.
-        var channels: Int {
-            if case .kl(let c) = self { c.blockChannels.min() ?? 0 } else { 0 }
+        var channels: Int { enlarged.min() ?? 0 }
+
+        /// The channels of levels between which upsamplers stand.
+        var enlarged: [Int] {
+            if case .kl(let c) = self { c.blockChannels } else { [] }
         }
     }
 
@@ -64,11 +67,42 @@ public struct ModelMemory: Sendable {
         unetArithmetic = Arithmetic(dtype: dtype, device: device, channels: unet.blockChannels.min() ?? 0)
         codecArithmetic = Arithmetic(dtype: codecType, device: device, channels: codec.channels)
         weightBytes =
-            try Self.count(network.weights()) * dtype.byteCount + Self.count(vae.weights()) * codecType.byteCount
+            try (Self.count(network.weights()) + Self.summed(unet.blockChannels, unetArithmetic)) * dtype.byteCount
+            + (Self.count(vae.weights()) + Self.summed(codec.enlarged, codecArithmetic)) * codecType.byteCount
+    }
+
+    /// Numbers that upsamplers have beside their weights: 4 x 4 sums for every 3 x 3.
+    /// - Parameter channels: of the levels, all of which but the first are enlarged.
+    private static func summed(_ channels: [Int], _ how: Arithmetic) -> Int {
+        how.enlargedQuarters == 8 ? 0 : channels.dropFirst().reduce(0) { $0 + 16 * $1 * $1 }
     }
 
     private static func count(_ store: WeightStore) -> Int {
         store.keys.reduce(0) { $0 + (store.shape(of: $1) ?? []).reduce(1, *) }
+    }
+
+    /// Whether the kernels of the device can count the elements of every map in a prediction's pass. Parameters as for `prediction`.
+    public func canPredict(count: Int, height: Int, width: Int) -> Bool {
+        unet.largestMap(count: count, height: height / downscale, width: width / downscale)
+            <= unetArithmetic.largestTensor
+    }
+
+    /// The same for encoding.
+    public func canEncode(frames: Int, height: Int, width: Int, tile: Int? = nil) -> Bool {
+        largestMap(decodes: false, frames, height, width, tile) <= codecArithmetic.largestTensor
+    }
+
+    /// The same for decoding.
+    public func canDecode(frames: Int, height: Int, width: Int, tile: Int? = nil) -> Bool {
+        largestMap(decodes: true, frames, height, width, tile) <= codecArithmetic.largestTensor
+    }
+
+    private func largestMap(decodes: Bool, _ frames: Int, _ height: Int, _ width: Int, _ tile: Int?) -> Int {
+        switch codec {
+        case .kl(let c): c.largestMap(decodes: decodes, frames: frames, height: height, width: width, tile: tile)
+        case .tiny(let c): c.largestMap(frames: frames, height: height, width: width, tile: tile)
+        case .linear: 3 * frames * height * width
+        }
     }
 
     /// Bytes at the peak of predicting the noise of `count` latents of frames of a size in pixels.

@@ -442,8 +442,8 @@ extension UNet2DCondition {
     init(_ source: NetworkSource, dtype: DType, device: Device, format: MemoryFormat?) throws {
         let configuration = try Configuration(source.configuration)
         let format = format ?? .fastest(for: dtype, on: device, channels: configuration.blockChannels.min() ?? 0)
-        self = try source.weights().build(dtype: dtype, device: device, format: format) {
-            try Self($0, exact: $0.converted(to: .float32, on: device), configuration)
+        self = try source.weights().build(dtype: dtype, device: device, format: format, isExact: dtype == .float32) {
+            try Self($0, exact: $0.converted(to: .float32, on: device, isExact: true), configuration)
         }
     }
 

@@ -1,6 +1,11 @@
 import Foundation
 import Subprocess
+
+#if canImport(System)
+import System
+#else
 import SystemPackage
+#endif
 
 /// What a file's bytes must come to.
 public enum Checksum: Sendable, Hashable {

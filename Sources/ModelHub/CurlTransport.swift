@@ -1,6 +1,11 @@
 import Foundation
 import Subprocess
+
+#if canImport(System)
+import System
+#else
 import SystemPackage
+#endif
 
 /// Requests through the program curl, one process each.
 ///

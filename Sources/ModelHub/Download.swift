@@ -1,5 +1,10 @@
 import Foundation
+
+#if canImport(System)
+import System
+#else
 import SystemPackage
+#endif
 
 /// Fetches one file: goes on where an earlier attempt stopped, checks size and hash, and gives it its name only when both are right.
 struct Download: Sendable {

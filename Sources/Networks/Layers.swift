@@ -11,6 +11,8 @@ package struct Convolution: Sendable {
     package let bias: Tensor?
     package let stride: Int
     package let padding: Int
+    /// Whether a GPU may round float32 more coarsely.
+    package let allowsTF32: Bool
 
     package init(
         _ w: WeightScope, _ input: Int, _ output: Int, size: Int = 3, stride: Int = 1, padding: Int? = nil,
@@ -20,10 +22,14 @@ package struct Convolution: Sendable {
         self.bias = bias ? try w.tensor("bias", [output]) : nil
         self.stride = stride
         self.padding = padding ?? size / 2
+        allowsTF32 = !w.isExact
     }
 
-    package func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x.convolved(weight, bias: bias, stride: stride, padding: padding)
+    package func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, bias: bias) }
+
+    /// With another bias.
+    package func callAsFunction(_ x: Tensor, bias: Tensor?) throws -> Tensor {
+        try x.convolved(weight, bias: bias, stride: stride, padding: padding, allowsTF32: allowsTF32)
     }
 }
 
@@ -72,13 +78,21 @@ package struct GroupNorm: Sendable {
     }
 
     /// Where the parameters have a wider type than x, the arithmetic is done in it.
-    package func callAsFunction(_ x: Tensor) throws -> Tensor { try normalized(x).to(x.dtype) }
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try channelsLast(x, silu: false) ?? normalized(x).to(x.dtype)
+    }
 
     /// silu(norm(x)), under the same condition.
     package func silu(_ x: Tensor) throws -> Tensor {
+        if let y = try channelsLast(x, silu: true) { return y }
         var y = try normalized(x)
         try y.formSilu()
         return try y.to(x.dtype)
+    }
+
+    private func channelsLast(_ x: Tensor, silu: Bool) throws -> Tensor? {
+        guard Kernels.current(on: x.device).normsChannelsLast else { return nil }
+        return try x.channelsLastNormalized(groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu)
     }
 
     private func normalized(_ x: Tensor) throws -> Tensor {
@@ -144,7 +158,7 @@ package struct ResidualBlock: Sendable {
         // computed in the narrow one.
         var h = try norm1.silu(x).to(conv1.weight.dtype)
         if let shift, shift.rank == 1 {
-            h = try h.convolved(conv1.weight, bias: shift, stride: conv1.stride, padding: conv1.padding)
+            h = try conv1(h, bias: shift)
         } else {
             h = try conv1(h)
             if let shift { h = try h + shift.unsqueezed(2).unsqueezed(3) }
@@ -190,12 +204,12 @@ package struct Attention: Sendable {
 
     /// - Parameters: tokens (N, T, C); a context's memory, that of the tokens themselves when nil.
     package func callAsFunction(_ tokens: Tensor, memory: Memory? = nil) throws -> Tensor {
-        let n = tokens.size(0)
         let memory = try memory ?? self.memory(of: tokens)
-        func repeated(_ x: Tensor) throws -> Tensor { x.size(0) == n ? x : try x.expanded([n, -1, -1, -1]) }
-        var h = try split(query(tokens)).attention(keys: repeated(memory.keys), values: repeated(memory.values))
-        h = try h.transposed(1, 2).reshaped([n, tokens.size(1), -1])
-        return try output(h)
+        // What all images attend to alike is one image's: queries know nothing of each other.
+        let images = memory.keys.size(0)
+        let queries = try query(tokens).reshaped([images, -1, tokens.size(2)])
+        let h = try split(queries).attention(keys: memory.keys, values: memory.values)
+        return try output(h.transposed(1, 2).reshaped(tokens.shape))
     }
 
     private func split(_ x: Tensor) throws -> Tensor {
@@ -219,19 +233,27 @@ extension Tensor {
 
 /// Nearest-neighbour upsampling and a convolution.
 ///
-/// On a CPU, in channels-last memory and to twice the size, both are one transposed convolution of stride 2: 16 products for a pixel of the
-/// input in place of 36, and no enlarged copy. In the other memory format Winograd's algorithm saves more of the 36.
+/// In channels-last memory and to twice the size, both are 16 products for a pixel of the input in place of 36, and no enlarged copy. On a CPU
+/// they are one transposed convolution of stride 2; folded, they are a convolution of 2 x 2 for each of the four pixels that one becomes. In the
+/// other memory format Winograd's algorithm saves more of the 36.
 package struct Upsampler: Sendable {
     package let conv: Convolution
     /// (in, out, 4, 4): what one pixel of the input adds to the output.
     package let doubling: Tensor?
+    /// (out, in, 2, 2) each: the weights of the even rows' even columns, their odd columns, the odd rows' even and odd columns.
+    package let quarters: [Tensor]?
 
     package init(_ w: WeightScope, _ channels: Int) throws {
         conv = try Convolution(w["conv"], channels, channels)
-        // Without the instructions for it, the engine rounds what a transposed convolution adds up.
+        let device = conv.weight.device
+        let isFolded = Kernels.current(on: device).foldsEnlargement
+        // Without the instructions for it, a CPU's engine rounds what a transposed convolution adds up.
         let isExact = conv.weight.dtype != .bfloat16 || Processor.current.hasFastBFloat16
-        let isWanted = !w.isInventory && conv.weight.device == .cpu && w.format == .channelsLast && isExact
-        doubling = isWanted ? try Self.doubling(conv.weight).contiguous(.channelsLast) : nil
+        let isWanted = !w.isInventory && w.format == .channelsLast
+        doubling =
+            isWanted && !isFolded && device == .cpu && isExact
+            ? try Self.doubling(conv.weight).contiguous(.channelsLast) : nil
+        quarters = isWanted && isFolded ? try Self.quarters(conv.weight) : nil
     }
 
     /// The convolution's 3 x 3 weights turned around, and summed over the 2 x 2 pixels that repeat one.
@@ -241,12 +263,42 @@ package struct Upsampler: Sendable {
         return try (rows.narrow(3, from: 0, count: 4) + rows.narrow(3, from: 1, count: 4)).to(weight.dtype)
     }
 
+    /// The 3 x 3 weights summed where they meet the same pixel: of three neighbours in the enlarged map an even one's first, and an odd one's
+    /// last, is a neighbour in the small map, and the other two are one pixel there.
+    private static func quarters(_ weight: Tensor) throws -> [Tensor] {
+        func halves(_ w: Tensor, _ dimension: Int) throws -> [Tensor] {
+            let taps = try (0..<3).map { try w.narrow(dimension, from: $0, count: 1) }
+            return try [
+                .concatenate([taps[0], taps[1] + taps[2]], along: dimension),
+                .concatenate([taps[0] + taps[1], taps[2]], along: dimension),
+            ]
+        }
+        return try halves(weight.to(.float32), 2).flatMap { try halves($0, 3) }
+            .map { try $0.to(weight.dtype).contiguous(.channelsLast) }
+    }
+
     /// - Parameter size: (height, width) to upsample to; twice the input's when nil.
     package func callAsFunction(_ x: Tensor, to size: (height: Int, width: Int)? = nil) throws -> Tensor {
         let (height, width) = size ?? (2 * x.size(2), 2 * x.size(3))
-        if let doubling, height == 2 * x.size(2), width == 2 * x.size(3) {
-            return try x.transposeConvolved(doubling, bias: conv.bias, stride: 2, padding: 1)
+        if height == 2 * x.size(2), width == 2 * x.size(3) {
+            if let doubling { return try x.transposeConvolved(doubling, bias: conv.bias, stride: 2, padding: 1) }
+            if let quarters, Kernels.current(on: x.device).foldsEnlargement { return try folded(x, quarters) }
         }
         return try conv(x.upsampledNearest(height: height, width: width))
+    }
+
+    /// The four convolutions, put together.
+    private func folded(_ x: Tensor, _ quarters: [Tensor]) throws -> Tensor {
+        let (n, height, width, channels) = (x.size(0), x.size(2), x.size(3), conv.weight.size(0))
+        var result = try Tensor.empty([n, height, 2, width, 2, channels], dtype: x.dtype, device: x.device)
+        for (index, weight) in quarters.enumerated() {
+            let (row, column) = (index / 2, index % 2)
+            // A row and a column more than there are pixels: an even pixel sees the ones before it, an odd one those after it.
+            let part = try x.convolved(weight, bias: conv.bias, padding: 1, allowsTF32: conv.allowsTF32)
+                .narrow(2, from: row, count: height).narrow(3, from: column, count: width)
+            try result.replace(
+                at: [0, 0, row, 0, column, 0], with: part.permuted([0, 2, 3, 1]).unsqueezed(2).unsqueezed(4))
+        }
+        return try result.reshaped([n, 2 * height, 2 * width, channels]).permuted([0, 3, 1, 2])
     }
 }

@@ -2,7 +2,8 @@ import Foundation
 
 extension Device {
     /// Bytes that this process can still take on the device, as far as it can be known: of a GPU what is free, of the CPU what the system and
-    /// the control groups of this process leave. Nil where it cannot be known.
+    /// the control groups of this process leave. Of a Mac, whose GPU has the same memory, 0.6 of all there is: what its system leaves to others
+    /// changes as it is wanted. Nil where it cannot be known.
     public func availableMemory() -> Int? {
         if case .cuda = self { return memory()?.free }
         #if os(Linux)
@@ -17,6 +18,8 @@ extension Device {
             return max(limit - max(usage - cache, 0), 0)
         }
         return limits.min()
+        #elseif os(macOS)
+        return Int(0.6 * Double(ProcessInfo.processInfo.physicalMemory))
         #else
         return nil
         #endif

@@ -112,6 +112,17 @@ extension Tensor {
         return (Tensor(owning: words[0]), Tensor(owning: words[1]), Tensor(owning: words[2]))
     }
 
+    /// An operator over lists whose result is a list of one tensor, in memory of its own.
+    static func dispatchSingle(
+        _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
+    ) throws(TensorError) -> Tensor {
+        let list = UnsafeMutableRawPointer(bitPattern: UInt(try call(name, overload, arguments, results: 1)[0]))
+        defer { clibtorch_list_release(list) }
+        var word: clibtorch_value = 0
+        guard clibtorch_list_get(list, 0, &word) == 0 else { throw failure("\(name)") }
+        return Tensor(owning: word)
+    }
+
     /// An operator that answers yes or no.
     static func dispatchFlag(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...

@@ -69,9 +69,10 @@ public struct Engine: Sendable {
         // GNU's OpenMP, LLVM's and Intel's each have a name for it.
         if ProcessInfo.processInfo.environment["GOMP_SPINCOUNT"] == nil { setenv("OMP_WAIT_POLICY", "PASSIVE", 0) }
         setenv("KMP_BLOCKTIME", "0", 0)
-        // Passes of changing size leave holes in a GPU's memory otherwise; the second is the name before PyTorch 2.9.
-        setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", 0)
-        setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True", 0)
+        // Passes of changing size leave holes in a GPU's memory otherwise. An older name of it, set by the user, must not be overruled.
+        if ProcessInfo.processInfo.environment["PYTORCH_CUDA_ALLOC_CONF"] == nil {
+            setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", 0)
+        }
         // NVIDIA's containers round float32 products to 10 bits by this.
         unsetenv("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
         // Operators that Apple's GPU lacks run on the CPU.

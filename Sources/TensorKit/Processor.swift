@@ -11,8 +11,19 @@ public struct Processor: Sendable {
     public var hasFastBFloat16: Bool { features.contains("avx512_bf16") || features.contains("amx_bf16") }
 
     /// The processor this program runs on.
-    public static let current = Processor(
-        cpuinfo: (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "")
+    public static let current: Processor = {
+        #if canImport(Darwin)
+        var name = [CChar](repeating: 0, count: 256)
+        var length = name.count
+        let isNamed = sysctlbyname("machdep.cpu.brand_string", &name, &length, nil, 0) == 0
+        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        return Processor(name: isNamed ? String(decoding: bytes, as: UTF8.self) : "unknown", features: [])
+        #else
+        return Processor(cpuinfo: (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "")
+        #endif
+    }()
+
+    init(name: String, features: Set<String>) { (self.name, self.features) = (name, features) }
 
     /// Reads Linux's /proc/cpuinfo. An empty text gives a processor without features: the safe choice.
     init(cpuinfo: String) {
@@ -20,7 +31,8 @@ public struct Processor: Sendable {
             cpuinfo.split(separator: "\n").first { $0.hasPrefix(key) }?
                 .split(separator: ":", maxSplits: 1).last.map { $0.trimmingCharacters(in: .whitespaces) }
         }
-        name = value("model name") ?? "unknown"
-        features = Set((value("flags") ?? "").split(separator: " ").map(String.init))
+        self.init(
+            name: value("model name") ?? "unknown",
+            features: Set((value("flags") ?? "").split(separator: " ").map(String.init)))
     }
 }

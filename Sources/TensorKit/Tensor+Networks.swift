@@ -2,23 +2,32 @@ extension Tensor {
     // MARK: Layers
 
     /// Two-dimensional convolution (cross-correlation) of (N, C, H, W) with a weight (O, C/groups, kH, kW).
+    /// - Parameter allowsTF32: whether a GPU may round float32 to 10 bits of mantissa, which it multiplies several times as fast.
     public func convolved(
-        _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1
+        _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1,
+        allowsTF32: Bool = false
     ) throws(TensorError) -> Tensor {
-        try convolved(weight, bias: bias, stride: (stride, stride), padding: (padding, padding), groups: groups)
+        try convolved(
+            weight, bias: bias, stride: (stride, stride), padding: (padding, padding), groups: groups,
+            allowsTF32: allowsTF32)
     }
 
     /// The same with different strides and paddings for rows and columns.
     public func convolved(
-        _ weight: Tensor, bias: Tensor? = nil, stride: (Int, Int), padding: (Int, Int), groups: Int = 1
+        _ weight: Tensor, bias: Tensor? = nil, stride: (Int, Int), padding: (Int, Int), groups: Int = 1,
+        allowsTF32: Bool = false
     ) throws(TensorError) -> Tensor {
         if stride == (1, 1), groups == 1 {
             if padding == (1, 1), let result = try winogradConvolved(weight, bias: bias) { return result }
             if padding == (0, 0), let result = try pointwiseConvolved(weight, bias: bias) { return result }
         }
+        // What aten::conv2d calls with the process's settings. After the groups: whether cuDNN tries its algorithms, whether it must repeat
+        // its sums exactly, whether it is asked at all, and whether it may round to TF32. Of no meaning on a CPU.
+        let tries = Kernels.current(on: device).autotunesConvolutions
         return try Self.dispatch(
-            "aten::conv2d", "", .tensor(self), .tensor(weight), .optional(bias), .ints([stride.0, stride.1]),
-            .ints([padding.0, padding.1]), .ints([1, 1]), .int(groups))
+            "aten::_convolution", "", .tensor(self), .tensor(weight), .optional(bias), .ints([stride.0, stride.1]),
+            .ints([padding.0, padding.1]), .ints([1, 1]), .bool(false), .ints([0, 0]), .int(groups), .bool(tries),
+            .bool(false), .bool(true), .bool(allowsTF32))
     }
 
     /// Convolution with 3 x 3 weights and a padding of 1 by Winograd's minimal filtering over 6 x 6 outputs (Lavin & Gray 2016), which takes 64

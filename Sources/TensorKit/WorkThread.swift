@@ -1,10 +1,16 @@
 import Foundation
+import Synchronization
 
-/// Runs blocking work on a thread of its own, so that it neither starves the cooperative threads nor wanders between them: LibTorch
-/// keeps a pool of workers for each thread that calls it.
+/// Runs blocking work away from the cooperative threads, which it would starve and wander between: LibTorch keeps a pool of workers for each
+/// thread that calls it.
+///
+/// Work of a GPU is done on one thread per device, which stays: cuDNN keeps for each thread what it has found out about convolutions and
+/// attention. It is done in the order in which it is given; none of it may wait for other work of the device. Work of the CPU has a thread of
+/// its own, which ends: workers that are kept make another thread's small operators take longer.
 ///
 /// `body` receives a check that throws `CancellationError` once the calling task is cancelled.
 public func onThread<Value: Sendable>(
+    of device: Device = .cpu,
     _ body: @escaping @Sendable (_ checkCancellation: @escaping @Sendable () throws -> Void) throws -> Value
 )
     async throws -> Value
@@ -12,15 +18,63 @@ public func onThread<Value: Sendable>(
     let flag = CancellationFlag()
     return try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { continuation in
-            let thread = Thread {
-                continuation.resume(with: Result { try body { try flag.check() } })
+            let work = { @Sendable in continuation.resume(with: Result { try body { try flag.check() } }) }
+            if device == .cpu {
+                startThread(work)
+            } else {
+                DeviceThread.of(device).add(work)
             }
-            thread.stackSize = 16 << 20
-            thread.start()
         }
     } onCancel: {
         flag.set()
     }
+}
+
+private func startThread(_ work: @escaping @Sendable () -> Void) {
+    let thread = Thread(block: work)
+    thread.stackSize = 16 << 20
+    thread.start()
+}
+
+/// A thread that does one piece of work after another, for as long as the process lives.
+private final class DeviceThread: Sendable {
+    private static let threads = Mutex<[Device: DeviceThread]>([:])
+
+    static func of(_ device: Device) -> DeviceThread {
+        threads.withLock { threads in
+            if let thread = threads[device] { return thread }
+            let thread = DeviceThread()
+            threads[device] = thread
+            return thread
+        }
+    }
+
+    private let work = Mutex<[@Sendable () -> Void]>([])
+    private let isThere = DispatchSemaphore(value: 0)
+
+    private init() {
+        startThread { [self] in
+            while true {
+                isThere.wait()
+                let next = work.withLock { $0.removeFirst() }
+                // What Foundation lends to a thread is given back after each piece.
+                autoreleasing(next)
+            }
+        }
+    }
+
+    func add(_ next: @escaping @Sendable () -> Void) {
+        work.withLock { $0.append(next) }
+        isThere.signal()
+    }
+}
+
+private func autoreleasing(_ body: () -> Void) {
+    #if canImport(ObjectiveC)
+    autoreleasepool(invoking: body)
+    #else
+    body()
+    #endif
 }
 
 private final class CancellationFlag: @unchecked Sendable {

@@ -1,6 +1,11 @@
 import Foundation
 import Subprocess
+
+#if canImport(System)
+import System
+#else
 import SystemPackage
+#endif
 
 /// How `ffmpeg` and `ffprobe` are started: never through a shell, in a process group of their own, killed when the
 /// task that runs them is cancelled. They also end when this process dies in whatever way, because their pipes close.

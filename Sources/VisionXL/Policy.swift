@@ -55,9 +55,14 @@ public enum Policy {
     /// The row of the timesteps that keep the full autoencoder.
     package static let fullCodecRow = "full autoencoder"
 
-    /// What keeps a device busy: four frames a GPU; as many as have the pixels of one frame of 512 x 512, up to four, a CPU.
+    /// What keeps a device busy: four frames a GPU, one a Mac's, which shares its memory; as many as have the pixels of one frame of 512 x 512,
+    /// up to four, a CPU.
     public static func passes(on device: Device, height: Int, width: Int) -> PassSizes {
-        PassSizes(frames: device == .cpu ? min(max((1 << 18) / max(height * width, 1), 1), 4) : 4)
+        switch device {
+        case .cuda: PassSizes(frames: 4)
+        case .mps: PassSizes(frames: 1)
+        case .cpu: PassSizes(frames: min(max((1 << 18) / max(height * width, 1), 1), 4))
+        }
     }
 
     /// A line of the table.

@@ -30,12 +30,15 @@ struct DoctorCommand: AsyncParsableCommand {
             line("threads", "\(try Engine.threadCount())")
             line("cpu", "runs networks in \(Device.cpu.runningType.rawValue)")
             for index in 0..<Engine.cudaDeviceCount {
+                // What is free would take half a gigabyte of each to ask.
                 let device = Device.cuda(index)
-                let memory =
-                    device.memory().map {
-                        ", \(Usage.describe(bytes: $0.free)) of \(Usage.describe(bytes: $0.total)) free"
-                    } ?? ""
-                line("\(device)", "runs networks in \(device.runningType.rawValue)\(memory)")
+                var parts: [String] = []
+                if let hardware = device.hardware { parts += [hardware.name, Usage.describe(bytes: hardware.memory)] }
+                if let (major, minor) = device.computeCapability {
+                    parts.append("compute capability \(major).\(minor)")
+                }
+                parts.append("runs networks in \(device.runningType.rawValue)")
+                line("\(device)", parts.joined(separator: ", "))
             }
             if Engine.cudaDeviceCount == 0 {
                 do { try Engine.require(.cuda(0)) } catch { line("cuda", "none (\(reason(error)))") }

@@ -13,6 +13,8 @@ public struct WeightScope: Sendable {
     var device: Device = .cpu
     /// How the tensors of four dimensions (weights of convolutions) lie in memory.
     public internal(set) var format = MemoryFormat.contiguous
+    /// Whether layers of these weights compute as exactly as their type, where a GPU would round float32 more coarsely (TF32).
+    public internal(set) var isExact = false
 
     /// Whether tensors are placeholders that only say which shapes a network asks for.
     public var isInventory: Bool { store.files.isEmpty }
@@ -23,7 +25,8 @@ public struct WeightScope: Sendable {
     /// The tensors below `name`. O(1): nothing is looked up.
     public subscript(name: String) -> WeightScope {
         WeightScope(
-            store: store, ledger: ledger, prefix: "\(prefix)\(name).", dtype: dtype, device: device, format: format)
+            store: store, ledger: ledger, prefix: "\(prefix)\(name).", dtype: dtype, device: device, format: format,
+            isExact: isExact)
     }
 
     /// The tensors below the number `index`.
@@ -59,7 +62,9 @@ public struct WeightScope: Sendable {
     }
 
     /// The same tensors, converted to `dtype` (floating-point tensors only; nil keeps the file's) and moved to `device` when asked for.
-    public func converted(to dtype: DType?, on device: Device = .cpu) -> WeightScope {
-        WeightScope(store: store, ledger: ledger, prefix: prefix, dtype: dtype, device: device, format: format)
+    public func converted(to dtype: DType?, on device: Device = .cpu, isExact: Bool = false) -> WeightScope {
+        WeightScope(
+            store: store, ledger: ledger, prefix: prefix, dtype: dtype, device: device, format: format, isExact: isExact
+        )
     }
 }

@@ -132,16 +132,20 @@ public final class WeightStore: Sendable {
     /// - Parameters:
     ///   - dtype: Floating-point tensors are converted to this type; nil keeps the file's.
     ///   - format: How tensors of four dimensions, the weights of convolutions, lie in memory.
+    ///   - isExact: As `WeightScope` has it.
     ///   - ignored: As for `finish`.
     public func build<Network>(
-        dtype: DType? = nil, device: Device = .cpu, format: MemoryFormat = .contiguous, ignoring ignored: [String] = [],
+        dtype: DType? = nil, device: Device = .cpu, format: MemoryFormat = .contiguous, isExact: Bool = false,
+        ignoring ignored: [String] = [],
         _ body: (WeightScope) throws -> Network
     ) throws -> Network {
         let ledger = WeightLedger(collects: true)
         let network: Network
         do {
             network = try body(
-                WeightScope(store: self, ledger: ledger, prefix: "", dtype: dtype, device: device, format: format))
+                WeightScope(
+                    store: self, ledger: ledger, prefix: "", dtype: dtype, device: device, format: format,
+                    isExact: isExact))
         } catch {
             // Zeros in place of weights may be what `body` stumbled over; then what is missing says more.
             let misfit = ledger.misfit(keys: [], ignoring: [])

@@ -55,7 +55,7 @@ public struct Explanation: Sendable, Encodable {
             try Policy.Choice.row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
         let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
-        let estimate = try await onThread { _ in
+        let estimate = try await onThread(of: session.device) { _ in
             try TimeEstimate(
                 video, windows, plan.passes, LatentDiffusionPrior(session.load()),
                 Policy.extent(session.completed(recipe.options), facts))

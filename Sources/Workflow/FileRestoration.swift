@@ -59,7 +59,7 @@ struct FileRestoration {
         }
         (self.recipe, self.execution) = (recipe, execution)
         encoding = try VideoEncoding(forPath: recipe.output)
-        // All of LibTorch on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
+        // All of LibTorch's work on a CPU on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
         // take longer.
         session = try await onThread { _ in try ModelSession(recipe.model, text: recipe.text, execution) }
         video = try await MeasuredVideo(recipe)
@@ -95,7 +95,7 @@ struct FileRestoration {
         _ tell: @escaping @Sendable (RestorationEvent) -> Void
     ) async throws {
         let (session, video) = (session, video)
-        let network = try await onThread { _ in try session.load() }
+        let network = try await onThread(of: session.device) { _ in try session.load() }
         log.describe(network, recipe.text)
         for note in notes(network, log) { tell(.note(note)) }
         var solver = session.solver(network, options: options)
@@ -116,7 +116,7 @@ struct FileRestoration {
             }
             let (number, current, known, isFirst) = (index, solver, settings, index == 0)
             log.phases.add(.reading, laps.next())
-            let (result, restored, around, estimate) = try await onThread { checkCancellation in
+            let (result, restored, around, estimate) = try await onThread(of: session.device) { checkCancellation in
                 let clock = PhaseClock()
                 let (measurement, settings) = try clock.time(.reading) {
                     let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)

@@ -27,7 +27,8 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     /// Whether there is no room for what the C library keeps of freed memory (`Heap`), so that it should be told not to. CPU only.
     public var isTight: Bool { budget.map { total + min(pass + video, Self.heapSpare) > $0 } ?? false }
 
-    /// The largest passes, up to those that keep the device busy, that fit into a budget; the smallest there are where none fits.
+    /// The largest passes, up to those that keep the device busy, that fit into a budget and whose maps the device can count; the smallest there
+    /// are where none does.
     /// - Parameters:
     ///   - budget: bytes; unlimited when nil.
     ///   - program: bytes that the process takes beside; what a CUDA context was seen to take when nil.
@@ -49,12 +50,13 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
             framesPerPass ?? Policy.passes(on: device, height: height, width: width).prediction, max(frames, 1))
         /// The first of the passes, from large to small, that fits; else the last.
         func choose(
-            _ candidates: [(frames: Int, tile: Int?)], _ bytes: (Int, Int?) -> Int
+            _ candidates: [(frames: Int, tile: Int?)], where isPossible: (Int, Int?) -> Bool,
+            _ bytes: (Int, Int?) -> Int
         ) -> (frames: Int, tile: Int?, bytes: Int) {
             var last = (frames: 1, tile: Int?.none, bytes: 0)
             for candidate in candidates {
                 last = (candidate.frames, candidate.tile, bytes(candidate.frames, candidate.tile) + Self.smallBlocks)
-                if last.bytes <= left { break }
+                if last.bytes <= left, isPossible(candidate.frames, candidate.tile) { break }
             }
             return last
         }
@@ -63,11 +65,16 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         let tiled = model.tileSizes.filter { $0 < max(high, wide) }.map {
             (frames: counts[counts.count - 1], tile: Int?.some($0))
         }
-        let prediction = choose(whole) { count, _ in
-            model.prediction(count: hasGuidance ? 2 * count : count, height: high, width: wide)
-        }
-        let encoding = choose(whole + tiled) { model.encoding(frames: $0, height: high, width: wide, tile: $1) }
-        let decoding = choose(whole + tiled) { model.decoding(frames: $0, height: high, width: wide, tile: $1) }
+        let latents = hasGuidance ? 2 : 1
+        let prediction = choose(
+            whole, where: { count, _ in model.canPredict(count: latents * count, height: high, width: wide) }
+        ) { count, _ in model.prediction(count: latents * count, height: high, width: wide) }
+        let encoding = choose(
+            whole + tiled, where: { model.canEncode(frames: $0, height: high, width: wide, tile: $1) }
+        ) { model.encoding(frames: $0, height: high, width: wide, tile: $1) }
+        let decoding = choose(
+            whole + tiled, where: { model.canDecode(frames: $0, height: high, width: wide, tile: $1) }
+        ) { model.decoding(frames: $0, height: high, width: wide, tile: $1) }
         passes = PassSizes(frames: prediction.frames)
         (passes.encoding, passes.encodingTile) = (encoding.frames, encoding.tile)
         (passes.decoding, passes.decodingTile) = (decoding.frames, decoding.tile)

@@ -13,7 +13,10 @@ import Testing
         "restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--steps", "1000", "--tau", "1", "-o",
     ]
 
-    @Test(arguments: [("out.mkv", SIGINT), ("out.mp4", SIGTERM), ("frames/", SIGINT), ("out.mkv", SIGHUP)])
+    @Test(
+        .enabled(if: procIsThere, needsProc),
+        arguments: [("out.mkv", SIGINT), ("out.mp4", SIGTERM), ("frames/", SIGINT), ("out.mkv", SIGHUP)]
+    )
     func restoring(output: String, signal: Int32) async throws {
         try await place.clip("clip.mp4", frames: 8)
         let before = try place.snapshot()
@@ -29,7 +32,7 @@ import Testing
     }
 
     /// In a later window, when frames have been written already.
-    @Test func inTheSecondWindow() async throws {
+    @Test(.enabled(if: procIsThere, needsProc)) func inTheSecondWindow() async throws {
         try await place.clip("clip.mp4", frames: 12)
         let before = try place.snapshot()
         let outcome = try await place.visionxl(
@@ -64,7 +67,7 @@ import Testing
     }
 
     /// An impatient second Ctrl-C ends the program at once, and still nothing is left.
-    @Test func twice() async throws {
+    @Test(.enabled(if: procIsThere, needsProc)) func twice() async throws {
         try await place.clip("clip.mp4", frames: 8)
         let before = try place.snapshot()
         let outcome = try await place.visionxl(endless + ["out.mkv"], onceItSays: "step 2/") {
@@ -76,7 +79,7 @@ import Testing
         #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
     }
 
-    @Test func degrading() async throws {
+    @Test(.enabled(if: procIsThere, needsProc)) func degrading() async throws {
         try await place.clip("clip.mp4", frames: 400, size: "320x240")
         let before = try place.snapshot()
         // It says nothing before its end: wait for the file it writes.

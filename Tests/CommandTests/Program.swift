@@ -2,9 +2,14 @@ import Dispatch
 import Foundation
 import Subprocess
 import Synchronization
-import SystemPackage
 import TestSupport
 import Testing
+
+#if canImport(System)
+import System
+#else
+import SystemPackage
+#endif
 
 /// The program that was built beside this test bundle.
 private let binary: String = {

@@ -1,8 +1,13 @@
 import Foundation
 import Subprocess
-import SystemPackage
 import TestSupport
 import Testing
+
+#if canImport(System)
+import System
+#else
+import SystemPackage
+#endif
 
 private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].allSatisfy { program($0) != nil }
 

@@ -14,12 +14,18 @@ import Testing
         let dtype: DType
         let device: Device
         let tolerance: Double
-        var testDescription: String { "\(dtype.rawValue) on \(device)" }
+        /// The device's own when nil.
+        var kernels: Kernels?
+        var testDescription: String {
+            "\(dtype.rawValue) on \(device)" + (kernels == nil ? "" : " with a GPU's kernels")
+        }
 
         static let all: [Running] = {
             var all = [
                 Running(dtype: .float32, device: .cpu, tolerance: 1e-4),
                 Running(dtype: .bfloat16, device: .cpu, tolerance: 3e-2),
+                Running(dtype: .float32, device: .cpu, tolerance: 1e-4, kernels: .usual(on: .cuda(0))),
+                Running(dtype: .bfloat16, device: .cpu, tolerance: 3e-2, kernels: .usual(on: .cuda(0))),
             ]
             if Engine.cudaDeviceCount > 0 {
                 all += [
@@ -32,6 +38,10 @@ import Testing
     }
 
     @Test(arguments: Running.all, Golden.sets) func noisePrediction(running: Running, set: Golden) throws {
+        try Kernels.$chosen.withValue(running.kernels) { try noisePredictionUnderKernels(running, set) }
+    }
+
+    private func noisePredictionUnderKernels(_ running: Running, _ set: Golden) throws {
         let golden = try set.tensors("unet")
         let unet = try UNet2DCondition(
             folder: set.model.appendingPathComponent("unet"), dtype: running.dtype, device: running.device)
@@ -51,6 +61,10 @@ import Testing
     }
 
     @Test(arguments: Running.all, Golden.sets) func autoencoderKL(running: Running, set: Golden) throws {
+        try Kernels.$chosen.withValue(running.kernels) { try autoencoderKLUnderKernels(running, set) }
+    }
+
+    private func autoencoderKLUnderKernels(_ running: Running, _ set: Golden) throws {
         let golden = try set.tensors("vae")
         let autoencoder = try Autoencoder(
             folder: set.model.appendingPathComponent("vae"), dtype: running.dtype, device: running.device)
@@ -69,6 +83,10 @@ import Testing
     }
 
     @Test(arguments: Running.all, Golden.sets) func autoencoderTiny(running: Running, set: Golden) throws {
+        try Kernels.$chosen.withValue(running.kernels) { try autoencoderTinyUnderKernels(running, set) }
+    }
+
+    private func autoencoderTinyUnderKernels(_ running: Running, _ set: Golden) throws {
         let golden = try set.tensors("vae_tiny")
         let autoencoder = try Autoencoder(
             folder: set.model.appendingPathComponent("vae_tiny"), dtype: running.dtype, device: running.device)

@@ -37,14 +37,33 @@ import Weights
         #expect(try relativeError(upsampler(x, to: (2 * size.0 - 1, 2 * size.1)), odd) < 1e-6)
     }
 
+    static let folding = Kernels(autotunesConvolutions: false, normsChannelsLast: false, foldsEnlargement: true)
+
+    @Test(arguments: [(1, 1), (1, 6), (5, 7), (8, 12)])
+    func foldedIsRepeatingAndConvolving(size: (Int, Int)) throws {
+        try Kernels.$chosen.withValue(Self.folding) {
+            let upsampler = try Self.upsampler(8, .float32, .channelsLast)
+            #expect(upsampler.doubling == nil && upsampler.quarters?.count == 4)
+            #expect(try Self.upsampler(8, .float32, .contiguous).quarters == nil)
+            var random = RandomGenerator(seed: 9)
+            let x = try random.normal([2, 8, size.0, size.1]).contiguous(.channelsLast)
+            let expected = try Self.plainly(upsampler, x, 2 * size.0, 2 * size.1)
+            let y = try upsampler(x)
+            #expect(try relativeError(y, expected) < 1e-6)
+            #expect(y.strides == expected.strides)
+            let odd = try Self.plainly(upsampler, x, 2 * size.0 - 1, 2 * size.1)
+            #expect(try relativeError(upsampler(x, to: (2 * size.0 - 1, 2 * size.1)), odd) < 1e-6)
+        }
+    }
+
     /// Summed weights are rounded once more, and there are fewer products to round.
-    @Test func roundingIsNoWorse() throws {
+    @Test(arguments: [nil, folding]) func roundingIsNoWorse(kernels: Kernels?) throws {
         let exact = try Self.upsampler(32, .float32, .channelsLast)
-        let narrow = try Self.upsampler(32, .bfloat16, .channelsLast)
+        let narrow = try Kernels.$chosen.withValue(kernels) { try Self.upsampler(32, .bfloat16, .channelsLast) }
         var random = RandomGenerator(seed: 9)
         let x = try random.normal([1, 32, 12, 16]).contiguous(.channelsLast)
         let expected = try Self.plainly(exact, x, 24, 32)
-        let error = try relativeError(narrow(x.to(.bfloat16)), expected)
+        let error = try Kernels.$chosen.withValue(kernels) { try relativeError(narrow(x.to(.bfloat16)), expected) }
         #expect(try error < 1.2 * relativeError(Self.plainly(narrow, x.to(.bfloat16), 24, 32), expected))
         #expect(error < 4e-3)
     }

@@ -43,7 +43,7 @@ import Testing
 
     /// A file of a terabyte, all of it a hole: its hash takes half an hour, a cancelled one no time, and no process stays.
     @Test(
-        .enabled(if: FileManager.default.fileExists(atPath: "/proc/self/fd"), "there is no /proc"),
+        .enabled(if: procIsThere, needsProc),
         arguments: [Checksum.sha256(""), .gitBlob("")])
     func cancelled(kind: Checksum) async throws {
         let path = folder.file("large")

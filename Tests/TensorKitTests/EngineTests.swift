@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -122,6 +123,57 @@ import Testing
         #expect(old.name == "Old" && !old.hasFastBFloat16)
         #expect(new.hasFastBFloat16)
         #expect(!Processor(cpuinfo: "").hasFastBFloat16)
+    }
+
+    /// bfloat16 came with Ampere, 8.0.
+    @Test func aGPUsGenerationDecidesTheRunningType() {
+        #expect([5, 6, 7].allSatisfy { Device.runningType(computeCapability: $0) == .float16 })
+        #expect([8, 9, 12, nil].allSatisfy { Device.runningType(computeCapability: $0) == .bfloat16 })
+        let missing = Device.cuda(Engine.cudaDeviceCount)
+        #expect(missing.computeCapability == nil && missing.hardware == nil)
+        #expect(Device.cpu.computeCapability == nil && Device.cpu.hardware == nil)
+    }
+
+    /// cuDNN keeps what it knows for each thread, and OpenMP its workers.
+    @Test func aGPUsWorkHasOneThread() async throws {
+        func thread(of device: Device) async throws -> ObjectIdentifier {
+            try await onThread(of: device) { _ in ObjectIdentifier(Thread.current) }
+        }
+        let (first, other) = (try await thread(of: .cuda(70)), try await thread(of: .cuda(71)))
+        #expect(first != other)
+        for _ in 0..<3 {
+            #expect(try await thread(of: .cuda(70)) == first)
+            #expect(try await ![first, other].contains(thread(of: .cpu)))
+        }
+        await #expect(throws: TensorError.self) {
+            try await onThread(of: .cuda(70)) { _ in throw TensorError.invalidArgument("trouble") }
+        }
+        // What is cancelled while it waits its turn hears of it when it comes.
+        let waiting = Task { try await onThread(of: .cuda(70)) { check in try check() } }
+        waiting.cancel()
+        await #expect(throws: CancellationError.self) { try await waiting.value }
+        #expect(try await thread(of: .cuda(70)) == first)
+    }
+
+    private final class Order: Sendable { let seen = Mutex<[Int]>([]) }
+
+    @Test func piecesOfAGPUsWorkComeOneByOne() async throws {
+        let order = Order()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<50 {
+                group.addTask {
+                    try await onThread(of: .cuda(72)) { _ in
+                        // A second piece within the first would show.
+                        order.seen.withLock { $0.append(index) }
+                        usleep(100)
+                        order.seen.withLock { $0.append(index) }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let seen = order.seen.withLock { $0 }
+        #expect(seen.count == 100 && stride(from: 0, to: 100, by: 2).allSatisfy { seen[$0] == seen[$0 + 1] })
     }
 
     @Test func deviceNames() {

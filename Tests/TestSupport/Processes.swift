@@ -32,6 +32,12 @@ public let ffmpegIsInstalled = program("ffmpeg") != nil
 /// For `.enabled(if:)`: these tests run the real ffmpeg.
 public let needsFFmpeg: Comment = "ffmpeg is not installed; run `apt-get install ffmpeg`"
 
+/// Whether other processes, and this one's memory, can be looked at as Linux shows them.
+public let procIsThere = FileManager.default.fileExists(atPath: "/proc/self/statm")
+
+/// For `.enabled(if:)`: these tests look into /proc, and would see nothing without it.
+public let needsProc: Comment = "there is no /proc"
+
 /// The ffmpeg processes whose command line or working folder contains `text`.
 public func ffmpegProcesses(mentioning text: String) -> [Int32] {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []

@@ -5,7 +5,7 @@ import Testing
 
 @testable import VideoIO
 
-@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg))
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg), .enabled(if: procIsThere, needsProc))
 struct StoppingTests {
     let folder: TemporaryFolder
     init() throws { folder = try TemporaryFolder() }

@@ -31,6 +31,8 @@ import VisionXL
         let plan = try Self.plan(nil)
         #expect(plan.passes == PassSizes(frames: 4) && plan.fits)
         #expect(try Self.plan(nil, frames: 2).passes == PassSizes(frames: 2))
+        // A Mac's GPU shares the memory of everything else.
+        #expect(try Self.plan(nil, device: .mps).passes == PassSizes(frames: 1))
     }
 
     /// Less memory never means larger passes, and whatever is said to fit is within the budget.
@@ -47,6 +49,26 @@ import VisionXL
         #expect(seen.contains("4 frames a pass"))
         #expect(seen.contains { $0.contains("decoding 1 in tiles of") })
         #expect(try !Self.plan(1_000_000_000).fits)
+    }
+
+    /// CUDA's kernels count elements in 32 bits: no map may have 2^31, however large the memory.
+    @Test func mapsStayCountable() throws {
+        let folder = try TemporaryFolder()
+        var architecture = StableDiffusionXL.tiny
+        architecture.autoencoderChannels = [128, 256, 512, 512]
+        let url = URL(fileURLWithPath: folder.file("model"))
+        try RandomModel(architecture, seed: 1).write(to: url)
+        func passes(_ device: Device, _ height: Int, _ width: Int) throws -> PassSizes {
+            let model = try ModelMemory(at: url, dtype: .bfloat16, device: device)
+            return MemoryPlan(model: model, device: device, budget: nil, frames: 4, height: height, width: width).passes
+        }
+        // 256 channels at the frames' size: 4 x 256 x 1088 x 1920 is just below.
+        #expect(try passes(.cuda(0), 1088, 1920) == PassSizes(frames: 4))
+        let larger = try passes(.cuda(0), 1280, 2048)
+        #expect(larger.decoding == 3 && larger.encoding == 4 && larger.prediction == 4 && larger.decodingTile == nil)
+        let largest = try passes(.cuda(0), 2560, 4096)
+        #expect(largest.decoding == 1 && largest.decodingTile == 1024 && largest.encodingTile == nil)
+        #expect(try passes(.cpu, 2560, 4096).decodingTile == nil)
     }
 
     @Test func framesPerPassAreKept() throws {

@@ -94,6 +94,10 @@ int32_t clibtorch_cuda_count(int32_t *count);
 const char *clibtorch_cuda_error(int32_t status);
 /// 1000 times the major version and 10 times the minor one that the driver and the run time are for; left as they are where nobody knows.
 void clibtorch_cuda_versions(int32_t *driver, int32_t *runtime);
+/// An attribute of a device by CUDA's number for it; no context is made. 0 when it worked.
+int clibtorch_cuda_attribute(int32_t device, int32_t attribute, int32_t *value);
+/// The name and the memory of a device as the driver tells them; no context is made. 0 when it worked.
+int clibtorch_cuda_describe(int32_t device, char *name, size_t length, size_t *total_bytes);
 /// Waits for the device's queued work; 0 when it worked.
 int clibtorch_cuda_synchronize(int32_t device);
 
