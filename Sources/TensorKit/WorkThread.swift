@@ -10,10 +10,15 @@ public func onThread<Value: Sendable>(
     async throws -> Value
 {
     let flag = CancellationFlag()
+    // A thread knows nothing of the task that waits for it.
+    let traffic = DeviceTraffic.current
     return try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { continuation in
             let thread = Thread {
-                continuation.resume(with: Result { try body { try flag.check() } })
+                continuation.resume(
+                    with: Result {
+                        try DeviceTraffic.$current.withValue(traffic) { try body { try flag.check() } }
+                    })
             }
             thread.stackSize = 16 << 20
             thread.start()
