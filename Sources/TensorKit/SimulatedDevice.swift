@@ -16,6 +16,11 @@ extension Device {
         if case .simulated(let simulation) = self { simulation } else { nil }
     }
 
+    /// Whether it is a GPU that computes with CUDA, or stands in for one.
+    public var isCUDA: Bool {
+        if case .cuda = self { true } else { simulation == .cuda }
+    }
+
     /// Whether it is one of Apple's GPUs.
     var isMetal: Bool { self == .mps || simulation == .mps }
 

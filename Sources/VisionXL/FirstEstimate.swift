@@ -36,7 +36,9 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         let X = try proximal(start)
         // What smoothing takes away and the measurement does not bring back is not measured.
         let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
-        if try (smooth - X).norm() <= 0.005 * X.norm() { return smooth }
+        let difference = try smooth - X
+        let squares = try Tensor.numbers([difference.innerProduct(difference), X.innerProduct(X)])
+        if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() { return smooth }
         let least = try minimizeFrameVariation(measurement, start: smooth)
         // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
         return measurement.shrinks ? try (X + least) * 0.5 : least

@@ -14,6 +14,8 @@ struct NetworkPasses {
     /// What fits, as far as it is known.
     private(set) var sizes: PassSizes
     private var meter: WorkMeter
+    /// A row for each renoising.
+    private var sharedNoise: Tensor?
     private let progress: RestorationProgress.Handler
     /// Told the first time that passes become smaller.
     private var onSmallerPasses: ((String) -> Void)?
@@ -58,8 +60,9 @@ struct NetworkPasses {
                 noise = try Tensor.concatenate(
                     range.map {
                         var random = RandomGenerator(seed: settings.seed, stream: UInt64(1 + step) << 32 | UInt64($0))
-                        return try random.normal(latent, device: prior.device)
-                    }, along: 0)
+                        return try random.normal(latent)
+                    }, along: 0
+                ).to(prior.device)
             }
             return try prior.encode(frames.pad(pixels), samplingWith: noise, pass)
         }
@@ -75,9 +78,27 @@ struct NetworkPasses {
 
     /// Standard normal latents for the renoising after a timestep, counted from 0: one for all frames, or one for each.
     func renoisingNoise(_ index: Int) throws -> Tensor {
+        if let sharedNoise, index < sharedNoise.size(0) { return try sharedNoise.rows(index..<index + 1) }
+        return try drawNoise(index).to(prior.device)
+    }
+
+    private func drawNoise(_ index: Int) throws -> Tensor {
         var random = RandomGenerator(seed: settings.seed, stream: UInt64(index) + 1)
-        return try random.normal(
-            latentShape(frames: settings.renoising == .shared ? 1 : frames.count), device: prior.device)
+        return try random.normal(latentShape(frames: settings.renoising == .shared ? 1 : frames.count))
+    }
+
+    /// Makes what the timesteps need on the device, where copying waits: the noise of all of them where frames share it, and the prior's own. A
+    /// noise for each frame is too much to keep, and is copied at its timestep.
+    mutating func prepare() throws {
+        let timesteps = settings.timesteps
+        if settings.renoising == .shared, settings.eta > 0, timesteps.count > 1 {
+            sharedNoise = try Tensor.concatenate((0..<timesteps.count - 1).map { try drawNoise($0) }, along: 0)
+                .to(prior.device)
+        }
+        let whole = Swift.min(sizes.prediction, frames.count)
+        for count in Set([whole, frames.count % whole]) where count > 0 {
+            try prior.prepare(timesteps: timesteps, latents: latentShape(frames: count))
+        }
     }
 
     private func latentShape(frames count: Int) -> [Int] {

@@ -74,7 +74,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         try sizes.validate()
         let networks = NetworkPasses(
             prior, frames, settings, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
-        return Algorithm1(settings, prior.schedule, measurement, networks, noise: noise ?? networks.renoisingNoise)
+        return Algorithm1(settings, prior.schedule, measurement, networks, noise: noise)
     }
 }
 

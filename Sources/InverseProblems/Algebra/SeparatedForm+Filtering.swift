@@ -23,7 +23,8 @@ extension SeparatedForm {
         to result: inout Tensor
     ) throws {
         let (dtype, device) = (result.dtype, result.device)
-        let size = max(1, (1 << 20) / (result.count / result.size(0)))
+        // A cache of the CPU's holds a frame; a GPU is better given more at once.
+        let size = max(1, (1 << (device == .cpu ? 20 : 24)) / (result.count / result.size(0)))
         func input(_ range: Range<Int>) throws -> Tensor { try filter.takesVideo ? pooled(part(range)) : part(range) }
         func inParts(_ count: Int, _ body: (Range<Int>) throws -> Void) rethrows {
             for start in stride(from: 0, to: count, by: size) { try body(start..<min(start + size, count)) }
@@ -37,13 +38,13 @@ extension SeparatedForm {
         }
         var mixed: Tensor
         if keepsPixelsInBlocks, channels == nil, filter.measured == nil {
-            // One product with V f(s) U'.
-            let matrix = try frames.decomposition(.float64, .cpu)
+            // One product with V f(s) U', which is made where it is needed: a copy to a GPU would wait.
+            let matrix = try frames.decomposition(device.hasFloat64 ? .float64 : dtype, device)
             let weights = try filter.fixed(matrix.values / area.squareRoot())
             let pixels = result.count / result.size(0) / (blocks.height * blocks.width)
             try filter.passedNoise?.add(weights.reshaped([-1, 1, 1]), times: matrix.singularValues.count * pixels)
             let side = filter.takesVideo ? matrix.right : matrix.left
-            let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype).to(device)
+            let whole = try (matrix.right * weights).multiplied(by: side.transposed(0, 1)).to(dtype)
             mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)
         } else {
             let matrix = try frames.decomposition(dtype, device)

@@ -33,6 +33,7 @@ public func minimizeFrameVariation(
     guard start.shape == shape else {
         throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape)
     }
+    try problem.checkFinite(Y, start)
     // |D|^2 < 8.
     let (ratio, dualStep) = (step / (weight * noise * noise), 1 / (8 * step))
     let neighbours = Neighbours.all(shape).filter { $0.axis != 0 }
@@ -44,7 +45,8 @@ public func minimizeFrameVariation(
             u[index] = try u[index].adding(pairs.difference(ahead), times: dualStep).clamped(to: -1...1)
             try pairs.addAdjoint(u[index], times: -step, to: &target)
         }
-        let next = try problem.solveProximal(Y, around: target, ratio: ratio, iterations: 20).solution
+        let next = try problem.proximalUnchecked(
+            Y, around: target, ratio: ratio, iterations: 20, mask: measurement.known)
         ahead = try (next * 2).adding(X, times: -1)
         X = next
     }

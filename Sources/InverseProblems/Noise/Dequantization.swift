@@ -38,6 +38,7 @@ public func dequantize(
     guard iterations >= 0 else {
         throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).")
     }
+    try problem.checkFinite(Y, start)
     let neighbourhood = try GaussianBlur.lowPass(sigma: 16)
     let mask = measurement.known
     let roundingNoise = NoiseLevel.rounding(toBits: bits)
@@ -45,7 +46,7 @@ public func dequantize(
     var result = Y
     for _ in 0..<iterations {
         let made = try problem.apply(
-            problem.solveProximal(result, around: start, ratio: ratio, iterations: 20).solution)
+            problem.proximalUnchecked(result, around: start, ratio: ratio, iterations: 20, mask: mask))
         result = try Y.copied()
         for frame in 0..<Y.size(0) {
             let (measured, guess) = (
