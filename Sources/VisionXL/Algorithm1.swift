@@ -11,16 +11,17 @@ struct Algorithm1 {
     var measurement: VideoMeasurement
     /// E, D and eps, a few frames at a time.
     var networks: NetworkPasses
-    /// New noise for the renoising after a timestep, counted from 0; the networks' own when nil.
-    let noise: ((Int) throws -> Tensor)?
+    /// New noise for the renoising after a timestep, counted from 0.
+    let noise: (Int) throws -> Tensor
+    /// Step 4.
+    let lowPass: LowPass
     private(set) var residuals: [Residual] = []
-    /// Step 4's filters, by their timesteps.
-    private var lowPasses: [Int: GaussianBlur] = [:]
 
     init(
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
-        noise: ((Int) throws -> Tensor)?
-    ) {
+        noise: @escaping (Int) throws -> Tensor
+    ) throws {
+        lowPass = try LowPass(settings, schedule)
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
             settings, schedule, measurement, networks, noise
         )
@@ -31,7 +32,7 @@ struct Algorithm1 {
             try measurement.enlarged(settings.upsampling)
         }
         let timesteps = settings.timesteps
-        try prepare()
+        try prepareDevice()
         // What the last data step let through of the measurement's noise.
         var passed = 0.0
         // 1. Batch-consistent inversion: one latent, inverted up to tau, for all frames.
@@ -51,7 +52,7 @@ struct Algorithm1 {
             // 4. The scheduled low-pass filter, and the encoder.
             let Zbar = try networks.encode(lowPass(inRange(Xbar.frames), t))
             // 5. Renoising with one noise for all frames.
-            Z = try renoise(Zbar, noisePrediction, to: timesteps[index + 1], with: renoisingNoise(index))
+            Z = try renoise(Zbar, noisePrediction, to: timesteps[index + 1], with: noise(index))
         }
         // 7. None in the paper: once more the data, so that the autoencoder's error is not in what was measured.
         for step in settings.finalSteps {
@@ -60,21 +61,6 @@ struct Algorithm1 {
         }
         guard try X.isFinite().all() else { throw RestorationError.notFinite(step: networks.step) }
         return X
-    }
-
-    /// Copies to the device what the timesteps would have to wait for.
-    private mutating func prepare() throws {
-        let (shape, device) = (measurement.videoShape, measurement.frames.device)
-        for t in settings.timesteps.dropLast() {
-            lowPasses[t] = try makeLowPass(t)
-            try lowPasses[t]?.prepare(for: shape, .float32, device)
-        }
-        try SteadyingFilter.prepare(for: shape, .float32, device)
-        try networks.prepare()
-    }
-
-    private func renoisingNoise(_ index: Int) throws -> Tensor {
-        try noise.map { try $0(index).to(networks.prior.device) } ?? networks.renoisingNoise(index)
     }
 
     /// Zhat = (Z - sqrt(1 - abar) eps) / sqrt(abar).
@@ -92,16 +78,6 @@ struct Algorithm1 {
         residuals.append(result.residual)
         try networks.tell(phase, frame: Xhat.size(0), residual: result.residual)
         return result
-    }
-
-    /// Xbar * h_sigma with sigma = lambda sqrt(1 - abar), frame by frame.
-    func lowPass(_ X: Tensor, _ t: Int) throws -> Tensor {
-        try (lowPasses[t] ?? makeLowPass(t))?.apply(X) ?? X
-    }
-
-    private func makeLowPass(_ t: Int) throws -> GaussianBlur? {
-        let sigma = settings.lambda * (1 - schedule.alphaBar(t)).squareRoot()
-        return sigma > 0 ? try GaussianBlur.lowPass(sigma: sigma, taps: settings.lowPassTaps.count) : nil
     }
 
     /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames or one for each.

@@ -14,8 +14,8 @@ struct NetworkPasses {
     /// What fits, as far as it is known.
     private(set) var sizes: PassSizes
     private var meter: WorkMeter
-    /// A row for each renoising.
-    private var sharedNoise: Tensor?
+    /// A row for each timestep.
+    private let sharedNoise = Shared<Tensor>()
     private let progress: RestorationProgress.Handler
     /// Told the first time that passes become smaller.
     private var onSmallerPasses: ((String) -> Void)?
@@ -78,7 +78,7 @@ struct NetworkPasses {
 
     /// Standard normal latents for the renoising after a timestep, counted from 0: one for all frames, or one for each.
     func renoisingNoise(_ index: Int) throws -> Tensor {
-        if let sharedNoise, index < sharedNoise.size(0) { return try sharedNoise.rows(index..<index + 1) }
+        if let shared = sharedNoise.value { return try shared.rows(index..<index + 1) }
         return try drawNoise(index).to(prior.device)
     }
 
@@ -89,11 +89,12 @@ struct NetworkPasses {
 
     /// Makes what the timesteps need on the device, where copying waits: the noise of all of them where frames share it, and the prior's own. A
     /// noise for each frame is too much to keep, and is copied at its timestep.
-    mutating func prepare() throws {
+    func prepare() throws {
         let timesteps = settings.timesteps
-        if settings.renoising == .shared, settings.eta > 0, timesteps.count > 1 {
-            sharedNoise = try Tensor.concatenate((0..<timesteps.count - 1).map { try drawNoise($0) }, along: 0)
+        if settings.renoising == .shared, timesteps.count > 1 {
+            let noise = try Tensor.concatenate((0..<timesteps.count).map { try drawNoise($0) }, along: 0)
                 .to(prior.device)
+            sharedNoise.value = noise
         }
         let whole = Swift.min(sizes.prediction, frames.count)
         for count in Set([whole, frames.count % whole]) where count > 0 {
@@ -176,4 +177,9 @@ struct Padding: Sendable {
     func crop(_ x: Tensor) throws -> Tensor {
         isNeeded ? try x.narrow(2, from: 0, count: height).narrow(3, from: 0, count: width).contiguous() : x
     }
+}
+
+/// A value that copies of a struct have in common, on one thread.
+private final class Shared<Value> {
+    var value: Value?
 }
