@@ -12,6 +12,15 @@ public struct ConjugateGradientStep: DataStep {
         self.solvesFramesAlone = solvesFramesAlone
     }
 
+    public func prepared(_ measurement: VideoMeasurement, start: () throws -> Tensor) throws -> VideoMeasurement {
+        // Once for nothing: what operators keep on a GPU is copied there now, before the first timestep, since copying waits.
+        let (A, frames) = (measurement.operator, measurement.frames)
+        if frames.device != .cpu {
+            _ = try A.adjoint(A.apply(.zeros(measurement.videoShape, dtype: frames.dtype, device: frames.device)))
+        }
+        return measurement
+    }
+
     public func apply(
         _ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double
     ) throws -> DataStepResult {

@@ -46,7 +46,7 @@ public func minimizeFrameVariation(
             try pairs.addAdjoint(u[index], times: -step, to: &target)
         }
         let next = try problem.proximalUnchecked(
-            Y, around: target, ratio: ratio, iterations: 20, mask: measurement.known)
+            Y, around: target, ratio: ratio, iterations: 20, mask: measurement.known, norm: measurement.operatorNorm)
         ahead = try (next * 2).adding(X, times: -1)
         X = next
     }

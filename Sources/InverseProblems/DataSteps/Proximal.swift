@@ -1,3 +1,4 @@
+import Synchronization
 import TensorKit
 
 /// What `solveProximal` did.
@@ -65,14 +66,15 @@ extension LinearOperator {
     }
 
     /// `proximal` without a look at the numbers of its arguments, which waits for a GPU: they were seen to be finite. The mask is the
-    /// operator's in the measurement's type, on its device.
+    /// operator's in the measurement's type, on its device; an estimate of the operator's norm is kept.
     func proximalUnchecked(
-        _ measurement: Tensor, around start: Tensor, ratio: Double, iterations: Int, mask: Tensor?
+        _ measurement: Tensor, around start: Tensor, ratio: Double, iterations: Int, mask: Tensor?,
+        norm: EstimatedNorm = EstimatedNorm()
     ) throws -> Tensor {
         try check(measurement, start)
         return try solve(
             measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations,
-            mask: mask
+            mask: mask, norm: norm
         ).solution
     }
 
@@ -121,7 +123,8 @@ extension LinearOperator {
     /// The same without a look at any number, which waits for a GPU: the arguments may be anything, and the noise is not read yet.
     /// - Parameter mask: the operator's in the measurement's type, on its device; nil to ask for it.
     func proximalUnread(
-        _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>, mask: Tensor?
+        _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>, mask: Tensor?,
+        norm estimate: EstimatedNorm = EstimatedNorm()
     ) throws -> (solution: Tensor, passed: PassedNoise?) {
         guard noise > 0, noise.isFinite else {
             throw ProblemError.invalidParameter("The noise is a number above 0, not \(noise).")
@@ -135,7 +138,8 @@ extension LinearOperator {
         let ratio = (error.lowerBound / noise) * (error.lowerBound / noise)
         guard let form = try separated(for: start.shape), form.isExact else {
             return (
-                try proximalUnchecked(measurement, around: start, ratio: ratio, iterations: 500, mask: mask), nil
+                try proximalUnchecked(
+                    measurement, around: start, ratio: ratio, iterations: 500, mask: mask, norm: estimate), nil
             )
         }
         let mask = try mask ?? form.mask(like: measurement)
@@ -205,7 +209,8 @@ extension LinearOperator {
     ///   - tolerance: the singular values that count as zero for an infinite ratio, in relation to the largest.
     ///   - mask: the operator's in the measurement's type, on its device; nil to ask for it.
     private func solve(
-        _ measurement: Tensor, _ start: Tensor, ratio: Double, tolerance: Double, iterations: Int, mask: Tensor? = nil
+        _ measurement: Tensor, _ start: Tensor, ratio: Double, tolerance: Double, iterations: Int, mask: Tensor? = nil,
+        norm estimate: EstimatedNorm = EstimatedNorm()
     ) throws -> (solution: Tensor, report: ProximalReport) {
         let form = try separated(for: start.shape)
         let mask = try form.flatMap { try mask ?? $0.mask(like: measurement) }
@@ -220,7 +225,7 @@ extension LinearOperator {
         }
         var ratio = ratio
         if ratio > 0.01 / epsilon {
-            let norm = try form?.norm() ?? estimatedNorm(like: start)
+            let norm = try form?.norm() ?? estimate.value { try estimatedNorm(like: start) }
             ratio = min(
                 ratio == .infinity ? 1 / (tolerance * tolerance * norm * norm) : ratio, 1 / (epsilon * norm * norm))
         }
@@ -335,6 +340,18 @@ extension LinearOperator {
             v = try adjoint(image)
         }
         return norm
+    }
+}
+
+/// |A|, estimated when it is first wanted: that takes ten steps, each of which waits for a GPU twice.
+final class EstimatedNorm: Sendable {
+    private let known = Mutex<Double?>(nil)
+
+    func value(_ estimate: () throws -> Double) rethrows -> Double {
+        if let value = known.withLock({ $0 }) { return value }
+        let value = try estimate()
+        known.withLock { $0 = value }
+        return value
     }
 }
 

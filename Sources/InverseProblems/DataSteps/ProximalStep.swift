@@ -38,7 +38,8 @@ public struct ProximalStep: DataStep {
     ) throws -> DataStepResult {
         let (solution, passed) = try measurement.operator.proximalUnread(
             measurement.best, around: estimate, noise: measurement.noise.atLeastRounding,
-            error: error.lowerBound * unit...error.upperBound * unit, mask: measurement.known)
+            error: error.lowerBound * unit...error.upperBound * unit, mask: measurement.known,
+            norm: measurement.operatorNorm)
         let (before, after) = (try measurement.residualSquare(of: estimate), try measurement.residualSquare(of: solution))
         // Who did not prepare has the measurement's norm to pay for.
         let whole = measurement.norm == nil ? [try measurement.frames.innerProduct(measurement.frames)] : []

@@ -46,7 +46,8 @@ public func dequantize(
     var result = Y
     for _ in 0..<iterations {
         let made = try problem.apply(
-            problem.proximalUnchecked(result, around: start, ratio: ratio, iterations: 20, mask: mask))
+            problem.proximalUnchecked(
+                result, around: start, ratio: ratio, iterations: 20, mask: mask, norm: measurement.operatorNorm))
         result = try Y.copied()
         for frame in 0..<Y.size(0) {
             let (measured, guess) = (

@@ -19,6 +19,8 @@ public struct VideoMeasurement: Sendable {
     public internal(set) var dequantized: Tensor?
     /// |Y|, where a data step has asked for it.
     var norm: Double?
+    /// |A| for such videos, where A has no separated form.
+    private(set) var operatorNorm = EstimatedNorm()
     /// The shape of X, (N, C, H, W).
     public private(set) var videoShape: [Int]
 
@@ -68,7 +70,7 @@ public struct VideoMeasurement: Sendable {
     package func rows(_ range: Range<Int>) throws -> VideoMeasurement {
         precondition(!`operator`.mixesFrames, "frames that were mixed cannot be taken apart")
         var part = self
-        part.norm = nil
+        (part.norm, part.operatorNorm) = (nil, EstimatedNorm())
         part.frames = try frames.rows(range)
         part.dequantized = try dequantized?.rows(range)
         part.known = try known.map { try maskRows($0, range) }
