@@ -126,5 +126,5 @@ public func minimizeTotalVariation(
 
 /// The sum of numbers that lie on a device. Waits for it once.
 private func total(_ numbers: [Tensor]) throws -> Double {
-    numbers.isEmpty ? 0 : try Tensor.stack(numbers).to(.float64).sum().item()
+    numbers.isEmpty ? 0 : try Tensor.stack(numbers).to(.cpu).to(.float64).sum().item()
 }

@@ -18,6 +18,9 @@ public protocol DiffusionPrior: Sendable {
     func decode(_ latents: Tensor) throws -> Tensor
     /// The noise in latents that stand at `timestep` of the schedule.
     func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
+    /// Makes what `predictNoise` needs of timesteps, whatever the latents, so that it copies nothing to a GPU later: that waits.
+    /// - Parameter shape: of latents that will come.
+    func prepare(timesteps: [Int], latents shape: [Int]) throws
     /// The same for the inversion of data; `predictNoise` unless the prior leaves something out there, such as guidance.
     func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor
     /// Sides of tiles, in pixels and from large to small, in which this prior can encode and decode frames that are too large to go through
@@ -35,6 +38,7 @@ public protocol DiffusionPrior: Sendable {
 }
 
 extension DiffusionPrior {
+    public func prepare(timesteps: [Int], latents shape: [Int]) throws {}
     public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
         try predictNoise(latents, timestep: timestep)
     }

@@ -55,6 +55,6 @@ struct Scorer: Sendable {
     /// I3D features of a clip; nil where they are not wanted or cannot be had.
     func features(of video: Tensor) throws -> [Double]? {
         guard wants(.fvd), unavailable(.fvd) == nil else { return nil }
-        return try networks.i3d().features(of: video).to(.float64).to(.cpu).array(of: Double.self)
+        return try networks.i3d().features(of: video).array(of: Double.self)
     }
 }

@@ -121,18 +121,29 @@ public struct LatentDiffusionModel: Sendable {
         try noise(in: latents, timestep, text.guidance == nil ? .prompt : .negative)
     }
 
+    /// Makes what `predictNoise` needs of timesteps and of the text for latents of a shape, (n, C, h, w).
+    public func prepare(timesteps: [Int], latents shape: [Int]) throws {
+        let (count, side): (Int, StepCache.Side) = text.guidance == nil ? (1, .prompt) : (2, .both)
+        let whole = [count * shape[0]] + shape[1...]
+        for timestep in timesteps { _ = try step(timestep, side, latents: whole) }
+    }
+
     private func noise(in latents: Tensor, _ timestep: Int, _ side: StepCache.Side) throws -> Tensor {
-        let (height, width) = (latents.size(2) * autoencoder.downscale, latents.size(3) * autoencoder.downscale)
+        try unet(latents, at: step(timestep, side, latents: latents.shape)).to(.float32).contiguous()
+    }
+
+    private func step(_ timestep: Int, _ side: StepCache.Side, latents shape: [Int]) throws -> UNet2DCondition.Step {
+        let (height, width) = (shape[2] * autoencoder.downscale, shape[3] * autoencoder.downscale)
         let key = StepCache.Key(
-            side: side, timestep: timestep, height: height, width: width, rows: side == .both ? latents.size(0) : 1)
+            side: side, timestep: timestep, height: height, width: width, rows: side == .both ? shape[0] : 1)
         func conditioning() throws -> Conditioning {
             let prompt = self.conditioning(height: height, width: width)
             guard side != .prompt, let guidance = text.guidance else { return prompt }
             let negative = self.conditioning(guidance.negative, height: height, width: width)
             return side == .negative
-                ? negative : try Conditioning(repeating: [negative, prompt], count: latents.size(0) / 2)
+                ? negative : try Conditioning(repeating: [negative, prompt], count: shape[0] / 2)
         }
-        return try unet(latents, at: steps.step(key, of: unet, conditioning)).to(.float32).contiguous()
+        return try steps.step(key, of: unet, conditioning)
     }
 }
 
@@ -152,7 +163,7 @@ private final class StepCache: Sendable {
 
     private struct State {
         var texts: [Key: [Attention.Memory]] = [:]
-        var step: (key: Key, value: UNet2DCondition.Step)?
+        var steps: [Key: UNet2DCondition.Step] = [:]
     }
 
     private let state = Mutex(State())
@@ -160,7 +171,7 @@ private final class StepCache: Sendable {
     func step(
         _ key: Key, of unet: UNet2DCondition, _ conditioning: () throws -> Conditioning
     ) throws -> UNet2DCondition.Step {
-        if let step = state.withLock({ $0.step }), step.key == key { return step.value }
+        if let step = state.withLock({ $0.steps[key] }) { return step }
         let conditioning = try conditioning()
         // The same at every timestep and size.
         let textKey = Key(side: key.side, timestep: 0, height: 0, width: 0, rows: key.rows)
@@ -171,7 +182,9 @@ private final class StepCache: Sendable {
             // A pass of fewer frames comes at the end of every timestep; more sizes than that do not come.
             if $0.texts.count > 4 { $0.texts = [:] }
             $0.texts[textKey] = text
-            $0.step = (key, step)
+            // A few hundred kilobytes each for SDXL.
+            if $0.steps.count >= 128 { $0.steps = [:] }
+            $0.steps[key] = step
         }
         return step
     }

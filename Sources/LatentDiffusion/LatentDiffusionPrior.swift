@@ -41,6 +41,10 @@ public struct LatentDiffusionPrior: DiffusionPrior {
         try model.predictNoise(latents, timestep: timestep)
     }
 
+    public func prepare(timesteps: [Int], latents shape: [Int]) throws {
+        try model.prepare(timesteps: timesteps, latents: shape)
+    }
+
     public func predictInversionNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
         try model.predictUnguidedNoise(latents, timestep: timestep)
     }

@@ -31,7 +31,7 @@ func frame(_ video: Tensor, _ index: Int, on device: Device) throws -> Tensor {
 
 extension Device {
     /// This device, or the CPU where it has no float64, as MPS has none.
-    var withFloat64: Device { self == .mps ? .cpu : self }
+    var withFloat64: Device { hasFloat64 ? self : .cpu }
 }
 
 /// The mean of all elements of a video's frame `frame`.

@@ -27,6 +27,16 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
         }
     }
 
+    /// The largest number of a floating-point type.
+    var largest: Double {
+        switch self {
+        case .float16: 65504
+        case .bfloat16: 0x1.FEp127
+        case .float32: Double(Float.greatestFiniteMagnitude)
+        default: .greatestFiniteMagnitude
+        }
+    }
+
     /// Whether the elements are integers or truth values.
     var isIntegral: Bool {
         switch self {

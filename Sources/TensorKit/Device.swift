@@ -5,13 +5,17 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     case cpu
     case cuda(Int)
     case mps
+    /// For tests: ordinary memory that is kept apart as a GPU's is. Never chosen unless it is named.
+    case simulated(Simulation)
 
-    /// Parses `cpu`, `cuda`, `cuda:1` or `mps`; nil for anything else.
+    /// Parses `cpu`, `cuda`, `cuda:1` or `mps`, and for tests `simulated:cuda` and `simulated:mps`; nil for anything else.
     public init?(_ name: String) {
         switch name {
         case "cpu": self = .cpu
         case "mps": self = .mps
         case "cuda": self = .cuda(0)
+        case "simulated:cuda": self = .simulated(.cuda)
+        case "simulated:mps": self = .simulated(.mps)
         default:
             guard name.hasPrefix("cuda:"), let index = Int(name.dropFirst(5)), index >= 0 else { return nil }
             self = .cuda(index)
@@ -23,13 +27,14 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
         case .cpu: "cpu"
         case .cuda(let index): "cuda:\(index)"
         case .mps: "mps"
+        case .simulated(let simulation): "simulated:\(simulation.rawValue)"
         }
     }
 
     /// Type and index as the running library counts them.
     var codes: (type: Int32, index: Int32) {
         switch self {
-        case .cpu: (clibtorch_device_code("cpu"), 0)
+        case .cpu, .simulated: (clibtorch_device_code("cpu"), 0)
         case .cuda(let index): (clibtorch_device_code("cuda"), Int32(clamping: index))
         case .mps: (clibtorch_device_code("mps"), 0)
         }
@@ -88,7 +93,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     public var runningType: DType {
         switch self {
         case .cuda: Self.runningType(computeCapability: computeCapability?.major)
-        case .mps: .bfloat16
+        case .mps, .simulated: .bfloat16
         case .cpu: Processor.current.hasFastBFloat16 ? .bfloat16 : .float32
         }
     }

@@ -22,6 +22,19 @@ enum Argument {
     static func optional(_ value: Double?) -> Argument { value.map { .some(.double($0)) } ?? .none }
     static func optional(_ type: DType?) -> Argument { type.map { .some(.dtype($0)) } ?? .none }
 
+    /// The argument, or what is in an optional.
+    var unwrapped: Argument {
+        if case .some(let wrapped) = self { wrapped.unwrapped } else { self }
+    }
+
+    var tensors: [Tensor] {
+        switch unwrapped {
+        case .tensor(let tensor): [tensor]
+        case .tensors(let tensors): tensors
+        default: []
+        }
+    }
+
     /// The word that goes on the stack; the callee takes what it owns.
     fileprivate func word() throws(TensorError) -> clibtorch_value {
         switch self {
@@ -71,6 +84,14 @@ extension Tensor {
     /// Calls an ATen operator and returns its results' words. Cost: about 2 microseconds beside the operator's own.
     private static func call(
         _ name: StaticString, _ overload: StaticString, _ arguments: [Argument], results: Int
+    ) throws(TensorError) -> (words: [clibtorch_value], simulation: Device.Simulation?) {
+        let simulation = try Placement.of(name, arguments)
+        return (try invoke(name, overload, arguments, results: results), simulation)
+    }
+
+    /// `call` without a look at simulated devices.
+    static func invoke(
+        _ name: StaticString, _ overload: StaticString, _ arguments: [Argument], results: Int
     ) throws(TensorError) -> [clibtorch_value] {
         var stack = [clibtorch_value](repeating: 0, count: max(arguments.count, results))
         for (index, argument) in arguments.enumerated() { stack[index] = try argument.word() }
@@ -92,57 +113,61 @@ extension Tensor {
     static func dispatch(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) -> Tensor {
-        let words = try call(name, overload, arguments, results: 1)
-        return Tensor(owning: words[0])
+        let (words, simulation) = try call(name, overload, arguments, results: 1)
+        return Tensor(owning: words[0], on: simulation)
     }
 
     /// An operator with two tensors as its results, in memory of their own.
     static func dispatchPair(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) -> (Tensor, Tensor) {
-        let words = try call(name, overload, arguments, results: 2)
-        return (Tensor(owning: words[0]), Tensor(owning: words[1]))
+        let (words, simulation) = try call(name, overload, arguments, results: 2)
+        return (Tensor(owning: words[0], on: simulation), Tensor(owning: words[1], on: simulation))
     }
 
     /// An operator with three tensors as its results, in memory of their own.
     static func dispatchTriple(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) -> (Tensor, Tensor, Tensor) {
-        let words = try call(name, overload, arguments, results: 3)
-        return (Tensor(owning: words[0]), Tensor(owning: words[1]), Tensor(owning: words[2]))
+        let (words, simulation) = try call(name, overload, arguments, results: 3)
+        return (
+            Tensor(owning: words[0], on: simulation), Tensor(owning: words[1], on: simulation),
+            Tensor(owning: words[2], on: simulation)
+        )
     }
 
     /// An operator over lists whose result is a list of one tensor, in memory of its own.
     static func dispatchSingle(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) -> Tensor {
-        let list = UnsafeMutableRawPointer(bitPattern: UInt(try call(name, overload, arguments, results: 1)[0]))
+        let (words, simulation) = try call(name, overload, arguments, results: 1)
+        let list = UnsafeMutableRawPointer(bitPattern: UInt(words[0]))
         defer { clibtorch_list_release(list) }
         var word: clibtorch_value = 0
         guard clibtorch_list_get(list, 0, &word) == 0 else { throw failure("\(name)") }
-        return Tensor(owning: word)
+        return Tensor(owning: word, on: simulation)
     }
 
     /// An operator that answers yes or no.
     static func dispatchFlag(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) -> Bool {
-        try call(name, overload, arguments, results: 1)[0] & 1 == 1
+        try call(name, overload, arguments, results: 1).words[0] & 1 == 1
     }
 
     /// An operator whose result may share memory with `self`, its first argument.
     func view(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) -> Tensor {
-        let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)
-        return Tensor(owning: words[0], storage: reference.storage)
+        let (words, simulation) = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)
+        return Tensor(owning: words[0], storage: reference.storage, on: simulation)
     }
 
     /// An operator that changes its first argument in place. Only for tensors whose memory nobody else sees.
     func dispatchInPlace(
         _ name: StaticString, _ overload: StaticString = "", _ arguments: Argument...
     ) throws(TensorError) {
-        let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1)
+        let words = try Self.call(name, overload, [.tensor(self)] + arguments, results: 1).words
         // The result is a second reference to the same tensor.
         clibtorch_tensor_release(UnsafeMutableRawPointer(bitPattern: UInt(words[0])))
     }

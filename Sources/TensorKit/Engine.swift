@@ -247,7 +247,7 @@ public struct Engine: Sendable {
     public static func require(_ device: Device) throws(TensorError) {
         _ = try load()
         switch device {
-        case .cpu: break
+        case .cpu, .simulated: break
         case .cuda(let index):
             try loadCUDA()
             let count = cudaDeviceCount

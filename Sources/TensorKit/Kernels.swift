@@ -16,8 +16,8 @@ package struct Kernels: Sendable, Equatable {
 
     /// What a device is given.
     package static func usual(on device: Device) -> Kernels {
-        let isCUDA = if case .cuda = device { true } else { false }
-        return Kernels(autotunesConvolutions: isCUDA, normsChannelsLast: isCUDA, foldsEnlargement: isCUDA)
+        Kernels(
+            autotunesConvolutions: device.isCUDA, normsChannelsLast: device.isCUDA, foldsEnlargement: device.isCUDA)
     }
 
     /// Others, for measurements and tests; valid for what is called within `$chosen.withValue`, on the same thread.

@@ -15,27 +15,39 @@ public struct RandomGenerator: Sendable {
         self.stream = stream
     }
 
-    /// Numbers of the standard normal distribution (Box-Muller). Drawn one after the other on the CPU, whatever the device.
+    /// Numbers of the standard normal distribution (Box-Muller). Drawn on the CPU, on all of its cores, whatever the device.
     public mutating func normal(
         _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
     ) throws(TensorError) -> Tensor {
         let count = shape.reduce(1, *)
+        let start = self
         let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-            var index = 0
-            while index < count {
-                let bits = nextBlock()
-                for pair in [(bits.0, bits.1), (bits.2, bits.3)] {
-                    // (0, 1] so that the logarithm is finite.
-                    let radius = (-2 * log((Double(pair.0) + 1) * 0x1p-32)).squareRoot()
-                    let angle = 2 * Double.pi * Double(pair.1) * 0x1p-32
-                    if index < count { buffer[index] = Float(radius * cos(angle)) }
-                    if index + 1 < count { buffer[index + 1] = Float(radius * sin(angle)) }
-                    index += 2
-                }
+            let target = Unchecked(buffer)
+            let piece = 1 << 16
+            DispatchQueue.concurrentPerform(iterations: (count + piece - 1) / piece) { part in
+                var generator = start
+                generator.position &+= UInt64(part * piece) / 4
+                generator.fillNormal(target.buffer, part * piece..<min((part + 1) * piece, count))
             }
             initialized = count
         }
+        position &+= UInt64(count + 3) / 4
         return try Tensor(values, shape: shape).to(dtype).to(device)
+    }
+
+    private mutating func fillNormal(_ buffer: UnsafeMutableBufferPointer<Float>, _ range: Range<Int>) {
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let bits = nextBlock()
+            for pair in [(bits.0, bits.1), (bits.2, bits.3)] {
+                // (0, 1] so that the logarithm is finite.
+                let radius = (-2 * log((Double(pair.0) + 1) * 0x1p-32)).squareRoot()
+                let angle = 2 * Double.pi * Double(pair.1) * 0x1p-32
+                if index < range.upperBound { buffer[index] = Float(radius * cos(angle)) }
+                if index + 1 < range.upperBound { buffer[index + 1] = Float(radius * sin(angle)) }
+                index += 2
+            }
+        }
     }
 
     /// Numbers of the uniform distribution on [0, 1).

@@ -9,19 +9,33 @@ extension Tensor: TensorOperand { public func operand() -> Tensor { self } }
 extension Double: TensorOperand { public func operand() throws(TensorError) -> Tensor { try .scalar(self) } }
 extension Int: TensorOperand { public func operand() throws(TensorError) -> Tensor { try .scalar(Double(self)) } }
 
+extension Tensor {
+    /// An operand of this tensor's: a number in a type that this device takes numbers in.
+    private func taking(_ operand: some TensorOperand) throws(TensorError) -> Tensor {
+        let operand = try operand.operand()
+        return operand.dtype == .float64 && !device.hasFloat64 ? try operand.to(.float32) : operand
+    }
+}
+
 // Shapes broadcast as in PyTorch and NumPy; types promote as in PyTorch, where a tensor without dimensions (a number) does not widen.
 extension Tensor {
     /// self + factor * other, in one pass.
     public func adding(_ other: Tensor, times factor: Double = 1) throws(TensorError) -> Tensor {
         // The stable ABI's factor is a double, which integer tensors refuse: they go through float64, exact up to 2^53.
         if dtype.isIntegral && other.dtype.isIntegral {
+            // Where there is no float64, that is on the CPU.
+            guard device.hasFloat64 else {
+                return try to(.cpu).adding(other.to(.cpu), times: factor).to(device)
+            }
             return try to(.float64).adding(other.to(.float64), times: factor).to(dtype)
         }
+        let other = try taking(other)
+        let simulation = try Placement.of("aten::sub", [.tensor(self), .tensor(other)])
         var result: clibtorch_tensor?
         guard clibtorch_tensor_subtract(handle, other.handle, -factor, &result) == 0, let result else {
             throw Self.failure("add")
         }
-        return Tensor(owning: result)
+        return Tensor(owning: result, on: simulation)
     }
 
     public static func + (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor { try a.adding(b.operand()) }
@@ -29,16 +43,16 @@ extension Tensor {
         try a.adding(b.operand(), times: -1)
     }
     public static func * (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor {
-        try dispatch("aten::mul", "Tensor", .tensor(a), .tensor(b.operand()))
+        try dispatch("aten::mul", "Tensor", .tensor(a), .tensor(a.taking(b)))
     }
     public static func / (a: Tensor, b: some TensorOperand) throws(TensorError) -> Tensor {
-        try dispatch("aten::div", "Tensor", .tensor(a), .tensor(b.operand()))
+        try dispatch("aten::div", "Tensor", .tensor(a), .tensor(a.taking(b)))
     }
     public static prefix func - (a: Tensor) throws(TensorError) -> Tensor { try dispatch("aten::neg", "", .tensor(a)) }
 
     /// self to the power of `exponent`, element by element.
     public func power(_ exponent: some TensorOperand) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::pow", "Tensor_Tensor", .tensor(self), .tensor(exponent.operand()))
+        try Self.dispatch("aten::pow", "Tensor_Tensor", .tensor(self), .tensor(taking(exponent)))
     }
 
     public func squared() throws(TensorError) -> Tensor { try self * self }
@@ -51,9 +65,15 @@ extension Tensor {
     /// Every element brought into `range`.
     public func clamped(to range: ClosedRange<Double>) throws(TensorError) -> Tensor {
         // Bounds of the tensor's own type: clamp promotes, unlike the arithmetic operators.
-        let low = try Tensor.scalar(range.lowerBound).to(dtype).to(device)
-        let high = try Tensor.scalar(range.upperBound).to(dtype).to(device)
+        let (low, high) = (try bound(range.lowerBound), try bound(range.upperBound))
         return try Self.dispatch("aten::clamp", "Tensor", .tensor(self), .optional(low), .optional(high))
+    }
+
+    /// A number of this tensor's type on its device, made there: a copy of one of the host's would wait for the device.
+    private func bound(_ value: Double) throws(TensorError) -> Tensor {
+        guard dtype.isFloatingPoint else { return try Tensor.scalar(value).to(dtype).to(device) }
+        // What the type cannot hold bounds nothing.
+        return try .full([], abs(value) > dtype.largest ? value * .infinity : value, dtype: dtype, device: device)
     }
 
     public func minimum(_ other: Tensor) throws(TensorError) -> Tensor {
@@ -66,10 +86,10 @@ extension Tensor {
     // MARK: Comparison, element by element
 
     public func isGreater(than other: some TensorOperand) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::gt", "Tensor", .tensor(self), .tensor(other.operand()))
+        try Self.dispatch("aten::gt", "Tensor", .tensor(self), .tensor(taking(other)))
     }
     public func isEqual(to other: some TensorOperand) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::eq", "Tensor", .tensor(self), .tensor(other.operand()))
+        try Self.dispatch("aten::eq", "Tensor", .tensor(self), .tensor(taking(other)))
     }
     /// Where the elements are neither NaN nor infinite.
     public func isFinite() throws(TensorError) -> Tensor { try Self.dispatch("aten::isfinite", "", .tensor(self)) }
@@ -95,7 +115,7 @@ extension Tensor {
 
     /// self *= factor. In place where the memory is not shared; `factor` must not have a wider type or a larger shape.
     public mutating func multiply(by factor: some TensorOperand) throws(TensorError) {
-        let factor = try factor.operand()
+        let factor = try taking(factor)
         try modify(
             { (t) throws(TensorError) in try t.dispatchInPlace("aten::mul_", "Tensor", .tensor(factor)) },
             orAssign: { (t) throws(TensorError) in try t * factor })

@@ -7,6 +7,7 @@ extension Tensor {
     ) throws(TensorError) -> Tensor {
         _ = try Engine.load()
         if case .cuda = device { try Engine.loadCUDA() }
+        try Placement.requireType(dtype, on: device)
         guard shape.allSatisfy({ $0 >= 0 }) else { throw .invalidArgument("A tensor cannot have the shape \(shape).") }
         var strides = [Int64](repeating: 1, count: shape.count)
         // From the fastest dimension to the slowest.
@@ -23,7 +24,7 @@ extension Tensor {
         let status = clibtorch_tensor_empty(
             Int64(shape.count), shape.map(Int64.init), strides, dtype.code, type, index, &result)
         guard status == 0, let result else { throw failure("empty") }
-        return Tensor(owning: result)
+        return Tensor(owning: result, on: device.simulation)
     }
 
     /// A tensor of zeros.
@@ -56,7 +57,7 @@ extension Tensor {
         _ = try Engine.load()
         var result: clibtorch_tensor?
         guard clibtorch_tensor_scalar(value, &result) == 0, let result else { throw failure("scalar") }
-        return Tensor(owning: result)
+        return Tensor(owning: result, on: nil)
     }
 
     /// A copy of `values` in row-major order.
@@ -107,14 +108,17 @@ extension Tensor {
             context.release()
             throw Self.failure("borrow")
         }
-        self.init(owning: result, storage: TensorStorage(isReadOnly: true))
+        self.init(owning: result, storage: TensorStorage(isReadOnly: true), on: nil)
     }
 
     // MARK: Out again
 
     /// The elements in row-major order, converted to `Element`. Waits for the device.
     public func array<Element: TensorElement>(of type: Element.Type = Element.self) throws(TensorError) -> [Element] {
-        let source = try to(Element.dtype).to(.cpu).contiguous()
+        // What crosses is the smaller of the two types, or the one that the device has.
+        let isSmaller = Element.dtype.byteCount < dtype.byteCount && device.has(Element.dtype)
+        let crossing = try isSmaller ? to(Element.dtype).to(.cpu) : to(Device.cpu)
+        let source = try crossing.to(Element.dtype).contiguous()
         let pointer = try source.dataPointer()
         let count = source.count
         return withExtendedLifetime(source) {
@@ -125,6 +129,20 @@ extension Tensor {
                     from: pointer, byteCount: count * MemoryLayout<Element>.stride)
             }
         }
+    }
+
+    /// Numbers without dimensions, of one device, that are read together: it waits for the device once.
+    public static func numbers(_ tensors: [Tensor]) throws(TensorError) -> [Double] {
+        var result = [Double](repeating: 0, count: tensors.count)
+        guard let first = tensors.first else { return result }
+        let common: DType = first.device.hasFloat64 ? .float64 : .float32
+        // One conversion for all of a type.
+        let groups = Dictionary(grouping: tensors.indices) { tensors[$0].dtype }.sorted { $0.value[0] < $1.value[0] }
+        var parts: [Tensor] = []
+        for (_, indices) in groups { parts.append(try stack(indices.map { tensors[$0] }).to(common)) }
+        let values = try concatenate(parts, along: 0).array(of: Double.self)
+        for (index, value) in zip(groups.flatMap(\.value), values) { result[index] = value }
+        return result
     }
 
     /// The only element. Waits for the device.
@@ -144,6 +162,10 @@ extension Tensor {
     }
 
     func dataPointer() throws(TensorError) -> UnsafeMutableRawPointer {
+        if let simulation = reference.simulation {
+            throw .operation(
+                name: "data pointer", message: "The memory of simulated:\(simulation.rawValue) is not the host's.")
+        }
         var pointer: UnsafeMutableRawPointer?
         guard clibtorch_tensor_data(handle, &pointer) == 0 else { throw Self.failure("data pointer") }
         // A tensor without elements has no memory; nobody reads or writes through this.
@@ -160,7 +182,9 @@ extension Tensor {
 
     /// The same values on `device`; the tensor itself when it is there.
     public func to(_ device: Device) throws(TensorError) -> Tensor {
-        if device == self.device { return self }
+        let here = self.device
+        if device == here { return self }
+        if device.simulation != nil || here.simulation != nil { return try crossed(to: device) }
         if case .cuda = device { try Engine.loadCUDA() }
         return try view(
             "aten::to", "dtype_layout", .none, .none, .some(.device(device)), .none, .bool(false), .bool(false), .none)

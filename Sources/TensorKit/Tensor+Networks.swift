@@ -1,3 +1,5 @@
+import Synchronization
+
 extension Tensor {
     // MARK: Layers
 
@@ -248,7 +250,15 @@ extension Tensor {
 
     /// Means of `height` x `width` blocks of nearly the same size, which overlap by a row or a column where they do not divide the picture.
     public func averagePooled(toHeight height: Int, width: Int) throws(TensorError) -> Tensor {
-        try Self.dispatch("aten::_adaptive_avg_pool2d", "", .tensor(self), .ints([height, width]))
+        // Apple's GPUs pool only what divides.
+        if device.isMetal, rank >= 2, height > 0, width > 0,
+            !(size(-2).isMultiple(of: height) && size(-1).isMultiple(of: width))
+        {
+            let rows = try PoolingMatrices.matrix(from: size(-2), to: height, dtype, device)
+            let columns = try PoolingMatrices.matrix(from: size(-1), to: width, dtype, device)
+            return try rows.multiplied(by: self).multiplied(by: columns.transposed(0, 1))
+        }
+        return try Self.dispatch("aten::_adaptive_avg_pool2d", "", .tensor(self), .ints([height, width]))
     }
 
     /// Maxima of `size` x `size` windows.
@@ -264,5 +274,29 @@ extension Tensor {
         try Self.dispatch(
             "aten::max_pool3d", "", .tensor(self), .ints(size), .ints(stride), .ints([0, 0, 0]), .ints([1, 1, 1]),
             .bool(false))
+    }
+}
+
+/// The means of `averagePooled(toHeight:width:)` along one axis, as matrices. Kept: a program knows few sizes, and a copy to a GPU waits.
+private enum PoolingMatrices {
+    private struct Key: Hashable {
+        let from: Int
+        let to: Int
+        let dtype: DType
+        let device: Device
+    }
+    private static let cache = Mutex<[Key: Tensor]>([:])
+
+    static func matrix(from: Int, to: Int, _ dtype: DType, _ device: Device) throws(TensorError) -> Tensor {
+        let key = Key(from: from, to: to, dtype: dtype, device: device)
+        if let matrix = cache.withLock({ $0[key] }) { return matrix }
+        var values = [Float](repeating: 0, count: to * from)
+        for block in 0..<to {
+            let range = block * from / to..<((block + 1) * from + to - 1) / to
+            for place in range { values[block * from + place] = 1 / Float(range.count) }
+        }
+        let matrix = try Tensor(values, shape: [to, from]).to(dtype).to(device)
+        cache.withLock { $0[key] = matrix }
+        return matrix
     }
 }

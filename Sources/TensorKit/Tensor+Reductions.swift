@@ -28,12 +28,17 @@ extension Tensor {
 
     /// The inner product of all elements with those of `other`, accumulated in float64 over pieces of a million float32 products,
     /// so that its relative error does not grow with the number of elements. Waits for the device.
-    public func dot(_ other: Tensor) throws(TensorError) -> Double {
+    public func dot(_ other: Tensor) throws(TensorError) -> Double { try innerProduct(other).item() }
+
+    /// `dot` as a number without dimensions that stays on the device, in float64 where that has it: for `numbers`, which reads several.
+    public func innerProduct(_ other: Tensor) throws(TensorError) -> Tensor {
         guard shape == other.shape else {
             throw .invalidArgument(
                 "The inner product of tensors of the shapes \(shape) and \(other.shape) is not defined.")
         }
-        let piece = 1 << 20
+        // A GPU adds up in many places at once, and would only be slowed down by small pieces.
+        let piece = device == .cpu ? 1 << 20 : 1 << 24
+        let exact: DType = device.hasFloat64 ? .float64 : .float32
         let a = try reshaped([-1])
         let b = try other.reshaped([-1])
         let count = a.count
@@ -47,8 +52,8 @@ extension Tensor {
                     .tensor(b.narrow(0, from: start, count: length))))
             start += length
         }
-        guard !products.isEmpty else { return 0 }
-        return try Tensor.stack(products).to(.float64).sum().item()
+        guard !products.isEmpty else { return try .zeros([], dtype: exact, device: device) }
+        return try Tensor.stack(products).to(exact).sum()
     }
 
     /// The square root of the sum of squares of all elements. Waits for the device.

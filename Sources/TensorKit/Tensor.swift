@@ -36,13 +36,19 @@ public struct Tensor: @unchecked Sendable {
     // Handles are reference-counted atomically and a tensor's memory is only written while it is uniquely referenced.
     var reference: TensorReference
 
-    init(owning word: clibtorch_value, storage: TensorStorage = TensorStorage()) {
+    /// - Parameter simulation: the simulated device that it is on; nil for the engine's own.
+    init(
+        owning word: clibtorch_value, storage: TensorStorage = TensorStorage(), on simulation: Device.Simulation?
+    ) {
         // A null handle cannot come from a call that returned success.
-        reference = TensorReference(handle: UnsafeMutableRawPointer(bitPattern: UInt(word))!, storage: storage)
+        let handle = UnsafeMutableRawPointer(bitPattern: UInt(word))!
+        reference = TensorReference(handle: handle, storage: storage, simulation: simulation)
     }
 
-    init(owning handle: clibtorch_tensor, storage: TensorStorage = TensorStorage()) {
-        reference = TensorReference(handle: handle, storage: storage)
+    init(
+        owning handle: clibtorch_tensor, storage: TensorStorage = TensorStorage(), on simulation: Device.Simulation?
+    ) {
+        reference = TensorReference(handle: handle, storage: storage, simulation: simulation)
     }
 
     var handle: clibtorch_tensor { reference.handle }
@@ -92,6 +98,7 @@ public struct Tensor: @unchecked Sendable {
     }
 
     public var device: Device {
+        if let simulation = reference.simulation { return .simulated(simulation) }
         var type: Int32 = 0
         var index: Int32 = 0
         _ = clibtorch_tensor_device(handle, &type, &index)
@@ -125,10 +132,13 @@ extension Tensor: CustomStringConvertible {
 final class TensorReference {
     let handle: clibtorch_tensor
     var storage: TensorStorage
+    /// The simulated device that the tensor is on; the engine takes it for one of the CPU's.
+    let simulation: Device.Simulation?
 
-    init(handle: clibtorch_tensor, storage: TensorStorage) {
+    init(handle: clibtorch_tensor, storage: TensorStorage, simulation: Device.Simulation?) {
         self.handle = handle
         self.storage = storage
+        self.simulation = simulation
     }
 
     deinit { clibtorch_tensor_release(handle) }

@@ -16,9 +16,16 @@ public func onThread<Value: Sendable>(
     async throws -> Value
 {
     let flag = CancellationFlag()
+    // A thread knows nothing of the task that waits for it.
+    let traffic = DeviceTraffic.current
     return try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { continuation in
-            let work = { @Sendable in continuation.resume(with: Result { try body { try flag.check() } }) }
+            let work = { @Sendable in
+                continuation.resume(
+                    with: Result {
+                        try DeviceTraffic.$current.withValue(traffic) { try body { try flag.check() } }
+                    })
+            }
             if device == .cpu {
                 startThread(work)
             } else {

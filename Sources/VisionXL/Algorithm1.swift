@@ -13,12 +13,15 @@ struct Algorithm1 {
     var networks: NetworkPasses
     /// New noise for the renoising after a timestep, counted from 0.
     let noise: (Int) throws -> Tensor
+    /// Step 4.
+    let lowPass: LowPass
     private(set) var residuals: [Residual] = []
 
     init(
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
         noise: @escaping (Int) throws -> Tensor
-    ) {
+    ) throws {
+        lowPass = try LowPass(settings, schedule)
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
             settings, schedule, measurement, networks, noise
         )
@@ -32,6 +35,7 @@ struct Algorithm1 {
             }
         }
         let timesteps = settings.timesteps
+        try prepareDevice()
         // What the last data step let through of the measurement's noise.
         var passed = 0.0
         // 1. Batch-consistent inversion: one latent, inverted up to tau, for all frames.
@@ -81,13 +85,6 @@ struct Algorithm1 {
         residuals.append(result.residual)
         try networks.tell(phase, frame: Xhat.size(0), residual: result.residual)
         return result
-    }
-
-    /// Xbar * h_sigma with sigma = lambda sqrt(1 - abar), frame by frame.
-    func lowPass(_ X: Tensor, _ t: Int) throws -> Tensor {
-        let sigma = settings.lambda * (1 - schedule.alphaBar(t)).squareRoot()
-        guard sigma > 0 else { return X }
-        return try GaussianBlur.lowPass(sigma: sigma, taps: settings.lowPassTaps.count).apply(X)
     }
 
     /// Z' = sqrt(abar') Zbar + sqrt(1 - abar') (eta noise + sqrt(1 - eta^2) eps), one noise for all frames or one for each.

@@ -30,12 +30,13 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         let error = 0.1
         let noise = measurement.noise.atLeastRounding
         let ratio = error * error / (noise * noise)
-        let proximal = try ProximalMap(
-            measurement.operator, measurement.best, shape: measurement.videoShape, ratio: ratio)
+        let proximal = try ProximalMap(measurement, ratio: ratio)
         let X = try proximal(start)
         // What smoothing takes away and the measurement does not bring back is not measured.
         let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
-        if try (smooth - X).norm() <= 0.005 * X.norm() { return smooth }
+        let difference = try smooth - X
+        let squares = try Tensor.numbers([difference.innerProduct(difference), X.innerProduct(X)])
+        if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() { return smooth }
         // Where little of a frame's detail was measured, there is less to agree with.
         let isBlurred = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
         let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 20)

@@ -16,6 +16,8 @@ struct NetworkPasses {
     private var meter: WorkMeter
     /// Where the time goes.
     let clock = PhaseClock()
+    /// A row for each timestep.
+    private let sharedNoise = Shared<Tensor>()
     private let progress: RestorationProgress.Handler
     /// Told the first time that passes become smaller.
     private var onSmallerPasses: ((String) -> Void)?
@@ -62,8 +64,9 @@ struct NetworkPasses {
                 noise = try Tensor.concatenate(
                     range.map {
                         var random = RandomGenerator(seed: settings.seed, stream: UInt64(1 + step) << 32 | UInt64($0))
-                        return try random.normal(latent, device: prior.device)
-                    }, along: 0)
+                        return try random.normal(latent)
+                    }, along: 0
+                ).to(prior.device)
             }
             return try prior.encode(frames.pad(pixels), samplingWith: noise, pass)
         }
@@ -79,9 +82,28 @@ struct NetworkPasses {
 
     /// Standard normal latents for the renoising after a timestep, counted from 0: one for all frames, or one for each.
     func renoisingNoise(_ index: Int) throws -> Tensor {
+        if let shared = sharedNoise.value { return try shared.rows(index..<index + 1) }
+        return try drawNoise(index).to(prior.device)
+    }
+
+    private func drawNoise(_ index: Int) throws -> Tensor {
         var random = RandomGenerator(seed: settings.seed, stream: UInt64(index) + 1)
-        return try random.normal(
-            latentShape(frames: settings.renoising == .shared ? 1 : frames.count), device: prior.device)
+        return try random.normal(latentShape(frames: settings.renoising == .shared ? 1 : frames.count))
+    }
+
+    /// Makes what the timesteps need on the device, where copying waits: the noise of all of them where frames share it, and the prior's own. A
+    /// noise for each frame is too much to keep, and is copied at its timestep.
+    func prepare() throws {
+        let timesteps = settings.timesteps
+        if settings.renoising == .shared, timesteps.count > 1 {
+            let noise = try Tensor.concatenate((0..<timesteps.count).map { try drawNoise($0) }, along: 0)
+                .to(prior.device)
+            sharedNoise.value = noise
+        }
+        let whole = Swift.min(sizes.prediction, frames.count)
+        for count in Set([whole, frames.count % whole]) where count > 0 {
+            try prior.prepare(timesteps: timesteps, latents: latentShape(frames: count))
+        }
     }
 
     private func latentShape(frames count: Int) -> [Int] {
@@ -160,4 +182,9 @@ package struct Padding: Sendable {
     func crop(_ x: Tensor) throws -> Tensor {
         isNeeded ? try x.narrow(2, from: 0, count: height).narrow(3, from: 0, count: width).contiguous() : x
     }
+}
+
+/// A value that copies of a struct have in common, on one thread.
+private final class Shared<Value> {
+    var value: Value?
 }

@@ -59,8 +59,8 @@ public enum Policy {
     /// up to four, a CPU.
     public static func passes(on device: Device, height: Int, width: Int) -> PassSizes {
         switch device {
-        case .cuda: PassSizes(frames: 4)
-        case .mps: PassSizes(frames: 1)
+        case .cuda, .simulated(.cuda): PassSizes(frames: 4)
+        case .mps, .simulated(.mps): PassSizes(frames: 1)
         case .cpu: PassSizes(frames: min(max((1 << 18) / max(height * width, 1), 1), 4))
         }
     }

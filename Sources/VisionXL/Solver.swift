@@ -76,7 +76,9 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         try sizes.validate()
         let networks = NetworkPasses(
             prior, frames, settings, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
-        return Algorithm1(settings, prior.schedule, measurement, networks, noise: noise ?? networks.renoisingNoise)
+        let given = noise.map { noise in { [device = prior.device] in try noise($0).to(device) } }
+        return try Algorithm1(
+            settings, prior.schedule, measurement, networks, noise: given ?? networks.renoisingNoise)
     }
 }
 

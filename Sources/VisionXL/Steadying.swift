@@ -46,32 +46,40 @@ struct SteadyingFilter {
     /// Frames before and after that take part.
     var reach = 3
 
+    /// About 7x7 pixels; what all filters have in common, so that its matrices are copied to a GPU once.
+    private static let neighbourhood = Result { try GaussianBlur.lowPass(sigma: 2) }
+
+    /// Makes what the filter keeps on a GPU, where copying waits.
+    static func prepare(for shape: [Int], _ dtype: DType, _ device: Device) throws {
+        try neighbourhood.get().prepare(for: shape, dtype, device)
+    }
+
     /// - Parameter X: (N, C, H, W), float32.
-    /// - Returns: the same shape. Cost: `reach` N passes over a frame's pixels; memory for one more video.
+    /// - Returns: the same shape. Cost: `reach` N passes over a frame's pixels; memory for one more video, on a GPU for three.
     func apply(_ X: Tensor) throws -> Tensor {
         let count = X.size(0)
         guard count > 1 else { return X }
-        // D over about 7x7 pixels.
-        let neighbourhood = try GaussianBlur.lowPass(sigma: 2)
+        let neighbourhood = try Self.neighbourhood.get()
         let variance = strength * strength
-        let frames = try (0..<count).map { try X.rows($0..<$0 + 1) }
-        var sums = frames
-        var weights = [Tensor](
-            repeating: try Tensor.ones([1, 1, X.size(2), X.size(3)], dtype: X.dtype, device: X.device), count: count)
+        // A frame's numbers stay in a CPU's cache; a GPU would wait for the launches.
+        let together = X.device == .cpu ? 1 : count
+        var sums = try X.copied()
+        var weights = try Tensor.ones([count, 1, X.size(2), X.size(3)], dtype: X.dtype, device: X.device)
         for distance in 1...reach where distance < count {
-            for first in 0..<count - distance {
-                let second = first + distance
-                let difference = try (frames[second] - frames[first]).squared().mean(
-                    along: [1], keepingDimensions: true)
+            for first in stride(from: 0, to: count - distance, by: together) {
+                let end = min(first + together, count - distance)
+                let (earlier, later) = (try X.rows(first..<end), try X.rows(first + distance..<end + distance))
+                let difference = try (later - earlier).squared().mean(along: [1], keepingDimensions: true)
                 let excess = try (neighbourhood.apply(difference) - 2 * variance).clamped(
                     to: 0...Double.greatestFiniteMagnitude)
                 let weight = try (excess / -variance).exponential()
-                sums[first] = try sums[first] + weight * frames[second]
-                sums[second] = try sums[second] + weight * frames[first]
-                weights[first] = try weights[first] + weight
-                weights[second] = try weights[second] + weight
+                // The later frames first: each of them has had its earlier neighbours before it takes later ones.
+                for (place, neighbour) in [(first + distance, earlier), (first, later)] {
+                    try sums.add(weight * neighbour, at: [place, 0, 0, 0])
+                    try weights.add(weight, at: [place, 0, 0, 0])
+                }
             }
         }
-        return try Tensor.concatenate(zip(sums, weights).map { try $0 / $1 }, along: 0)
+        return try sums / weights
     }
 }

@@ -64,7 +64,7 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "The part of the renoising that is new noise.")
     var eta: Double?
 
-    @Option(help: "The seed of all noise: the same seed gives the same frames.")
+    @Option(help: "The seed of all noise: the same seed gives the same frames, on a GPU but for rounding.")
     var seed: UInt64?
 
     @Option(

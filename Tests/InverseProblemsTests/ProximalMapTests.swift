@@ -38,10 +38,11 @@ import Testing
         let start = try random(Self.shape, seed: 1)
         let Y = try A.apply(movingTexture(9, 36, 48))
         let exact = try A.solveProximal(Y, around: start, ratio: ratio, iterations: 20).solution
-        let map = try ProximalMap(A, Y, shape: Self.shape, ratio: ratio)
+        let measurement = try VideoMeasurement(Y, operator: A, noise: .sigma(0.01))
+        let map = try ProximalMap(measurement, ratio: ratio)
         #expect(try relativeDistance(map(start), exact) < 1e-3, "\(name)")
         // A X needs no X.
-        let fitted = try FittedMeasurement(A, around: start, ratio: ratio)
+        let fitted = try FittedMeasurement(measurement, around: start, ratio: ratio)
         #expect(try relativeDistance(fitted(Y), A.apply(exact)) < 1e-3, "\(name)")
     }
 
@@ -49,7 +50,7 @@ import Testing
     @Test func servesEveryStart() throws {
         let A = try GaussianBlur(sigma: 2)
         let Y = try A.apply(movingTexture(2, 36, 48))
-        let map = try ProximalMap(A, Y, shape: [2, 3, 36, 48], ratio: 100)
+        let map = try ProximalMap(VideoMeasurement(Y, operator: A, noise: .sigma(0.01)), ratio: 100)
         for seed in [UInt64(2), 3] {
             let start = try random([2, 3, 36, 48], seed: seed)
             #expect(try relativeDistance(map(start), A.proximal(Y, around: start, ratio: 100)) < 1e-3)

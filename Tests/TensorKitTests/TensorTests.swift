@@ -368,4 +368,15 @@ import Testing
         #expect(order.sorted() == Array(0..<1000))
         #expect(order != Array(0..<1000))
     }
+
+    /// Numbers that are drawn side by side are those that come one after the other.
+    @Test func normalNumbersDoNotDependOnHowManyAreDrawn() throws {
+        var (whole, parts) = (RandomGenerator(seed: 5, stream: 2), RandomGenerator(seed: 5, stream: 2))
+        let all: [Float] = try whole.normal([3, 50_001]).array()
+        var drawn: [Float] = []
+        for count in [4, 65_536, 12, 84_451] { drawn += try parts.normal([count]).array(of: Float.self) }
+        #expect(all == drawn && Set(all).count > 100_000)
+        // Both stand at the same place.
+        #expect(try whole.normal([5]).array(of: Float.self) == parts.normal([5]).array(of: Float.self))
+    }
 }

@@ -11,13 +11,16 @@ struct BlurPrior: DiffusionPrior {
     struct NotPadded: Error {}
 
     let schedule = DDIMSchedule()
-    let device = Device.cpu
+    var device = Device.cpu
     let frameMultiple = 2
     var relativeCost = PriorCost()
     /// Adds something random to every encoded frame when it is asked to sample.
     var spread = 0.0
     /// Its decoder's gain is 1, which it does not say unless asked.
     var decoderGain: Double?
+
+    /// One for all, which copies its matrices to a device once.
+    private static let blur = Result { try GaussianBlur(size: 7, sigma: 1) }
 
     func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 12, height / 2, width / 2] }
 
@@ -30,7 +33,7 @@ struct BlurPrior: DiffusionPrior {
     func decode(_ latents: Tensor) throws -> Tensor { try latents.pixelShuffled(2) }
 
     func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
-        let smooth = try GaussianBlur(size: 7, sigma: 1).apply(latents)
+        let smooth = try Self.blur.get().apply(latents)
         return try latents - smooth
     }
 }

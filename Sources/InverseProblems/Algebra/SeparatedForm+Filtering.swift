@@ -30,7 +30,8 @@ extension SeparatedForm {
         to result: inout Tensor
     ) throws {
         let (dtype, device) = (result.dtype, result.device)
-        let size = max(1, (1 << 20) / (result.count / result.size(0)))
+        // A cache of the CPU's holds a frame; a GPU is better given more at once.
+        let size = max(1, (1 << (device == .cpu ? 20 : 24)) / (result.count / result.size(0)))
         func input(_ range: Range<Int>) throws -> Tensor {
             try filter.kind.takesVideo ? pooled(part(range)) : part(range)
         }
@@ -47,13 +48,13 @@ extension SeparatedForm {
         }
         var mixed: Tensor
         if keepsPixelsInBlocks, channels == nil, filter.measured == nil {
-            // One product with V f(s) U'.
-            let matrix = try frames.decomposition(.float64, .cpu)
+            // One product with V f(s) U', which is made where it is needed: a copy to a GPU would wait.
+            let matrix = try frames.decomposition(device.hasFloat64 ? .float64 : dtype, device)
             let weights = try filter.fixed(matrix.values / area.squareRoot())
             let pixels = result.count / result.size(0) / (blocks.height * blocks.width)
             try filter.passedNoise?.add(weights.reshaped([-1, 1, 1]), times: matrix.singularValues.count * pixels)
             let (from, to) = filter.kind.sides(matrix)
-            let whole = try (to * weights).multiplied(by: from.transposed(0, 1)).to(dtype).to(device)
+            let whole = try (to * weights).multiplied(by: from.transposed(0, 1)).to(dtype)
             mixed = try AxisMap.multiply(whole, input(0..<count), along: 0)
         } else {
             let matrix = try frames.decomposition(dtype, device)

@@ -138,8 +138,9 @@ final class PassedNoise {
     let variance: Double
     /// 0 and 1 where components are pixels of which some are missing, as `SeparatedForm.mask`; nil for all.
     let mask: Tensor?
-    /// The expected sum of squares over the video.
-    private(set) var energy = 0.0
+    /// Sums over the components are these means, which are still on the device, times these factors.
+    private(set) var means: [Tensor] = []
+    private var factors: [(variance: Double, count: Int)] = []
 
     init(variance: Double, mask: Tensor? = nil) { (self.variance, self.mask) = (variance, mask) }
 
@@ -157,7 +158,14 @@ final class PassedNoise {
             if let frames { mask = try maskRows(mask, frames) }
             energies = try energies * mask.to(energies.dtype)
         }
-        energy += try energies.mean().item() * (noise == nil ? variance : 1) * Double(count)
+        means.append(try energies.mean())
+        factors.append((noise == nil ? variance : 1, count))
+    }
+
+    /// The expected sum of squares over the video.
+    /// - Parameter means: `means`, read.
+    func energy(_ means: [Double]) -> Double {
+        zip(means, factors).reduce(0) { $0 + $1.0 * $1.1.variance * Double($1.1.count) }
     }
 }
 

@@ -12,6 +12,15 @@ public struct ConjugateGradientStep: DataStep {
         self.solvesFramesAlone = solvesFramesAlone
     }
 
+    public func prepared(_ measurement: VideoMeasurement, start: () throws -> Tensor) throws -> VideoMeasurement {
+        // Once for nothing: what operators keep on a GPU is copied there now, before the first timestep, since copying waits.
+        let (A, frames) = (measurement.operator, measurement.frames)
+        if frames.device != .cpu {
+            _ = try A.adjoint(A.apply(.zeros(measurement.videoShape, dtype: frames.dtype, device: frames.device)))
+        }
+        return measurement
+    }
+
     public func apply(
         _ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal: Double
     ) throws -> DataStepResult {
@@ -24,11 +33,10 @@ public struct ConjugateGradientStep: DataStep {
         guard solvesFramesAlone, !A.mixesFrames else { return try solve(Y, estimate) }
         let parts = try (0..<Y.size(0)).map { try solve(Y.rows($0..<$0 + 1), estimate.rows($0..<$0 + 1)) }
         // Of the whole video again: the root of the sum of squares.
-        let sizes = try parts.indices.map { frame in
-            let size = try Y.rows(frame..<frame + 1).norm()
-            return size > 0 ? size : 1
-        }
-        let measured = try Y.norm()
+        let squares = try Tensor.numbers(
+            (parts.indices.map { $0..<$0 + 1 } + [0..<Y.size(0)]).map { try Y.rows($0).innerProduct(Y.rows($0)) })
+        let sizes = squares.map { $0 > 0 ? $0.squareRoot() : 1 }
+        let measured = squares[parts.count].squareRoot()
         func total(_ part: KeyPath<Residual, Double>) -> Double {
             let squares = zip(parts, sizes).map { $0.residual[keyPath: part] * $1 }.map { $0 * $0 }
             return squares.reduce(0, +).squareRoot() / (measured > 0 ? measured : 1)

@@ -36,9 +36,10 @@ public func minimizeFrameVariation(
         throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: shape)
     }
     let relaxation = 1.8
+    try problem.checkFinite(Y, start)
     // |D|^2 < 8.
     let (ratio, dualStep) = (step / (weight * noise * noise), 1 / (8 * step))
-    let proximal = try ProximalMap(problem, Y, shape: shape, ratio: ratio)
+    let proximal = try ProximalMap(measurement, ratio: ratio)
     let neighbours = Neighbours.all(shape).filter { $0.axis != 0 }
     var u = try neighbours.map { try Tensor.zeros($0.shape(in: shape), dtype: start.dtype, device: start.device) }
     var (X, result) = (start, start)

@@ -1,3 +1,4 @@
+import Synchronization
 import TensorKit
 
 /// What `solveProximal` did.
@@ -58,9 +59,23 @@ extension LinearOperator {
             throw ProblemError.invalidParameter("The number of steps is 0 or more, not \(iterations).")
         }
         try check(measurement, start)
+        try checkFinite(measurement, start)
         if ratio == 0 { return (start, ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true)) }
         return try solve(
             measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations)
+    }
+
+    /// `proximal` without a look at the numbers of its arguments, which waits for a GPU: they were seen to be finite. The mask is the
+    /// operator's in the measurement's type, on its device; an estimate of the operator's norm is kept.
+    func proximalUnchecked(
+        _ measurement: Tensor, around start: Tensor, ratio: Double, iterations: Int, mask: Tensor?,
+        norm: EstimatedNorm = EstimatedNorm()
+    ) throws -> Tensor {
+        try check(measurement, start)
+        return try solve(
+            measurement, start, ratio: ratio, tolerance: measurement.dtype.epsilon.squareRoot(), iterations: iterations,
+            mask: mask, norm: norm
+        ).solution
     }
 
     /// The proximal point for an error of the start that is not known but found in the measurement, for each range of singular vectors and
@@ -99,6 +114,18 @@ extension LinearOperator {
     public func solveProximal(
         _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>
     ) throws -> (solution: Tensor, noise: Double?) {
+        try check(measurement, start)
+        try checkFinite(measurement, start)
+        let (solution, passed) = try proximalUnread(measurement, around: start, noise: noise, error: error, mask: nil)
+        return (solution, try passed.map { try $0.noise(Tensor.numbers($0.means), pixels: start.count) })
+    }
+
+    /// The same without a look at any number, which waits for a GPU: the arguments may be anything, and the noise is not read yet.
+    /// - Parameter mask: the operator's in the measurement's type, on its device; nil to ask for it.
+    func proximalUnread(
+        _ measurement: Tensor, around start: Tensor, noise: Double, error: ClosedRange<Double>, mask: Tensor?,
+        norm estimate: EstimatedNorm = EstimatedNorm()
+    ) throws -> (solution: Tensor, passed: PassedNoise?) {
         guard noise > 0, noise.isFinite else {
             throw ProblemError.invalidParameter("The noise is a number above 0, not \(noise).")
         }
@@ -110,9 +137,12 @@ extension LinearOperator {
         try check(measurement, start)
         let ratio = (error.lowerBound / noise) * (error.lowerBound / noise)
         guard let form = try separated(for: start.shape), form.isExact else {
-            return (try proximal(measurement, around: start, ratio: ratio), nil)
+            return (
+                try proximalUnchecked(
+                    measurement, around: start, ratio: ratio, iterations: 500, mask: mask, norm: estimate), nil
+            )
         }
-        let mask = try form.mask?.to(measurement.dtype).to(measurement.device)
+        let mask = try mask ?? form.mask(like: measurement)
         let passed = PassedNoise(variance: noise * noise, mask: mask)
         let norm = try form.norm()
         let epsilon = measurement.dtype.epsilon
@@ -124,8 +154,7 @@ extension LinearOperator {
                 bounds: min(error.lowerBound * form.errorGrowth, error.upperBound)...error.upperBound,
                 mask: mask)
         }
-        let solution = try closed(form, filter, measurement, start)
-        return (solution, (passed.energy / Double(start.count)).squareRoot())
+        return (try closed(form, filter, measurement, start, mask), passed)
     }
 
     /// The least-squares solution nearest to the start: X0 + A^+ (Y - A X0), A^+ the Moore-Penrose inverse. A X is then the part of Y that A
@@ -152,6 +181,7 @@ extension LinearOperator {
             try start
             ?? .zeros(inputShape(for: measurement.shape), dtype: measurement.dtype, device: measurement.device)
         try check(measurement, start)
+        try checkFinite(measurement, start)
         let tolerance = max(tolerance ?? measurement.dtype.epsilon.squareRoot(), measurement.dtype.epsilon)
         return try solve(measurement, start, ratio: .infinity, tolerance: tolerance, iterations: 500).solution
     }
@@ -166,17 +196,24 @@ extension LinearOperator {
                 "A proximal point needs the measurement and the start both as float32 or float64, not \(measurement.dtype.rawValue) and "
                     + "\(start.dtype.rawValue); convert them first.")
         }
-        guard try measurement.norm().isFinite else { throw ProblemError.notFinite("measurement") }
-        guard try start.norm().isFinite else { throw ProblemError.notFinite("start") }
+    }
+
+    func checkFinite(_ measurement: Tensor, _ start: Tensor) throws {
+        let squares = try Tensor.numbers([measurement.innerProduct(measurement), start.innerProduct(start)])
+        guard squares[0].isFinite else { throw ProblemError.notFinite("measurement") }
+        guard squares[1].isFinite else { throw ProblemError.notFinite("start") }
     }
 
     /// - Parameters:
     ///   - ratio: above 0, may be infinite.
     ///   - tolerance: the singular values that count as zero for an infinite ratio, in relation to the largest.
+    ///   - mask: the operator's in the measurement's type, on its device; nil to ask for it.
     private func solve(
-        _ measurement: Tensor, _ start: Tensor, ratio: Double, tolerance: Double, iterations: Int
+        _ measurement: Tensor, _ start: Tensor, ratio: Double, tolerance: Double, iterations: Int, mask: Tensor? = nil,
+        norm estimate: EstimatedNorm = EstimatedNorm()
     ) throws -> (solution: Tensor, report: ProximalReport) {
         let form = try separated(for: start.shape)
+        let mask = try form.flatMap { try mask ?? $0.mask(like: measurement) }
         let epsilon = measurement.dtype.epsilon
         if let form, form.isExact {
             let norm = try form.norm()
@@ -184,21 +221,20 @@ extension LinearOperator {
                 ratio: ratio == .infinity ? ratio : min(ratio, 1 / (epsilon * norm * norm)), threshold: tolerance * norm
             )
             let report = ProximalReport(usedClosedForm: true, steps: 0, residual: 0, converged: true)
-            return (try closed(form, filter, measurement, start), report)
+            return (try closed(form, filter, measurement, start, mask), report)
         }
         var ratio = ratio
         if ratio > 0.01 / epsilon {
-            let norm = try form?.norm() ?? estimatedNorm(like: start)
+            let norm = try form?.norm() ?? estimate.value { try estimatedNorm(like: start) }
             ratio = min(
                 ratio == .infinity ? 1 / (tolerance * tolerance * norm * norm) : ratio, 1 / (epsilon * norm * norm))
         }
-        return try iterated(form, measurement, start, ratio: ratio, iterations: iterations)
+        return try iterated(form, measurement, start, ratio: ratio, iterations: iterations, mask)
     }
 
     private func closed(
-        _ form: SeparatedForm, _ filter: SpectralFilter, _ measurement: Tensor, _ start: Tensor
+        _ form: SeparatedForm, _ filter: SpectralFilter, _ measurement: Tensor, _ start: Tensor, _ mask: Tensor?
     ) throws -> Tensor {
-        let mask = try form.mask?.to(measurement.dtype).to(measurement.device)
         // Y - A start, what a mask removed left out.
         func rest(_ measurement: Tensor, _ start: Tensor) throws -> Tensor {
             var rest = try measurement - apply(start)
@@ -219,11 +255,10 @@ extension LinearOperator {
         return result
     }
 
-    /// Conjugate gradients on (I + ratio A'A) d = ratio A' (Y - A start), X = start + d.
+    /// Conjugate gradients on (I + ratio A'A) d = ratio A' (Y - A start), X = start + d. Each step reads its numbers twice.
     private func iterated(
-        _ form: SeparatedForm?, _ measurement: Tensor, _ start: Tensor, ratio: Double, iterations: Int
+        _ form: SeparatedForm?, _ measurement: Tensor, _ start: Tensor, ratio: Double, iterations: Int, _ mask: Tensor?
     ) throws -> (solution: Tensor, report: ProximalReport) {
-        let mask = try form?.mask?.to(measurement.dtype).to(measurement.device)
         let precondition = try preconditioner(form, ratio: ratio, mask)
         let epsilon = measurement.dtype.epsilon
         let tolerance = measurement.dtype == .float64 ? 1e-12 : 1e-6
@@ -241,7 +276,8 @@ extension LinearOperator {
             usedClosedForm: false, steps: 0, residual: gz > 0 ? .infinity : 0, converged: !(gz > 0))
         while report.steps < iterations, gz > 0 {
             let q = try apply(p)
-            let (qq, pp) = (try q.dot(q), try p.dot(p))
+            let curvature = try Tensor.numbers([q.innerProduct(q), p.innerProduct(p)])
+            let (qq, pp) = (curvature[0], curvature[1])
             let step = gz / (ratio * qq + pp)
             guard step > 0, step.isFinite else { break }
             try d.add(p, times: step)
@@ -250,12 +286,17 @@ extension LinearOperator {
             try g.add(d, times: -1)
             if form == nil { norm = max(norm, (qq / pp).squareRoot()) }
             report.steps += 1
-            let (left, moved) = (try g.norm(), try d.norm())
-            report.residual = left / moved
-            report.converged = try left <= max(tolerance * moved, 4 * epsilon * (ratio * norm * s.norm() + moved))
-            if report.converged { break }
+            // Also of the last step, where nobody needs it: reading it later would wait once more in all others.
             let z = try precondition(g, s, d)
-            let next = try g.dot(z)
+            let numbers = try Tensor.numbers([
+                g.innerProduct(g), d.innerProduct(d), s.innerProduct(s), g.innerProduct(z),
+            ])
+            let (left, moved) = (numbers[0].squareRoot(), numbers[1].squareRoot())
+            report.residual = left / moved
+            report.converged =
+                left <= max(tolerance * moved, 4 * epsilon * (ratio * norm * numbers[2].squareRoot() + moved))
+            if report.converged { break }
+            let next = numbers[3]
             try p.multiply(by: next / gz)
             try p.add(z)
             gz = next
@@ -300,6 +341,31 @@ extension LinearOperator {
         }
         return norm
     }
+}
+
+/// |A|, estimated when it is first wanted: that takes ten steps, each of which waits for a GPU twice.
+final class EstimatedNorm: Sendable {
+    private let known = Mutex<Double?>(nil)
+
+    func value(_ estimate: () throws -> Double) rethrows -> Double {
+        if let value = known.withLock({ $0 }) { return value }
+        let value = try estimate()
+        known.withLock { $0 = value }
+        return value
+    }
+}
+
+extension SeparatedForm {
+    /// The mask in a measurement's type, on its device.
+    fileprivate func mask(like measurement: Tensor) throws -> Tensor? {
+        try mask?.to(measurement.dtype).to(measurement.device)
+    }
+}
+
+extension PassedNoise {
+    /// The standard deviation over all pixels of a video.
+    /// - Parameter means: `means`, read.
+    func noise(_ means: [Double], pixels: Int) -> Double { (energy(means) / Double(pixels)).squareRoot() }
 }
 
 extension DType {

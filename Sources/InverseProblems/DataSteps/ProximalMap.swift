@@ -6,8 +6,7 @@ import TensorKit
 /// next to nothing for most of what a blur mixes: components whose m does not exceed 0.001 keep the start's. That takes a fifth of the
 /// time of `proximal` for a blur of 3 pixels and a measurement of 8 bits.
 package struct ProximalMap {
-    private let problem: any LinearOperator
-    private let measurement: Tensor
+    private let measurement: VideoMeasurement
     private let ratio: Double
     private var closed: Closed?
 
@@ -19,24 +18,25 @@ package struct ProximalMap {
     }
 
     /// - Parameters:
-    ///   - measurement: Y, float32 or float64, finite.
-    ///   - shape: of the videos that A makes Y's shape from.
+    ///   - measurement: Y, finite, and its operator.
     ///   - ratio: above 0.
-    package init(_ problem: any LinearOperator, _ measurement: Tensor, shape: [Int], ratio: Double) throws {
-        (self.problem, self.measurement, self.ratio) = (problem, measurement, ratio)
+    package init(_ measurement: VideoMeasurement, ratio: Double) throws {
+        (self.measurement, self.ratio) = (measurement, ratio)
         // Only dense products are worth it.
-        guard let form = try problem.separated(for: shape), form.isExact, !form.keepsPixelsInBlocks else { return }
-        let zero = try Tensor.zeros(shape, dtype: measurement.dtype, device: measurement.device)
+        guard let form = try measurement.operator.separated(for: measurement.videoShape), form.isExact,
+            !form.keepsPixelsInBlocks
+        else { return }
+        let Y = measurement.best
+        let zero = try Tensor.zeros(measurement.videoShape, dtype: Y.dtype, device: Y.device)
         closed = Closed(
             form: form,
             filter: SpectralFilter(ratio: ratio, kind: .share, smallest: SpectralFilter.smallest(ratio: ratio)),
-            constant: try problem.proximal(measurement, around: zero, ratio: ratio))
+            constant: try measurement.proximal(Y, around: zero, ratio: ratio))
     }
 
+    /// - Parameter start: finite, of Y's type.
     package func callAsFunction(_ start: Tensor) throws -> Tensor {
-        guard let closed else {
-            return try problem.solveProximal(measurement, around: start, ratio: ratio, iterations: 20).solution
-        }
+        guard let closed else { return try measurement.proximal(measurement.best, around: start, ratio: ratio) }
         var result = try start + closed.constant
         try closed.form.add(
             closed.filter, of: { try start.rows($0) }, count: start.size(0), times: -1, to: &result)
@@ -52,33 +52,40 @@ extension SpectralFilter {
 /// A X of the proximal points X of one measurement after the other around the same start for the same ratio: A X0 + U m U' (Y - A X0),
 /// m = r s^2 / (1 + r s^2).
 struct FittedMeasurement {
-    private let problem: any LinearOperator
+    private let measurement: VideoMeasurement
     private let start: Tensor
     private let ratio: Double
     private var closed: (form: SeparatedForm, filter: SpectralFilter, ofStart: Tensor)?
 
-    init(_ problem: any LinearOperator, around start: Tensor, ratio: Double) throws {
-        (self.problem, self.start, self.ratio) = (problem, start, ratio)
-        guard let form = try problem.separated(for: start.shape), form.isExact, !form.keepsPixelsInBlocks else {
-            return
+    /// - Parameter start: finite, of Y's type.
+    init(_ measurement: VideoMeasurement, around start: Tensor, ratio: Double) throws {
+        (self.measurement, self.start, self.ratio) = (measurement, start, ratio)
+        guard start.shape == measurement.videoShape else {
+            throw ProblemError.shapeMismatch(what: "start", shape: start.shape, expected: measurement.videoShape)
         }
+        guard let form = try measurement.operator.separated(for: start.shape), form.isExact, !form.keepsPixelsInBlocks
+        else { return }
         let filter = SpectralFilter(
             ratio: ratio, kind: .measuredShare, smallest: SpectralFilter.smallest(ratio: ratio))
-        closed = (form, filter, try problem.apply(start))
+        closed = (form, filter, try measurement.operator.apply(start))
     }
 
-    func callAsFunction(_ measurement: Tensor) throws -> Tensor {
+    /// - Parameter frames: of the measurement's shape and type, finite.
+    func callAsFunction(_ frames: Tensor) throws -> Tensor {
         guard let closed else {
-            return try problem.apply(
-                problem.solveProximal(measurement, around: start, ratio: ratio, iterations: 20).solution)
+            return try measurement.operator.apply(measurement.proximal(frames, around: start, ratio: ratio))
         }
-        guard measurement.shape == closed.ofStart.shape else {
-            throw ProblemError.shapeMismatch(
-                what: "measurement", shape: measurement.shape, expected: closed.ofStart.shape)
-        }
-        let rest = try measurement - closed.ofStart
+        let rest = try frames - closed.ofStart
         var result = closed.ofStart
         try closed.form.add(closed.filter, of: { try rest.rows($0) }, count: rest.size(0), to: &result)
         return result
+    }
+}
+
+extension VideoMeasurement {
+    /// The proximal point of some frames of the measurement's shape, with few iterations where there is no closed form.
+    fileprivate func proximal(_ frames: Tensor, around start: Tensor, ratio: Double) throws -> Tensor {
+        try `operator`.proximalUnchecked(
+            frames, around: start, ratio: ratio, iterations: 20, mask: known, norm: operatorNorm)
     }
 }

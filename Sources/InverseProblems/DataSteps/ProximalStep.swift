@@ -17,20 +17,42 @@ public struct ProximalStep: DataStep {
     public var range: ClosedRange<Double>? { -1...1 }
 
     public func prepared(_ measurement: VideoMeasurement, start: () throws -> Tensor) throws -> VideoMeasurement {
-        guard let roundedBits else { return measurement }
         var prepared = measurement
-        prepared.dequantized = try dequantize(measurement, bits: roundedBits, start: start())
+        if let roundedBits { prepared.dequantized = try dequantize(measurement, bits: roundedBits, start: start()) }
+        let norm = try measurement.frames.norm()
+        guard norm.isFinite else { throw ProblemError.notFinite("measurement") }
+        prepared.norm = norm
+        // Once for nothing: what operators keep on a GPU is copied there now, before the first timestep, since copying waits.
+        let frames = measurement.frames
+        if frames.device != .cpu {
+            _ = try apply(
+                .zeros(measurement.videoShape, dtype: frames.dtype, device: frames.device), prepared, noiseToSignal: 1)
+        }
         return prepared
     }
 
+    /// - Throws: `ProblemError` where the estimate holds NaN, `TensorError` from the engine. With an operator that has a closed form, its numbers
+    ///   are read once, at the end.
     public func apply(
         _ estimate: Tensor, _ measurement: VideoMeasurement, noiseToSignal unit: Double
     ) throws -> DataStepResult {
-        let (solution, passed) = try measurement.operator.solveProximal(
+        let (solution, passed) = try measurement.operator.proximalUnread(
             measurement.best, around: estimate, noise: measurement.noise.atLeastRounding,
-            error: error.lowerBound * unit...error.upperBound * unit)
-        let residual = Residual(
-            before: try measurement.residual(of: estimate), after: try measurement.residual(of: solution))
-        return DataStepResult(frames: solution, residual: residual, passedNoise: passed)
+            error: error.lowerBound * unit...error.upperBound * unit, mask: measurement.known,
+            norm: measurement.operatorNorm)
+        let (before, after) = (
+            try measurement.residualSquare(of: estimate), try measurement.residualSquare(of: solution)
+        )
+        // Who did not prepare has the measurement's norm to pay for.
+        let whole = measurement.norm == nil ? [try measurement.frames.innerProduct(measurement.frames)] : []
+        let numbers = try Tensor.numbers([before, after] + whole + (passed?.means ?? []))
+        let norm = measurement.norm ?? numbers[2].squareRoot()
+        guard norm.isFinite else { throw ProblemError.notFinite("measurement") }
+        guard numbers[0].isFinite else { throw ProblemError.notFinite("start") }
+        let scale = norm > 0 ? norm : 1
+        return DataStepResult(
+            frames: solution,
+            residual: Residual(before: numbers[0].squareRoot() / scale, after: numbers[1].squareRoot() / scale),
+            passedNoise: passed?.noise(Array(numbers.dropFirst(2 + whole.count)), pixels: estimate.count))
     }
 }

@@ -38,11 +38,12 @@ public func dequantize(
     guard iterations >= 0 else {
         throw ProblemError.invalidParameter("The number of iterations is 0 or more, not \(iterations).")
     }
+    try problem.checkFinite(Y, start)
     let neighbourhood = try GaussianBlur.lowPass(sigma: 16)
     let mask = measurement.known
     let roundingNoise = NoiseLevel.rounding(toBits: bits)
     let ratio = (error / (2 * noise)) * (error / (2 * noise))
-    let fitted = try FittedMeasurement(problem, around: start, ratio: ratio)
+    let fitted = try FittedMeasurement(measurement, around: start, ratio: ratio)
     var result = Y
     for _ in 0..<iterations {
         let made = try fitted(result)

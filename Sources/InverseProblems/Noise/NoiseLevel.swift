@@ -92,16 +92,21 @@ public enum NoiseLevel {
     ///   - known: (h, w) or (N, 1, h, w) of 0 and 1; nil where every pixel is measured.
     public static func bits(of measurement: Tensor, known: Tensor? = nil) throws -> Int? {
         let known = try known?.to(measurement.dtype).to(measurement.device)
-        func isRounded(_ index: Int, _ bits: Int) throws -> Bool {
+        func distance(_ index: Int, _ bits: Int) throws -> Tensor {
             let frame = try measurement.rows(index..<index + 1)
             var distance = try frame - frame.rounded(toBits: bits)
             if let known { try distance.multiply(by: maskRows(known, index..<index + 1)) }
+            return try distance.absolute().maximum()
+        }
+        /// Whether some frames are, read together.
+        func areRounded(_ frames: Range<Int>, _ bits: Int) throws -> Bool {
             // Films of fewer bits may come as 16, half a step of which is 1 / 65535; and float32 rounds too.
-            return try distance.absolute().maximum().item() < (bits < 16 ? 1.1 : 0.03) / 65535
+            try Tensor.numbers(frames.map { try distance($0, bits) }).allSatisfy {
+                $0 < (bits < 16 ? 1.1 : 0.03) / 65535
+            }
         }
-        return try (8...16).first { bits in
-            try (0..<measurement.size(0)).allSatisfy { try isRounded($0, bits) }
-        }
+        let count = measurement.size(0)
+        return try (8...16).first { try areRounded(0..<min(1, count), $0) && areRounded(min(1, count)..<count, $0) }
     }
 
     /// What the least tenth of the blocks' means is of their mean, for white noise: of 256 responses of the Laplacian, and of the 32 or so that

@@ -96,6 +96,12 @@ public struct GaussianBlur: LinearOperator {
         return half
     }
 
+    /// Makes the matrices for videos of a shape, which copies them to a GPU: there the first `apply` would wait.
+    package func prepare(for shape: [Int], _ dtype: DType, _ device: Device) throws(TensorError) {
+        guard half.count > 1 else { return }
+        for axis in [2, 3] { try map.prepare(length: shape[axis], dtype, device) }
+    }
+
     static func matrix(half: [Double], length: Int, boundary: BlurBoundary) -> SparseMatrix {
         var matrix = SparseMatrix(rows: length, columns: length)
         for row in 0..<length {

@@ -17,6 +17,10 @@ public struct VideoMeasurement: Sendable {
     public let noise: NoiseFigure
     /// Y with what could be told of its rounding taken away (`dequantize`); nil where nothing was. A data step made it.
     public internal(set) var dequantized: Tensor?
+    /// |Y|, where a data step has asked for it.
+    var norm: Double?
+    /// |A| for such videos, where A has no separated form.
+    private(set) var operatorNorm = EstimatedNorm()
     /// The shape of X, (N, C, H, W).
     public private(set) var videoShape: [Int]
 
@@ -46,6 +50,7 @@ public struct VideoMeasurement: Sendable {
     /// The same in a type, float32 or float64.
     public func to(_ dtype: DType) throws -> VideoMeasurement {
         var copy = self
+        if dtype != frames.dtype { copy.norm = nil }
         copy.frames = try frames.to(dtype)
         copy.known = try known?.to(dtype)
         copy.dequantized = try dequantized?.to(dtype)
@@ -65,6 +70,7 @@ public struct VideoMeasurement: Sendable {
     package func rows(_ range: Range<Int>) throws -> VideoMeasurement {
         precondition(!`operator`.mixesFrames, "frames that were mixed cannot be taken apart")
         var part = self
+        (part.norm, part.operatorNorm) = (nil, EstimatedNorm())
         part.frames = try frames.rows(range)
         part.dequantized = try dequantized?.rows(range)
         part.known = try known.map { try maskRows($0, range) }
@@ -78,9 +84,15 @@ public struct VideoMeasurement: Sendable {
     /// Whether a measured frame has fewer pixels than a restored one.
     public var shrinks: Bool { frames.size(2) * frames.size(3) < videoShape[2] * videoShape[3] }
 
-    /// |Y - A X| / |Y|, or |Y - A X| for a measurement of zeros.
+    /// |Y - A X| / |Y|, or |Y - A X| for a measurement of zeros. Waits for the device.
     public func residual(of video: Tensor) throws -> Double {
-        let measured = try frames.norm()
-        return try (frames - `operator`.apply(video)).norm() / (measured > 0 ? measured : 1)
+        let squares = try Tensor.numbers([residualSquare(of: video), frames.innerProduct(frames)])
+        return squares[0].squareRoot() / (squares[1] > 0 ? squares[1].squareRoot() : 1)
+    }
+
+    /// |Y - A X|^2 as a number that stays on the device.
+    func residualSquare(of video: Tensor) throws -> Tensor {
+        let rest = try frames - `operator`.apply(video)
+        return try rest.innerProduct(rest)
     }
 }
