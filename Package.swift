@@ -52,7 +52,7 @@ let package = Package(
         .target(
             name: "Workflow",
             dependencies: [
-                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion",
+                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion", "PixelPriors",
                 "InverseProblems",
                 "VisionXL",
             ]),

@@ -167,7 +167,7 @@ extension Bench {
         PeakMemory.reset()
         let before = used() ?? 0
         let session = try ModelSession(ModelChoice(folder.path), Execution(device: device, memory: 12_000_000_000))
-        var solver = session.solver(try session.load(), options: options)
+        var solver = try session.solver(session.load(), options: options)
         solver.passes = session.plan(frames: frames, height: size.height, width: size.width).passes
         // The engine keeps what it freed, so that a glance now and then sees a GPU's peak.
         let peak = Mutex(0)

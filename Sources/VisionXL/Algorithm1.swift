@@ -11,17 +11,20 @@ struct Algorithm1 {
     var measurement: VideoMeasurement
     /// E, D and eps, a few frames at a time.
     var networks: NetworkPasses
+    /// The network of a learned first estimate.
+    let enlargement: (any Enlargement)?
     /// New noise for the renoising after a timestep, counted from 0.
     let noise: (Int) throws -> Tensor
     private(set) var residuals: [Residual] = []
 
     init(
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
-        noise: @escaping (Int) throws -> Tensor
+        enlargement: (any Enlargement)? = nil, noise: @escaping (Int) throws -> Tensor
     ) {
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
             settings, schedule, measurement, networks, noise
         )
+        self.enlargement = enlargement
     }
 
     mutating func restore() throws -> Tensor {

@@ -28,6 +28,8 @@ public enum Policy {
     package static let iterations = 10
     /// The row of the timesteps that keep the full autoencoder.
     package static let fullCodecRow = "full autoencoder"
+    /// The row of the first estimate.
+    package static let firstEstimateRow = "first estimate"
 
     /// What keeps a device busy: four frames a GPU; as many as have the pixels of one frame of 512 x 512, up to four, a CPU.
     public static func passes(on device: Device, height: Int, width: Int) -> PassSizes {

@@ -161,8 +161,13 @@ struct Rules<F: Facts> {
             "One noise for all frames as in the paper, with what has moved where it belongs.")
     }
 
-    func firstEstimate() -> Choice<FirstEstimate> {
-        Choice(asked.firstEstimate, else: .smooth, "An inversion keeps what it is given, holes and blocks included.")
+    func firstEstimate() throws -> Choice<FirstEstimate> {
+        try Choice(asked.firstEstimate) {
+            guard try facts.canEnlarge() else {
+                return Choice(.smooth, "An inversion keeps what it is given, holes and blocks included.")
+            }
+            return Choice(.learned, "A network that enlarges knows more of small frames than interpolation.")
+        }
     }
 
     func upsampling() -> Choice<Upsampling> {
@@ -197,7 +202,7 @@ struct Rules<F: Facts> {
         followed.seed = seed().value
         followed.samplesEncoder = samplesEncoder().value
         followed.start = start().value
-        followed.firstEstimate = firstEstimate().value
+        followed.firstEstimate = try firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
         return Settings(
@@ -208,7 +213,7 @@ struct Rules<F: Facts> {
             lambda: try lambda().value, lowPassTaps: taps().value, eta: try eta().value, renoising: renoising().value,
             steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value,
             start: start().value,
-            firstEstimate: firstEstimate().value, upsampling: upsampling().value,
+            firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
             exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())
     }
@@ -247,7 +252,7 @@ struct Rules<F: Facts> {
             try Choice.row("steadiness", "--steadiness", number, steadiness),
             try Choice.row("steadies the result", "", yes, steadiesResult),
             try Choice.row("start", "--start", \.rawValue, start),
-            try Choice.row("first estimate", "--first-estimate", \.rawValue, firstEstimate),
+            try Choice.row(Policy.firstEstimateRow, "--first-estimate", \.rawValue, firstEstimate),
             try Choice.row("enlargement", "--upsampling", \.rawValue, upsampling),
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),

@@ -1,11 +1,14 @@
 import Diffusion
 import InverseProblems
 import LatentDiffusion
+import PixelPriors
 import VisionXL
 
 /// What is known of a file and a model before a frame is decoded or a weight is read.
 struct FileFacts: Facts {
     private let form: SeparatedForm?
+    /// Whether a learned first estimate could be made, if there were its networks.
+    let suitsEnlargement: Bool
     private let isSmaller: Bool
     private let known: NoiseFigure?
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
@@ -19,6 +22,7 @@ struct FileFacts: Facts {
         let measured = [frames, video.problem.channels, video.info.height, video.info.width]
         let shape = try video.operator.inputShape(for: measured)
         form = try video.operator.separated(for: shape)
+        suitsEnlargement = try video.suitsEnlargement(frames: frames)
         isSmaller = video.info.height * video.info.width < video.height * video.width
         (known, self.model) = (noise, model)
     }
@@ -31,6 +35,7 @@ struct FileFacts: Facts {
     func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
     func shrinks() -> Bool { isSmaller }
     func roundedBits() throws -> Int? { throw PendingFact("the values in the frames") }
+    func canEnlarge() -> Bool { suitsEnlargement && PictureEnlargement.isAvailable }
     func schedule() -> DDIMSchedule { model.schedule }
     func decoderGain() -> Double? { model.decoderGain }
 }

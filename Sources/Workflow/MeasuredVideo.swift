@@ -59,6 +59,13 @@ public struct MeasuredVideo: Sendable {
     /// Y of a window's frames: decoded and converted once.
     func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
 
+    /// Whether a learned first estimate can be made of windows of so many frames.
+    func suitsEnlargement(frames: Int) throws -> Bool {
+        let measured = [frames, problem.channels, info.height, info.width]
+        return try LearnedEstimate.fits(
+            measured: measured, video: `operator`.inputShape(for: measured), hasHoles: known(measured) != nil)
+    }
+
     /// 0 in holes; nil where every pixel was measured.
     func known(_ shape: [Int]) throws -> Tensor? { try `operator`.known(inMeasurement: shape) }
 
