@@ -9,6 +9,7 @@ struct FileFacts: Facts {
     private let form: SeparatedForm?
     /// Whether a learned first estimate could be made, if there were its networks.
     let suitsEnlargement: Bool
+    private let enlarges: Bool
     private let isSmaller: Bool
     private let known: NoiseFigure?
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
@@ -23,6 +24,7 @@ struct FileFacts: Facts {
         let shape = try video.operator.inputShape(for: measured)
         form = try video.operator.separated(for: shape)
         suitsEnlargement = try video.suitsEnlargement(frames: frames)
+        enlarges = suitsEnlargement && PictureEnlargement.isAvailable
         isSmaller = video.info.height * video.info.width < video.height * video.width
         (known, self.model) = (noise, model)
     }
@@ -35,7 +37,7 @@ struct FileFacts: Facts {
     func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
     func shrinks() -> Bool { isSmaller }
     func roundedBits() throws -> Int? { throw PendingFact("the values in the frames") }
-    func canEnlarge() -> Bool { suitsEnlargement && PictureEnlargement.isAvailable }
+    func canEnlarge() -> Bool { enlarges }
     func schedule() -> DDIMSchedule { model.schedule }
     func decoderGain() -> Double? { model.decoderGain }
 }
