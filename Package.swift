@@ -52,7 +52,8 @@ let package = Package(
         .target(
             name: "Workflow",
             dependencies: [
-                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion", "PixelPriors",
+                "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion",
+                "PixelPriors",
                 "InverseProblems",
                 "VisionXL",
             ]),

@@ -114,8 +114,11 @@ public struct Methods: Sendable {
     func contender(_ name: String, options: RestorationOptions, dataStep: (any DataStep)? = nil) throws -> Contender {
         let (latent, session) = (latent, session)
         let step = dataStep.map { " \($0)" } ?? ""
-        let networks = try options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
-            ? " " + PictureEnlargement.networks.map { Self.identity(of: try NetworkLibrary.url(of: $0)) }.joined(separator: " ")
+        let networks =
+            try options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
+            ? " "
+                + PictureEnlargement.networks.map { Self.identity(of: try NetworkLibrary.url(of: $0)) }.joined(
+                    separator: " ")
             : ""
         return Contender(
             name: name, settings: "\(modelDescription) \(try Self.describe(options))\(step)\(networks)"

@@ -62,7 +62,8 @@ public struct SPAN: Sendable {
     }
 
     init(
-        _ w: WeightScope, channels: Int, dtype: DType = .float32, device: Device = .cpu, format: MemoryFormat = .channelsLast
+        _ w: WeightScope, channels: Int, dtype: DType = .float32, device: Device = .cpu,
+        format: MemoryFormat = .channelsLast
     ) throws {
         (self.dtype, self.device, self.format) = (dtype, device, format)
         mean = try w.tensor("mean", [3]).to(.float32).reshaped([1, 3, 1, 1])

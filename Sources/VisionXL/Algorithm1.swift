@@ -55,7 +55,10 @@ struct Algorithm1 {
         }
         // 7. None in the paper: once more the data, so that the autoencoder's error is not in what was measured.
         for step in settings.finalSteps {
-            X = try dataConsistency(step, X, timesteps[timesteps.count - 1], .finishing).frames
+            let result = try dataConsistency(step, X, timesteps[timesteps.count - 1], .finishing)
+            X = result.frames
+            // Of a single timestep there was no data step before.
+            if timesteps.count == 1 { passed = result.passedNoise ?? passed }
             if settings.steadiesResult { X = try inRange(settings.steadying.applyToResult(X, passedNoise: passed)) }
         }
         guard try X.isFinite().all() else { throw RestorationError.notFinite(step: networks.step) }

@@ -13,10 +13,12 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
     case learned
 
     /// Some frames of it.
-    /// - Parameter enlargement: the network of the learned one; without it that is the smooth one.
+    /// - Parameters:
+    ///   - enlargement: the network of the learned one; without it that is the smooth one.
+    ///   - steadying: of the learned one, over the frames that are wanted.
     func frames(
         _ wanted: Range<Int>, of measurement: VideoMeasurement, _ upsampling: Upsampling,
-        enlargement: (any Enlargement)? = nil
+        enlargement: (any Enlargement)? = nil, steadying: Steadying = Steadying(strength: 0)
     ) throws -> Tensor {
         let full = try measurement.enlarged(upsampling)
         switch self {
@@ -24,7 +26,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
             guard let enlargement, LearnedEstimate.fits(measurement) else {
                 return try FirstEstimate.smooth.frames(wanted, of: measurement, upsampling)
             }
-            let estimate = LearnedEstimate(network: enlargement)
+            let estimate = LearnedEstimate(network: enlargement, steadying: steadying)
             guard measurement.operator.mixesFrames else {
                 return try estimate.frames(measurement.rows(wanted), enlarged: full.rows(wanted))
             }

@@ -6,6 +6,8 @@ import TensorKit
 /// it is given is brought nearer to what it was trained on, and what it makes of that is held to the measurement (Docs/DataStep.md).
 package struct LearnedEstimate {
     let network: any Enlargement
+    /// Averages over time what stands still in it.
+    var steadying = Steadying(strength: 0)
 
     static func fits(_ measurement: VideoMeasurement) -> Bool {
         fits(measured: measurement.frames.shape, video: measurement.videoShape, hasHoles: measurement.known != nil)
@@ -29,37 +31,41 @@ package struct LearnedEstimate {
         let ratio = (FirstEstimate.error / noise) * (FirstEstimate.error / noise)
         // Means of blocks stand for an operator that mixes frames, and the average over time is undone first, as far as it goes.
         let sampling: any LinearOperator = problem.mixesFrames ? try AveragePooling(factor: factor) : problem
-        let small =
+        var small =
             problem.mixesFrames
             ? try sampling.apply(
                 problem.solveProximal(measurement.best, around: enlarged, ratio: ratio, iterations: 20).solution)
             : measurement.best
+        // What a lossy coding lost is no noise that could be taken away: it gains 0.02 dB and loses texture.
+        let coding = measurement.noise.coding?.sigma ?? 0
+        let white = max(measurement.noise.sigma * measurement.noise.sigma - coding * coding, 0).squareRoot()
+        if white > Self.denoisedFrom { small = try steadying.applyToMeasurement(small, noise: white) }
         let filter = try SamplingFilter(for: sampling, measurement: small.shape)
         var frames: [Tensor] = []
         for index in 0..<small.size(0) {
             var Y = try small.rows(index..<index + 1)
-            if measurement.noise.sigma > Self.denoisedFrom {
-                Y = try network.denoised(Y, sigma: measurement.noise.sigma)
-            }
+            if white > Self.denoisedFrom { Y = try network.denoised(Y, sigma: white) }
             frames.append(try estimate(Y, sampling, filter))
         }
-        return try problem.solveProximal(
-            measurement.best, around: Tensor.concatenate(frames, along: 0), ratio: ratio, iterations: 20
-        ).solution
+        let steady = try steadying.applyToEstimate(Tensor.concatenate(frames, along: 0))
+        return try problem.solveProximal(measurement.best, around: steady, ratio: ratio, iterations: 20).solution
     }
 
-    /// Less noise than this is no worse for the network than what it was trained on.
-    private static let denoisedFrom = 0.01
+    /// Less noise is no worse for the network than what it was trained on; rounding of luma and chroma is 0.011.
+    private static let denoisedFrom = 0.02
     /// The difference between the two samplings, in units of [-1, 1], of which half is taken.
-    private static let halfFiltered = 0.02
+    private static let halfFiltered = 0.0226
 
     /// One frame, not yet held to the measurement.
     private func estimate(_ Y: Tensor, _ sampling: any LinearOperator, _ filter: SamplingFilter) throws -> Tensor {
         // Where the samplings differ much, as at edges, the network has to be given its own. Where they differ little, the sharper one keeps
         // more of a texture.
         let difference = try filter.apply(Y) - Y
-        let local = try GaussianBlur.lowPass(sigma: 2).apply(difference.squared().mean(along: [1], keepingDimensions: true))
-        let share = try local / (local + Self.halfFiltered * Self.halfFiltered)
+        let local = try GaussianBlur.lowPass(sigma: 2).apply(
+            difference.squared().mean(along: [1], keepingDimensions: true))
+        // d^6 / (d^6 + half^6), d the root mean square around the pixel.
+        let cubed = try (local / (Self.halfFiltered * Self.halfFiltered)).power(3)
+        let share = try cubed / (cubed + 1)
         let given = try Y + share * difference
         let shape = try sampling.inputShape(for: Y.shape)
         let size = (height: shape[2], width: shape[3])

@@ -31,7 +31,8 @@ struct Rules<F: Facts> {
         let saysHowMuch = asked.steps != nil || asked.tau != nil || asked.speed != nil
         if !saysHowMuch, try isLearned(), try priorIsLight(from: kept[0]) {
             return Choice(
-                Array(kept.suffix(1)), "A light prior knows less than the network that enlarged, and takes texture away.")
+                Array(kept.suffix(1)),
+                "A light prior knows less than the network that enlarged, and takes texture away.")
         }
         return Choice(kept, "Those of \(steps().value) steps up to \(tau().value) of the schedule.")
     }

@@ -71,7 +71,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         }
         if settings.firstEstimate == .learned, enlargement == nil, LearnedEstimate.fits(measurement) {
             throw RestorationError.invalidOption(
-                "A learned first estimate needs a network that enlarges; give the solver one, or take the smooth estimate.")
+                "A learned first estimate needs a network that enlarges; give the solver one, or take the smooth estimate."
+            )
         }
         let frames = Padding(measurement.videoShape, multiple: prior.frameMultiple)
         let sizes =

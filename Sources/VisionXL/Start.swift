@@ -28,7 +28,8 @@ extension Algorithm1 {
 
     private func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
         try settings.firstEstimate.frames(
-            frames, of: measurement, settings.upsampling, enlargement: enlargement)
+            frames, of: measurement, settings.upsampling, enlargement: enlargement,
+            steadying: settings.steadying)
     }
 
     /// DDIM inversion (Song et al. 2021, Eq. 13 run backwards) through the sampled timesteps, from data to noise.

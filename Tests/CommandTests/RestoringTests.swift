@@ -279,7 +279,8 @@ import Weights
         let soft = try await run("soft.mkv", "c.mkv")
         #expect(soft.succeeded && !soft.messages.contains(word), "\(soft)")
         let refused = try await run("m.mkv", "d.mkv", ["--first-estimate", "learned"])
-        #expect(!refused.succeeded && refused.messages.contains("run `make setup`") && !place.exists("d.mkv"), "\(refused)")
+        #expect(
+            !refused.succeeded && refused.messages.contains("run `make setup`") && !place.exists("d.mkv"), "\(refused)")
         let explained = try await place.visionxl(["explain", "m.mkv", "--model", "tiny"], environment: none)
         #expect(explained.succeeded && explained.output.contains(word), "\(explained)")
     }

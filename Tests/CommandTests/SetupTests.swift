@@ -191,7 +191,8 @@ private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].al
     @Test func whatItDoesNotKnow() async throws {
         let stage = try await setup("demo", "networks")
         #expect(
-            stage.status == .exited(2) && stage.messages.contains("no stage networks; say build, enlarge, demo or test"),
+            stage.status == .exited(2)
+                && stage.messages.contains("no stage networks; say build, enlarge, demo or test"),
             "\(stage)")
         let cuda = try await setup(environment: ["VISIONXL_CUDA": "12"])
         #expect(

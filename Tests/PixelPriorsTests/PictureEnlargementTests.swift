@@ -11,7 +11,9 @@ struct PictureEnlargementTests {
         let networks = try PictureEnlargement()
         var values: [Double] = []
         for channel in 0..<3 {
-            for y in 0..<24 { for x in 0..<31 { values.append(0.5 * sin(Double(x + channel) / 5) * cos(Double(y) / 4)) } }
+            for y in 0..<24 {
+                for x in 0..<31 { values.append(0.5 * sin(Double(x + channel) / 5) * cos(Double(y) / 4)) }
+            }
         }
         let clean = try Tensor(values, shape: [1, 3, 24, 31]).to(.float32)
         #expect(try networks.enlarged(clean).shape == [1, 3, 96, 124] && networks.factor == 4)

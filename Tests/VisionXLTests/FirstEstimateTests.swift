@@ -78,6 +78,11 @@ import Testing
         let noisy = try learned(0..<3, noise: 0.05)
         #expect(network.sigmas.withLock { $0 } == [0.05, 0.05, 0.05])
         #expect(try (A.apply(noisy) - Y).norm() > 1e-3 * Y.norm())
+        // A file's coding is no noise of that kind.
+        let coded = NoiseFigure(0.01).with(.init(codec: "h264", sigma: 0.04, isMeasured: true))
+        _ = try FirstEstimate.learned.frames(
+            0..<1, of: VideoMeasurement(Y, operator: A, noise: coded), .bicubic, enlargement: network)
+        #expect(network.sigmas.withLock { $0.count } == 3)
     }
 
     /// After an average over time the network is given frames of which it was undone.

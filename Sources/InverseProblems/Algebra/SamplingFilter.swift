@@ -88,7 +88,8 @@ package struct SamplingFilter: Sendable {
             let places = (-2 * factor..<2 * factor).map { Double($0) + (factor % 2 == 0 ? 0.5 : 0) }
             let weights = places.map { place -> Double in
                 let t = abs(place) / Double(factor)
-                return t < 1 ? 1.5 * t * t * t - 2.5 * t * t + 1 : t < 2 ? -0.5 * t * t * t + 2.5 * t * t - 4 * t + 2 : 0
+                return t < 1
+                    ? 1.5 * t * t * t - 2.5 * t * t + 1 : t < 2 ? -0.5 * t * t * t + 2.5 * t * t - 4 * t + 2 : 0
             }
             let total = weights.reduce(0, +)
             return try cosines(places).multiplied(by: Tensor(weights.map { $0 / total }, shape: [places.count, 1]))
