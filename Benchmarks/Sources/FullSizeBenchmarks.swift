@@ -181,7 +181,7 @@ extension Bench {
         PeakMemory.reset()
         let before = device.memory().map { $0.total - $0.free } ?? 0
         let session = try ModelSession(ModelChoice(folder.path), Execution(device: device, memory: 12_000_000_000))
-        var solver = session.solver(try session.load(), options: options)
+        var solver = try session.solver(session.load(), options: options)
         solver.passes = session.plan(frames: frames, height: size.height, width: size.width).passes
         let gauge = MemoryGauge(device)
         let time = try seconds(on: device) { try body(solver) { _ in gauge.read() } }

@@ -55,7 +55,12 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
             steps * (work.pixels + inverted) * rates.prediction + steps * work.pixels * rates.decoding
             + steps * work.pixels * rates.encoding
         let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
-        let first = work.extent.firstEstimate == .smooth ? (isBlurred ? Rest.blurredStart : Rest.start) : 0
+        let first =
+            switch work.extent.firstEstimate {
+            case .measurement: 0.0
+            case .smooth: isBlurred ? Rest.blurredStart : Rest.start
+            case .learned: Rest.learnedStart
+            }
         let step = isBlurred ? Rest.blurredStep : Rest.step
         let perPixel = Rest.frame + first + steps * step
         seconds = networkSeconds + rates.machine * (Rest.preparing + work.pixels * perPixel)
@@ -74,7 +79,8 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         /// Reading and writing.
         static let frame = 0.2e-6
         static let start = 0.6e-6
-        static let blurredStart = 1.5e-6
+        static let blurredStart = 0.9e-6
+        static let learnedStart = 3e-6
         /// A timestep's data step, steadying and sampling.
         static let step = 0.15e-6
         static let blurredStep = 0.35e-6
