@@ -7,7 +7,9 @@ enum UserEnvironment {
     /// With the number of threads that both sides are given.
     static var forOthers: [String: String] {
         let now = ProcessInfo.processInfo.environment
-        return atStart.merging(["OMP_NUM_THREADS", "MKL_NUM_THREADS"].compactMap { name in now[name].map { (name, $0) } }) {
+        return atStart.merging(
+            ["OMP_NUM_THREADS", "MKL_NUM_THREADS"].compactMap { name in now[name].map { (name, $0) } }
+        ) {
             $1
         }
     }

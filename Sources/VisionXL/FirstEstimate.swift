@@ -58,7 +58,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() { return smooth }
         // Where little of a frame's detail was measured, there is less to agree with.
         let isBlurred = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
-        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 20)
+        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 25)
         // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
         return measurement.shrinks ? try (X + least) * 0.5 : least
     }
