@@ -78,7 +78,7 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         static let preparing = 0.6
         /// Reading and writing.
         static let frame = 0.2e-6
-        static let start = 0.5e-6
+        static let start = 0.9e-6
         /// With what is told of the rounding's bands.
         static let blurredStart = 1.2e-6
         static let learnedStart = 1.0e-6
