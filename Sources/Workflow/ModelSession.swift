@@ -92,8 +92,7 @@ public struct ModelSession: Sendable {
                 "--memory \(sizeText(budget)) does not suffice even for the smallest passes: about \(sizeText(plan.total)) are needed "
                     + "(\(plan)); take more memory, \(Self.advice(window)).")
         }
-        // Where there is no room for what the C library keeps of freed memory.
-        if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+        if device == .cpu { plan.settleHeap() }
         return plan
     }
 
@@ -145,7 +144,7 @@ public struct ModelSession: Sendable {
         }
         solver.plan = { [self] frames, height, width in
             let plan = plan(frames: frames, height: height, width: width)
-            if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+            if device == .cpu { plan.settleHeap() }
             return plan.passes
         }
         return solver
