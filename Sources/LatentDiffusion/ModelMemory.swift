@@ -17,6 +17,8 @@ public struct ModelMemory: Sendable {
     /// Bytes that the engine keeps to convolve with, from the first pass on.
     public var workBytes: Int { unetArithmetic.isWinograd || codecArithmetic.isWinograd ? Tensor.winogradBytes : 0 }
     private let unet: UNet2DCondition.Configuration
+    /// Whether guidance takes two passes of the network, side by side.
+    public var guidesInTwoPasses: Bool { unet.guidanceChannels == nil }
     private let codec: Codec
     private let unetArithmetic: Arithmetic
     private let codecArithmetic: Arithmetic

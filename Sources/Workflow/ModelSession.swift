@@ -80,7 +80,7 @@ public struct ModelSession: Sendable {
         MemoryPlan(
             model: memory, device: device, budget: budget, program: program, frames: frames, height: height,
             width: width,
-            hasGuidance: text.guidance != 1, framesPerPass: execution.framesPerPass)
+            hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, framesPerPass: execution.framesPerPass)
     }
 
     /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
