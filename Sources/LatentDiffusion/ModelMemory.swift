@@ -57,7 +57,7 @@ public struct ModelMemory: Sendable {
             (codec, downscale, tileSizes) = (.kl(c), c.downscale, Autoencoder.usualTiles)
         case "AutoencoderTiny":
             let c = try AutoencoderTiny.Configuration(vae.configuration)
-            (codec, downscale, tileSizes) = (.tiny(c), c.downscale, Autoencoder.usualTiles)
+            (codec, downscale, tileSizes) = (.tiny(c), c.downscale, c.tileSizes)
         case "AutoencoderLinear":
             let c = try AutoencoderLinear.Configuration(vae.configuration)
             (codec, downscale, tileSizes) = (.linear(c), c.patchSize, [])

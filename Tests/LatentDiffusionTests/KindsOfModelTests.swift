@@ -84,6 +84,17 @@ import Weights
         #expect(try relativeError(prediction(8), prediction(1)) > 1e-3)
     }
 
+    /// FLUX.2's tiny autoencoder has norms at the latents' resolution, over the whole frame: no tiles.
+    @Test func aTinyAutoencoderWithNorms() throws {
+        let folder = Self.folder.appendingPathComponent("normed")
+        let expected = try SafetensorsFile(at: folder.appendingPathComponent("expected.safetensors")).tensors()
+        let codec = try Autoencoder(folder: folder.appendingPathComponent("vae"))
+        #expect(codec.tileSizes.isEmpty && codec.downscale == 8)
+        let latents = try codec.encode(#require(expected["frames"]))
+        #expect(try relativeError(latents, #require(expected["latents"])) < 1e-4)
+        #expect(try relativeError(codec.decode(latents), #require(expected["decoded"])) < 1e-4)
+    }
+
     @Test(arguments: [
         #""_class_name": "FlowMatchEulerDiscreteScheduler""#, #""_class_name": "EDMEulerScheduler""#,
         #""_class_name": "DPMSolverMultistepScheduler", "use_flow_sigmas": true"#,

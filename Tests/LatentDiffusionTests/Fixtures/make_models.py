@@ -8,6 +8,9 @@ import pathlib
 import sys
 
 import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "Benchmarks/lossy"))
+import taef2
 from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 
@@ -43,6 +46,12 @@ def embedded(scale, channels):
 
 
 def main(out):
+    torch.manual_seed(99)
+    codec = taef2.TAEF2(width=8, channels=4, scale=1.5).half().float()
+    taef2.write(codec, out / "normed" / "vae")
+    frames = torch.rand(2, 3, 24, 32) * 2 - 1
+    latents = codec.encode(frames)
+    save_file(dict(frames=frames, latents=latents, decoded=codec.decode(latents)), out / "normed" / "expected.safetensors")
     for index, (name, (kind, scheduler)) in enumerate(KINDS.items()):
         folder = out / name
         torch.manual_seed(index)
