@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--latents", default="lossy-latents.pt")
     parser.add_argument("--checkpoint", default="lossy-training.pt")
     parser.add_argument("--crops", type=int, default=2000)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="of the processor, all threads together")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=16)
@@ -106,11 +106,11 @@ def main():
         for optimizer, state in zip(made, saved["optimizers"]):
             optimizer.load_state_dict(state)
         step, elapsed = saved["step"], saved["elapsed"]
-    began, losses = time.monotonic() - elapsed, []
+    began, losses = time.process_time() - elapsed, []
 
     def keep():
         state = dict(network=network.state_dict(), average=average.weights, running=running, step=step,
-                     elapsed=time.monotonic() - began, optimizers=[o.state_dict() for o in made])
+                     elapsed=time.process_time() - began, optimizers=[o.state_dict() for o in made])
         torch.save(state, checkpoint.with_suffix(".part"))
         checkpoint.with_suffix(".part").replace(checkpoint)
         copy = networks.build(32, tuple(options.widths), 1)
@@ -118,7 +118,7 @@ def main():
         print(json.dumps(dict(step=step, held_out_psnr=held_out(copy.eval(), codec, unseen, abar))), flush=True)
         write(copy, codec, options)
 
-    while (progress := (time.monotonic() - began) / (60 * options.minutes)) < 1:
+    while (progress := (time.process_time() - began) / (60 * options.minutes)) < 1:
         for group in (group for optimizer in made for group in optimizer.param_groups):
             group["lr"] = options.lr * min(1, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
         rng = np.random.default_rng([options.seed, step])
@@ -139,7 +139,7 @@ def main():
         step += 1
         losses.append(each.detach().mean())
         if step % 100 == 0:
-            print(json.dumps(dict(step=step, seconds=round(time.monotonic() - began), eps_mse=round(torch.stack(losses).mean().item(), 5))), flush=True)
+            print(json.dumps(dict(step=step, seconds=round(time.process_time() - began), eps_mse=round(torch.stack(losses).mean().item(), 5))), flush=True)
             losses.clear()
         if step % 1000 == 0:
             keep()
