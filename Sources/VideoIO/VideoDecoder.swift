@@ -11,15 +11,16 @@ struct VideoDecoder: Sendable {
     /// 8-bit RGB is passed on as it is; everything else is widened, so that YUV loses nothing.
     private var isEightBit: Bool { info.isRGB && info.bitDepth <= 8 }
 
-    func decode(into frames: Handoff<VideoFrame>) async throws {
-        let outcome: (decoded: Int, isWhole: Bool, messages: String)
+    /// - Returns: how often ffmpeg complained of what it decoded all the same.
+    func decode(into frames: Handoff<VideoFrame>) async throws -> Int {
+        let outcome: (decoded: Int, isWhole: Bool, messages: (tail: String, count: Int))
         let succeeded: Bool
         let arguments = arguments(await ColourConversion.detected())
         do {
             let result = try await run(
                 FFmpeg.configuration("ffmpeg", arguments), input: .none, output: .sequence, error: .sequence
             ) { execution in
-                async let messages = FFmpeg.lastLines(of: execution.standardError)
+                async let messages = FFmpeg.messages(of: execution.standardError)
                 let (decoded, isWhole) = try await passOn(execution.standardOutput, to: frames)
                 return (decoded, isWhole, await messages)
             }
@@ -31,7 +32,8 @@ struct VideoDecoder: Sendable {
         }
         try Task.checkCancellation()
         try judge(
-            decoded: outcome.decoded, isWhole: outcome.isWhole, messages: outcome.messages, succeeded: succeeded)
+            decoded: outcome.decoded, isWhole: outcome.isWhole, messages: outcome.messages.tail, succeeded: succeeded)
+        return outcome.messages.count
     }
 
     /// Cuts the stream into frames. The last one is whole unless the stream broke off.

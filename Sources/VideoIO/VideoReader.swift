@@ -8,11 +8,13 @@ import Foundation
 /// Frames come as full-range RGB: 8 bits per component where the file stores 8-bit RGB and from JPEG pictures, else
 /// 16 bits, so that nothing is lost by the conversion from YUV. The YUV matrix and range are those the file is tagged with; without
 /// tags, bt709 for 720 rows or more and bt601 below, and limited ("tv") range. Primaries and transfer are not
-/// converted, only reported in `info`. Transparency is dropped. Every stored frame comes exactly once, so a file of
-/// varying rate yields its frames without their timing.
+/// converted, only reported in `info`. Transparency is dropped. Every frame that is to be seen comes exactly once; when it is shown is in
+/// `times` where the rate varies.
 public struct VideoReader: Sendable {
     public let path: String
     public let info: VideoInfo
+    /// When each frame is shown, where the rate varies; nil for one rate, and where frames were not counted.
+    public let times: FrameTimes?
     let source: Source
 
     enum Source: Sendable {
@@ -22,11 +24,15 @@ public struct VideoReader: Sendable {
         case pictures([String])
     }
 
+    init(path: String, info: VideoInfo, times: FrameTimes?, source: Source) {
+        (self.path, self.info, self.times, self.source) = (path, info, times, source)
+    }
+
     /// Opens a video, a folder or a picture.
     ///
     /// - Parameters:
     ///   - pictureRate: the rate given to pictures, which have none of their own.
-    ///   - countFrames: reads the file once through (without decoding) where it does not say how many frames it has.
+    ///   - countFrames: reads the file once through (without decoding), for the number of its frames and their times.
     /// - Throws: `VideoError`: `fileMissing`, `noPictures`, `notAVideo`, `noVideoStream`, `unsupportedColour`,
     ///   `toolMissing`.
     ///
@@ -45,12 +51,18 @@ public struct VideoReader: Sendable {
             info.frameCount = pictures.count
             info.duration = Double(pictures.count) / pictureRate.perSecond
             self.info = info
+            times = nil
             source = .pictures(pictures)
         } else {
             var (info, stream) = try await Probe.video(path)
-            if countFrames, info.frameCount == nil {
-                (info, stream) = try await Probe.video(path, countFrames: true)
+            var found: FrameTimes?
+            if countFrames {
+                let (count, times) = try await FrameTimes.read(path, stream: stream)
+                // An edit list may hide frames that the file counts.
+                if count > 0 { info.frameCount = count }
+                if let times, info.rateIsKnown, !times.areRegular(at: info.frameRate) { found = times }
             }
+            times = found
             guard info.isRGB || info.decodingMatrix != nil else {
                 throw VideoError.unsupportedColour(path, matrix: info.colour.matrix ?? "unknown")
             }
@@ -58,6 +70,8 @@ public struct VideoReader: Sendable {
             source = .file(stream: stream)
         }
     }
+
+    var isOfPictures: Bool { if case .pictures = source { true } else { false } }
 
     /// What is known of a video without decoding it; see `init`.
     public static func probe(

@@ -44,7 +44,7 @@ struct FileRestoration {
     private let options: RestorationOptions
     private let plan: MemoryPlan
     private let windows: FrameWindows
-    private let encoding: VideoEncoding
+    private let output: OutputSettlement
     private let execution: Execution
     private var together: Int { windows.plan.longest }
 
@@ -58,23 +58,24 @@ struct FileRestoration {
             try OutputCheck.json(log, others: others, overwrites: execution.overwrites)
         }
         (self.recipe, self.execution) = (recipe, execution)
-        encoding = try VideoEncoding(forPath: recipe.output)
+        _ = try Container(path: recipe.output)
         // All of LibTorch's work on a CPU on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
         // take longer.
         session = try await onThread { _ in try ModelSession(recipe.model, text: recipe.text, execution) }
         video = try await MeasuredVideo(recipe)
         windows = try video.windows()
+        output = try await OutputSettlement(
+            recipe, video.reader, frames: windows.range, height: video.height, width: video.width)
         options = session.completed(recipe.options)
         plan = try session.settledPlan(frames: windows.plan.longest, height: video.height, width: video.width)
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {
         let info = video.info
-        let isWhole = recipe.frames == nil && (info.hasAudio || info.hasSubtitles)
         let writer = try await VideoWriter(
-            to: recipe.output, width: video.width, height: video.height, bitDepth: Policy.bits(recipe.bits).value,
-            frameRate: info.frameRate, encoding: encoding, tags: info.colour,
-            copyStreams: isWhole && encoding != .png ? recipe.input : nil, overwrite: execution.overwrites)
+            to: recipe.output, width: video.width, height: video.height, bitDepth: output.frameBits,
+            frameRate: info.frameRate, encoding: output.encoding, tags: info.tagsForCopies, keeping: output.plan,
+            overwrite: execution.overwrites)
         var log = RestorationLog(recipe, video, options: options, memory: plan)
         var laps = Laps(since: began)
         do {
@@ -151,6 +152,11 @@ struct FileRestoration {
             log.phases.add(.writing, laps.next())
             index += 1
         }
+        if windows.complaints > 0 {
+            tell(
+                .note(
+                    "\(recipe.input) is damaged: ffmpeg complained \(windows.complaints) times while decoding it; look at the frames there."))
+        }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }
@@ -165,6 +171,6 @@ struct FileRestoration {
         notes.append(
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
                 + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)")
-        return notes + session.notes(on: plan, frames: together)
+        return notes + output.notes + session.notes(on: plan, frames: together)
     }
 }

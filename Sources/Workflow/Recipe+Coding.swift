@@ -1,11 +1,12 @@
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import VideoIO
 import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, output, bits, log, problem, noise, window, model, text, options
+        case version, input, frames, progressive, output, bits, encoding, leaveOut, log, problem, noise, window, model, text, options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -21,6 +22,9 @@ extension Recipe: Codable {
             output: try values.decode(String.self, forKey: .output))
         frames = try values.decodeIfPresent(FrameRange.self, forKey: .frames)
         bits = try values.decodeIfPresent(Int.self, forKey: .bits)
+        encoding = try values.decodeIfPresent(EncodingChoice.self, forKey: .encoding) ?? EncodingChoice()
+        leaveOut = try values.decodeIfPresent([OutputPlan.Part].self, forKey: .leaveOut) ?? []
+        isProgressive = try values.decodeIfPresent(Bool.self, forKey: .progressive) ?? false
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
@@ -37,6 +41,9 @@ extension Recipe: Codable {
         try values.encodeIfPresent(frames, forKey: .frames)
         try values.encode(output, forKey: .output)
         try values.encodeIfPresent(bits, forKey: .bits)
+        if !encoding.isEmpty { try values.encode(encoding, forKey: .encoding) }
+        if !leaveOut.isEmpty { try values.encode(leaveOut, forKey: .leaveOut) }
+        if isProgressive { try values.encode(true, forKey: .progressive) }
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)
