@@ -7,15 +7,15 @@ PROGRAM = swift build -c release --product visionxl
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Fetch all that is missing: LibTorch, ffmpeg, curl, the demo's clips, the metrics' networks (Docs/Setup.md)
+setup: ## Fetch all that is missing: LibTorch, ffmpeg, curl, the networks, the demo's clips (Docs/Setup.md)
 	@Scripts/setup.sh
 
 build: ## Build the program, with what it takes to run: .build/release/visionxl
-	@Scripts/setup.sh build
+	@Scripts/setup.sh build enlarge
 	$(PROGRAM)
 
 test: ## Build and run every test (ARGS: options for swift test)
-	@Scripts/setup.sh test
+	@Scripts/setup.sh test enlarge
 	@Scripts/test.sh $(ARGS)
 
 check: ## Look at the form of the code, its imports and the examples (Scripts/check.sh)
@@ -25,12 +25,12 @@ format: ## Bring the code into the form that .swift-format describes
 	swift format --in-place --parallel --recursive .
 
 demo: ## Degrade a film in two ways, restore it, compare: demo-out
-	@Scripts/setup.sh demo
+	@Scripts/setup.sh demo enlarge
 	$(PROGRAM)
 	@Scripts/demo.sh
 
 bench: ## Measure speed against alternatives (Benchmarks/README.md)
-	@Scripts/setup.sh demo
+	@Scripts/setup.sh demo enlarge
 	$(PROGRAM)
 	swift build -c release --product visionxl-bench
 	@Scripts/bench.sh $(ARGS)

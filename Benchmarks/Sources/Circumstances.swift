@@ -21,7 +21,7 @@ struct Circumstances: Encodable {
         machine = .current
         self.device = device.description
         threads = try Engine.threadCount()
-        waitPolicy = ProcessInfo.processInfo.environment["OMP_WAIT_POLICY"]
+        waitPolicy = UserEnvironment.atStart["OMP_WAIT_POLICY"]
         loadBefore = Self.load
         date = Date.now.ISO8601Format()
         self.revision = revision

@@ -25,4 +25,12 @@ enum Film {
         }
         return try Tensor.concatenate(frames, along: 0).rounded(toBits: 8)
     }
+
+    /// Writes frames, (N, 3, height, width) in [-1, 1], to a file without loss.
+    static func write(_ frames: Tensor, to path: String, bitDepth: Int) async throws {
+        let writer = try await VideoWriter(
+            to: path, width: frames.size(3), height: frames.size(2), bitDepth: bitDepth, frameRate: .fps25)
+        for frame in try VideoFrame.frames(of: frames, bitDepth: bitDepth) { try await writer.append(frame) }
+        try await writer.finish()
+    }
 }

@@ -181,7 +181,7 @@ extension Bench {
         PeakMemory.reset()
         let before = device.memory().map { $0.total - $0.free } ?? 0
         let session = try ModelSession(ModelChoice(folder.path), Execution(device: device, memory: 12_000_000_000))
-        var solver = session.solver(try session.load(), options: options)
+        var solver = try session.solver(session.load(), options: options)
         solver.passes = session.plan(frames: frames, height: size.height, width: size.width).passes
         let gauge = MemoryGauge(device)
         let time = try seconds(on: device) { try body(solver) { _ in gauge.read() } }
@@ -198,13 +198,15 @@ struct FrameSize: CustomStringConvertible {
     var description: String { "\(height)x\(width)" }
     /// A quarter of the pixels, in whole latents.
     var quarter: FrameSize { FrameSize(height: max(height / 2 / 64, 1) * 64, width: max(width / 2 / 64, 1) * 64) }
+    /// Whether SDXL's networks take it without padding.
+    var suitsSDXL: Bool { height % 64 == 0 && width % 64 == 0 }
 }
 
 extension FrameSize: ExpressibleByArgument {
     init?(argument: String) {
         let sides = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-        guard sides.count == 2, let height = sides[0], let width = sides[1], height > 0, width > 0, height % 64 == 0,
-            width % 64 == 0
+        guard sides.count == 2, let height = sides[0], let width = sides[1], height > 0, width > 0, height % 8 == 0,
+            width % 8 == 0
         else {
             return nil
         }

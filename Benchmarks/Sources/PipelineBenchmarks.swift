@@ -3,7 +3,6 @@ import Foundation
 import InverseProblems
 import LatentDiffusion
 import TensorKit
-import VideoIO
 import VisionXL
 
 // Algorithm 1 from the measurement to the frames.
@@ -22,10 +21,7 @@ extension Bench {
             let measurement = try problem.apply(truth)
             let exchange = try Exchange()
             let film = exchange.path("measurement.mkv")
-            let writer = try await VideoWriter(
-                to: film, width: measurement.size(3), height: measurement.size(2), bitDepth: 16, frameRate: .fps25)
-            for frame in try VideoFrame.frames(of: measurement, bitDepth: 16) { try await writer.append(frame) }
-            try await writer.finish()
+            try await Film.write(measurement, to: film, bitDepth: 16)
             try measure(
                 name, folder, task, measurement, film, exchange, "\(frames)x3x\(height)x\(width)", options, problem,
                 into: &report)
@@ -69,12 +65,7 @@ extension Bench {
         ]
         sides.append {
             let time = try Child.time(words)
-            if let entries = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: log)))
-                as? [String: Any],
-                let bytes = entries["peakMemoryBytes"] as? Double
-            {
-                peak = max(peak, bytes)
-            }
+            peak = max(peak, try ProgramLog(at: log).peakMemoryBytes)
             return time
         }
         var theirPeak = 0.0

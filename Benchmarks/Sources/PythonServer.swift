@@ -21,6 +21,7 @@ final class PythonServer {
         process.arguments = [
             python, "-u", "Benchmarks/reference/networks.py", "--device", "\(device)", "--threads", "\(threads)",
         ]
+        process.environment = UserEnvironment.forOthers
         process.standardInput = input
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice

@@ -11,10 +11,13 @@ struct SpeedCommand: AsyncParsableCommand {
             """)
 
     enum Group: String, CaseIterable, ExpressibleByArgument {
-        case networks, operators, pipeline, startup, sdxl, videos, kernels, passes
+        case networks, operators, pipeline, program, startup, sdxl, videos, kernels, passes, build
 
-        /// What is measured where nothing is chosen: the last ones take SDXL's size, and hours on a CPU.
+        /// What is measured where nothing is chosen. Of the others `program` and `build` take minutes, and the rest hours on a CPU.
         static let usual: [Group] = [.networks, .operators, .pipeline, .startup, .sdxl, .videos]
+
+        /// Whether it takes frames of SDXL's.
+        var isFullSize: Bool { [.sdxl, .videos, .kernels, .passes].contains(self) }
     }
 
     @OptionGroup var common: CommonOptions
@@ -37,18 +40,26 @@ struct SpeedCommand: AsyncParsableCommand {
     @Option(help: "Frames of the rows against the dense 61x61 kernel, which takes seconds for each.")
     var denseFrames = 1
 
-    @Option(help: "Frames of the whole pipeline.")
-    var frames = 25
+    @Option(help: "Frames of the whole pipeline. (default: 25, 9 of the program)")
+    var frames: Int?
 
     @Option(
         name: .customLong("task"),
-        help: ArgumentHelp("Only this task of the whole pipeline; may be repeated.", valueName: "task"))
+        help: ArgumentHelp(
+            "Only this task of the whole pipeline and of the program; may be repeated. (default: sr4 and deblur+, all of the program)",
+            valueName: "task"))
     var tasks: [PipelineTask] = []
 
     enum PipelineTask: String, CaseIterable, ExpressibleByArgument {
-        // The data step is next to nothing of the first and much of the second.
-        case sr4
+        case deblur
         case deblurAveraged = "deblur+"
+        case inpaint
+        case inpaintAveraged = "inpaint+"
+        case sr4
+        case sr4Averaged = "sr4+"
+
+        /// The data step is next to nothing of the first and much of the second.
+        static let usual: [PipelineTask] = [.sr4, .deblurAveraged]
     }
 
     @Option(help: "A model of SDXL's full size. (default: .deps/sdxl-random, 5 GB, made where it is not there)")
@@ -57,7 +68,10 @@ struct SpeedCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("size"),
         help: ArgumentHelp(
-            "Frames for SDXL, height x width in multiples of 64; may be repeated, the first is for single passes, too.",
+            """
+            Frames for SDXL, height x width in multiples of 64; may be repeated, the first is for single passes, too. \
+            Frames of the program, in multiples of 8. (default: 288x480 of the program)
+            """,
             valueName: "HxW"))
     var sizes: [FrameSize] = []
 
@@ -74,8 +88,11 @@ struct SpeedCommand: AsyncParsableCommand {
     var wholeVideos = false
 
     mutating func validate() throws {
-        guard runs >= 1, denseFrames >= 1, frames >= 1 else {
+        guard runs >= 1, denseFrames >= 1, frames ?? 1 >= 1 else {
             throw ValidationError("--runs and the numbers of frames are 1 or more.")
+        }
+        guard sizes.allSatisfy(\.suitsSDXL) || !groups.contains(where: \.isFullSize) else {
+            throw ValidationError("For SDXL the sides of --size must be multiples of 64.")
         }
     }
 
@@ -85,7 +102,6 @@ struct SpeedCommand: AsyncParsableCommand {
         if let rows { report.table.journal = try Journal(at: rows) }
         let bench = Bench(
             device: device, repetitions: Repetitions(runs: runs, fewest: min(runs, 3)), threads: report.machine.threads)
-        let groups = only.isEmpty ? Group.usual : Group.allCases.filter { only.contains($0) }
         var failed = false
         for group in groups {
             note("\(group.rawValue):")
@@ -106,6 +122,8 @@ struct SpeedCommand: AsyncParsableCommand {
         if failed { throw ExitCode.failure }
     }
 
+    private var groups: [Group] { only.isEmpty ? Group.usual : Group.allCases.filter { only.contains($0) } }
+
     private func measure(_ group: Group, with bench: Bench, into report: inout Report) async throws {
         switch group {
         case .networks: try bench.networks(prior: common.modelFolder, into: &report)
@@ -113,7 +131,8 @@ struct SpeedCommand: AsyncParsableCommand {
             try bench.operators(
                 size: full ? (768, 1280) : (384, 640), frames: 25, denseFrames: denseFrames, into: &report.table)
         case .pipeline:
-            let tasks = (tasks.isEmpty ? PipelineTask.allCases : tasks).map(\.rawValue)
+            let tasks = (tasks.isEmpty ? PipelineTask.usual : tasks).map(\.rawValue)
+            let frames = frames ?? 25
             if let model = common.modelFolder {
                 // Enlarged frames of 640x352, the demo's.
                 let truth = try await common.frames(frames, height: 352, width: 640)
@@ -128,7 +147,17 @@ struct SpeedCommand: AsyncParsableCommand {
             } else {
                 report.skip(.pipeline, "the whole pipeline with the tiny SDXL", "no golden tensors")
             }
+        case .program:
+            guard let model = common.modelFolder else {
+                report.skip(.program, "the program", "no built-in prior: Models/builtin is not there")
+                return
+            }
+            let size = sizes.first ?? FrameSize(height: 288, width: 480)
+            try await bench.program(
+                model: model, tasks: tasks.isEmpty ? PipelineTask.allCases : tasks,
+                truth: common.frames(frames ?? 9, height: size.height, width: size.width), into: &report)
         case .startup: try bench.startup(into: &report)
+        case .build: try bench.build(into: &report)
         case .sdxl:
             try bench.fullSize(
                 model: fullSizeModel(), passes: wantedPasses, size: wantedSizes[0], into: &report)
@@ -138,7 +167,7 @@ struct SpeedCommand: AsyncParsableCommand {
                 return
             }
             for size in wantedSizes {
-                try bench.wholeVideo(fullSizeModel(), size, frames: frames, into: &report)
+                try bench.wholeVideo(fullSizeModel(), size, frames: frames ?? 25, into: &report)
             }
         case .kernels:
             try bench.kernels(model: fullSizeModel(), passes: wantedPasses, size: wantedSizes[0], into: &report)

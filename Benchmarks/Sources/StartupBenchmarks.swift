@@ -5,8 +5,10 @@ extension Bench {
     func startup(into report: inout Report) throws {
         let python = ProcessInfo.processInfo.environment["VISIONXL_PYTHON"] ?? "python3"
         let hasDiffusers = (try? Child.time([python, "-c", "import torch, diffusers"])) != nil
+        let (any, anyWords) = ("/bin/sh -c true, any process at all", ["/bin/sh", "-c", "true"])
         let rows: [(what: String, words: [String], alternative: String, other: [String])] = [
-            ("visionxl --version", ["--version"], "/bin/sh -c true, any process at all", ["/bin/sh", "-c", "true"]),
+            ("visionxl --version", ["--version"], any, anyWords),
+            ("visionxl --help", ["--help"], any, anyWords),
             (
                 "visionxl doctor", ["doctor"], "python -c 'import torch, diffusers'",
                 [python, "-c", "import torch, diffusers"]

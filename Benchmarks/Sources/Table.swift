@@ -2,7 +2,7 @@ import Foundation
 
 /// One line of the table: ours against one alternative, measured in the same run.
 struct Row: Encodable {
-    /// networks, operators, pipeline or startup.
+    /// The name of a `SpeedCommand.Group`.
     var group: String
     var what: String
     var size: String

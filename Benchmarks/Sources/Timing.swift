@@ -43,19 +43,26 @@ struct Repetitions {
             let first = try side()
             return first > Self.sample ? 1 : max(1, min(100, Int(Self.sample / (try side()))))
         }
-        var samples = [[Double]](repeating: [], count: sides.count)
+        return try inTurns(
+            zip(sides, counts).map { side, count in
+                { try (0..<count).reduce(0.0) { sum, _ in try sum + side() } / Double(count) }
+            }
+        ).map(Timing.init)
+    }
+
+    /// What each run of every side gave, in turn, for sides that need no more warming up and take more than a moment.
+    func inTurns<Result>(_ sides: [() throws -> Result]) throws -> [[Result]] {
+        var results = [[Result]](repeating: [], count: sides.count)
         let clock = ContinuousClock()
         let began = clock.now
         for run in 0..<runs {
             if run >= fewest, (clock.now - began) / .seconds(1) > seconds { break }
             for index in run % 2 == 0 ? Array(sides.indices) : sides.indices.reversed() {
                 rest()
-                var sum = 0.0
-                for _ in 0..<counts[index] { sum += try sides[index]() }
-                samples[index].append(sum / Double(counts[index]))
+                results[index].append(try sides[index]())
             }
         }
-        return samples.map(Timing.init)
+        return results
     }
 
     /// Seconds of a sample, at the least.

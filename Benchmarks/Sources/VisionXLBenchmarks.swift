@@ -47,6 +47,7 @@ struct CommonOptions: ParsableArguments {
 
     /// Sets the engine up.
     func prepareEngine() throws -> Device {
+        _ = UserEnvironment.atStart
         if let threads {
             // Read by the engine's run time when it is opened, and inherited by the programs that are compared.
             setenv("OMP_NUM_THREADS", "\(threads)", 1)

@@ -7,6 +7,7 @@ import PixelPriors
 import Synchronization
 import TensorKit
 import VisionXL
+import Weights
 import Workflow
 
 /// The methods that `evaluate` knows by name.
@@ -113,8 +114,16 @@ public struct Methods: Sendable {
     func contender(_ name: String, options: RestorationOptions, dataStep: (any DataStep)? = nil) throws -> Contender {
         let (latent, session) = (latent, session)
         let step = dataStep.map { " \($0)" } ?? ""
-        return Contender(name: name, settings: "\(modelDescription) \(try Self.describe(options))\(step)") {
-            var solver = session.solver(try latent.value, options: options)
+        let networks =
+            try options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
+            ? " "
+                + PictureEnlargement.networks.map { Self.identity(of: try NetworkLibrary.url(of: $0)) }.joined(
+                    separator: " ")
+            : ""
+        return Contender(
+            name: name, settings: "\(modelDescription) \(try Self.describe(options))\(step)\(networks)"
+        ) {
+            var solver = try session.solver(latent.value, options: options)
             solver.dataStep = dataStep
             return solver
         }

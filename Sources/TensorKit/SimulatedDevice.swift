@@ -117,7 +117,7 @@ enum Placement {
     private static func simulated(_ name: String, _ arguments: [Argument]) throws(TensorError) -> Device.Simulation? {
         var operands = arguments.flatMap(\.tensors)
         if name == "aten::copy_" { return copied(from: operands[1], to: operands[0]) }
-        if name == "aten::_foreach_addcmul_" {
+        if name.hasPrefix("aten::_foreach_addcmul") {
             // Its factors are numbers in a tensor of the host's.
             let factors = operands.removeLast()
             guard factors.device == .cpu else {

@@ -11,6 +11,8 @@ struct Algorithm1 {
     var measurement: VideoMeasurement
     /// E, D and eps, a few frames at a time.
     var networks: NetworkPasses
+    /// The network of a learned first estimate.
+    let enlargement: (any Enlargement)?
     /// New noise for the renoising after a timestep, counted from 0.
     let noise: (Int) throws -> Tensor
     /// Step 4.
@@ -19,12 +21,13 @@ struct Algorithm1 {
 
     init(
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
-        noise: @escaping (Int) throws -> Tensor
+        enlargement: (any Enlargement)? = nil, noise: @escaping (Int) throws -> Tensor
     ) throws {
         lowPass = try LowPass(settings, schedule)
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
             settings, schedule, measurement, networks, noise
         )
+        self.enlargement = enlargement
     }
 
     mutating func restore() throws -> Tensor {
@@ -59,7 +62,10 @@ struct Algorithm1 {
         }
         // 7. None in the paper: once more the data, so that the autoencoder's error is not in what was measured.
         for step in settings.finalSteps {
-            X = try dataConsistency(step, X, timesteps[timesteps.count - 1], .finishing).frames
+            let result = try dataConsistency(step, X, timesteps[timesteps.count - 1], .finishing)
+            X = result.frames
+            // Of a single timestep there was no data step before.
+            if timesteps.count == 1 { passed = result.passedNoise ?? passed }
             if settings.steadiesResult {
                 X = try inRange(clock.time(.steadying) { try settings.steadying.applyToResult(X, passedNoise: passed) })
             }

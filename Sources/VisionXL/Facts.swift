@@ -14,10 +14,16 @@ public protocol Facts {
     func shrinks() throws -> Bool
     /// Bits that the measurement was rounded to, 8 to 16; nil where it was not. Cost: a pass over the measurement.
     func roundedBits() throws -> Int?
+    /// Whether there is a network that enlarges, and the measurement is one that it can be given.
+    func canEnlarge() throws -> Bool
     /// Of the prior.
     func schedule() throws -> DDIMSchedule
     /// `DiffusionPrior.decoderGain`.
     func decoderGain() throws -> Double?
+}
+
+extension Facts {
+    public func canEnlarge() throws -> Bool { false }
 }
 
 /// A fact that nobody can tell before more is read.
@@ -34,13 +40,18 @@ public struct PendingFact: Error, Sendable, CustomStringConvertible {
 public final class MeasurementFacts: Facts {
     let measurement: VideoMeasurement
     let prior: any DiffusionPrior
+    private let hasEnlargement: Bool
     private let form: SeparatedForm?
     // Told once: every rule that asks would read the measurement again.
     private lazy var bits = Result { try NoiseLevel.bits(of: measurement.frames, known: measurement.known) }
 
-    public init(_ measurement: VideoMeasurement, _ prior: any DiffusionPrior) throws {
+    /// - Parameter enlargement: a network for a learned first estimate.
+    public init(
+        _ measurement: VideoMeasurement, _ prior: any DiffusionPrior, enlargement: (any Enlargement)? = nil
+    ) throws {
         self.measurement = measurement
         self.prior = prior
+        hasEnlargement = enlargement != nil
         form = try measurement.operator.separated(for: measurement.videoShape)
     }
 
@@ -49,6 +60,7 @@ public final class MeasurementFacts: Facts {
     public func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
     public func shrinks() -> Bool { measurement.shrinks }
     public func roundedBits() throws -> Int? { try bits.get() }
+    public func canEnlarge() -> Bool { hasEnlargement && LearnedEstimate.fits(measurement) }
     public func schedule() -> DDIMSchedule { prior.schedule }
     public func decoderGain() -> Double? { prior.decoderGain }
 }

@@ -1,3 +1,4 @@
+import Diffusion
 import InverseProblems
 import TensorKit
 
@@ -8,11 +9,28 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
     /// The frames of least variation that the measurement allows, found without a network; where frames shrank, their mean with the
     /// enlargement that fits (Docs/DataStep.md).
     case smooth
+    /// What a network makes of smaller frames, held to the measurement; `smooth` where nothing shrank, and for frames with holes or in grey.
+    case learned
 
     /// Some frames of it.
-    func frames(_ wanted: Range<Int>, of measurement: VideoMeasurement, _ upsampling: Upsampling) throws -> Tensor {
+    /// - Parameters:
+    ///   - enlargement: the network of the learned one; without it that is the smooth one.
+    ///   - steadying: of the learned one, over the frames that are wanted.
+    func frames(
+        _ wanted: Range<Int>, of measurement: VideoMeasurement, _ upsampling: Upsampling,
+        enlargement: (any Enlargement)? = nil, steadying: Steadying = Steadying(strength: 0)
+    ) throws -> Tensor {
         let full = try measurement.enlarged(upsampling)
         switch self {
+        case .learned:
+            guard let enlargement, LearnedEstimate.fits(measurement) else {
+                return try FirstEstimate.smooth.frames(wanted, of: measurement, upsampling)
+            }
+            let estimate = LearnedEstimate(network: enlargement, steadying: steadying)
+            guard measurement.operator.mixesFrames else {
+                return try estimate.frames(measurement.rows(wanted), enlarged: full.rows(wanted))
+            }
+            return try estimate.frames(measurement, enlarged: full).rows(wanted)
         case .measurement: return try full.rows(wanted)
         case .smooth:
             // A frame that is measured on its own can be estimated on its own.
@@ -23,11 +41,12 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         }
     }
 
+    /// The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
+    static let error = 0.1
+
     /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
     /// frames with holes keeps them; else the proximal point alone.
     private static func smooth(_ measurement: VideoMeasurement, from start: Tensor) throws -> Tensor {
-        // The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
-        let error = 0.1
         let noise = measurement.noise.atLeastRounding
         let ratio = error * error / (noise * noise)
         let proximal = try ProximalMap(measurement, ratio: ratio)
@@ -39,7 +58,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() { return smooth }
         // Where little of a frame's detail was measured, there is less to agree with.
         let isBlurred = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
-        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 20)
+        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 25)
         // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
         return measurement.shrinks ? try (X + least) * 0.5 : least
     }

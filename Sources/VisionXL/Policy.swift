@@ -29,7 +29,7 @@ public enum Policy {
         let rules = Rules(asked: asked, facts: facts)
         return Extent(
             timesteps: try rules.timesteps().value.count, start: rules.start().value,
-            firstEstimate: rules.firstEstimate().value)
+            firstEstimate: try rules.firstEstimate().value)
     }
 
     /// How much a run does.
@@ -54,6 +54,8 @@ public enum Policy {
     package static let iterations = 10
     /// The row of the timesteps that keep the full autoencoder.
     package static let fullCodecRow = "full autoencoder"
+    /// The row of the first estimate.
+    package static let firstEstimateRow = "first estimate"
 
     /// What keeps a device busy: four frames a GPU, one a Mac's, which shares its memory; as many as have the pixels of one frame of 512 x 512,
     /// up to four, a CPU.

@@ -27,11 +27,21 @@ struct Rules<F: Facts> {
             }
             return Choice(said, "As said.")
         }
-        let (steps, tau) = (steps().value, tau().value)
-        let all = schedule.timesteps(steps)
-        let kept = all.filter { Double($0) <= tau * Double(schedule.trainingSteps) }
-        return Choice(
-            kept.isEmpty ? Array(all.suffix(1)) : kept, "Those of \(steps) steps up to \(tau) of the schedule.")
+        let kept = timesteps(of: schedule)
+        let saysHowMuch = asked.steps != nil || asked.tau != nil || asked.speed != nil
+        if !saysHowMuch, try isLearned(), try priorIsLight(from: kept[0]) {
+            return Choice(
+                Array(kept.suffix(1)),
+                "A light prior knows less than the network that enlarged, and takes texture away.")
+        }
+        return Choice(kept, "Those of \(steps().value) steps up to \(tau().value) of the schedule.")
+    }
+
+    /// Up to tau, or the last one.
+    private func timesteps(of schedule: DDIMSchedule) -> [Int] {
+        let all = schedule.timesteps(steps().value)
+        let kept = all.filter { Double($0) <= tau().value * Double(schedule.trainingSteps) }
+        return kept.isEmpty ? Array(all.suffix(1)) : kept
     }
 
     // MARK: The data step
@@ -92,15 +102,16 @@ struct Rules<F: Facts> {
 
     // MARK: The sampling
 
-    /// The noise at the first sampled timestep as it looks in pixels of [-1, 1]; infinite where only the decoder knows.
-    private func pixelNoise() throws -> Double {
-        guard let gain = try facts.decoderGain() else { return .infinity }
-        return try gain * facts.schedule().noiseToSignal(timesteps().value[0])
+    /// Whether the noise at a timestep, as it looks in pixels of [-1, 1], is no more than a tenth of their range. Of some priors only the decoder
+    /// knows.
+    private func priorIsLight(from timestep: Int) throws -> Bool {
+        guard let gain = try facts.decoderGain() else { return false }
+        return try gain * facts.schedule().noiseToSignal(timestep) <= 0.2
     }
 
     /// Whether all noise may be new: where the prior never sees more than a tenth of the pixels' range, what it has found out lies in the
     /// frames, not in its prediction of the noise. With more, as with FFDNet on SDXL's schedule, new noise costs detail.
-    private func noiseIsLight() throws -> Bool { try isProximal && pixelNoise() <= 0.2 }
+    private func noiseIsLight() throws -> Bool { try isProximal && priorIsLight(from: timesteps().value[0]) }
 
     func eta() throws -> Choice<Double> {
         try Choice(asked.eta) {
@@ -161,9 +172,17 @@ struct Rules<F: Facts> {
             "One noise for all frames as in the paper, with what has moved where it belongs.")
     }
 
-    func firstEstimate() -> Choice<FirstEstimate> {
-        Choice(asked.firstEstimate, else: .smooth, "An inversion keeps what it is given, holes and blocks included.")
+    func firstEstimate() throws -> Choice<FirstEstimate> {
+        try Choice(asked.firstEstimate) {
+            guard try facts.canEnlarge() else {
+                return Choice(.smooth, "An inversion keeps what it is given, holes and blocks included.")
+            }
+            return Choice(.learned, "A network that enlarges knows more of small frames than interpolation.")
+        }
     }
+
+    /// Whether the learned estimate is chosen, and made: where it cannot be, the smooth one takes its place.
+    private func isLearned() throws -> Bool { try firstEstimate().value == .learned && facts.canEnlarge() }
 
     func upsampling() -> Choice<Upsampling> {
         Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.")
@@ -184,7 +203,14 @@ struct Rules<F: Facts> {
     func settings() throws -> Settings {
         let final = finalIterations().value
         var followed = asked
-        if asked.timesteps == nil { (followed.steps, followed.tau) = (steps().value, tau().value) }
+        let chosen = try timesteps().value
+        if asked.timesteps == nil {
+            if try chosen == timesteps(of: facts.schedule()) {
+                (followed.steps, followed.tau) = (steps().value, tau().value)
+            } else {
+                followed.timesteps = chosen
+            }
+        }
         followed.dataStep = dataStepKind().value
         followed.priorError = priorError().value
         followed.conjugateGradientSteps = iterations().value
@@ -197,18 +223,18 @@ struct Rules<F: Facts> {
         followed.seed = seed().value
         followed.samplesEncoder = samplesEncoder().value
         followed.start = start().value
-        followed.firstEstimate = firstEstimate().value
+        followed.firstEstimate = try firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
         return Settings(
-            timesteps: try timesteps().value,
+            timesteps: chosen,
             dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },
             // Bands are taken away once, before the first step.
             finalSteps: final > 0 ? [dataStep(iterations: final) { nil }] : [],
             lambda: try lambda().value, lowPassTaps: taps().value, eta: try eta().value, renoising: renoising().value,
             steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value,
             start: start().value,
-            firstEstimate: firstEstimate().value, upsampling: upsampling().value,
+            firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
             exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())
     }
@@ -247,7 +273,7 @@ struct Rules<F: Facts> {
             try Choice.row("steadiness", "--steadiness", number, steadiness),
             try Choice.row("steadies the result", "", yes, steadiesResult),
             try Choice.row("start", "--start", \.rawValue, start),
-            try Choice.row("first estimate", "--first-estimate", \.rawValue, firstEstimate),
+            try Choice.row(Policy.firstEstimateRow, "--first-estimate", \.rawValue, firstEstimate),
             try Choice.row("enlargement", "--upsampling", \.rawValue, upsampling),
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),

@@ -21,12 +21,17 @@ extension Policy {
         var isMixed: Bool
         var isPooled: Bool
         var bits: Int?
+        var enlarges: Bool
 
         static let all: [Condition] = noises.flatMap { sigma in
             [nil, 0.1, 0.3, 10].flatMap { (gain: Double?) in
                 [(false, false), (true, false), (true, true)].flatMap { isMixed, isPooled in
-                    [nil, 8, 16].map { (bits: Int?) in
-                        Condition(sigma: sigma, gain: gain, isMixed: isMixed, isPooled: isPooled, bits: bits)
+                    [nil, 8, 16].flatMap { (bits: Int?) in
+                        (isPooled ? [false, true] : [false]).map { enlarges in
+                            Condition(
+                                sigma: sigma, gain: gain, isMixed: isMixed, isPooled: isPooled, bits: bits,
+                                enlarges: enlarges)
+                        }
                     }
                 }
             }
@@ -42,6 +47,7 @@ extension Policy {
         func keepsPixelsInBlocks() -> Bool { isPooled || !isMixed }
         func shrinks() -> Bool { isPooled }
         func roundedBits() -> Int? { bits }
+        func canEnlarge() -> Bool { enlarges }
         func schedule() -> DDIMSchedule { DDIMSchedule() }
         func decoderGain() -> Double? { gain }
     }

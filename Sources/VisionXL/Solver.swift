@@ -14,6 +14,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     public var options: RestorationOptions
     /// A data step of your own, in place of the options'. It takes the place of the last one, too, where there is one.
     public var dataStep: (any DataStep)?
+    /// Makes a first estimate of smaller frames, for `FirstEstimate.learned`, which is the default where there is one.
+    public var enlargement: (any Enlargement)?
     /// Standard normal latents (1, C, h, w), or (N, C, h, w) for every frame its own, of the renoising after each timestep, counted from 0, in
     /// place of the seeded ones: what reproduces another program's run.
     public var noise: (@Sendable (Int) throws -> Tensor)?
@@ -32,7 +34,7 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// What a restoration would follow. Cost: at most a few passes over the measurement.
     /// - Throws: `RestorationError.invalidOption`.
     public func settle(_ measurement: VideoMeasurement) throws -> Settings {
-        try Policy.settle(options, MeasurementFacts(measurement, prior), dataStep: dataStep)
+        try Policy.settle(options, MeasurementFacts(measurement, prior, enlargement: enlargement), dataStep: dataStep)
     }
 
     /// Restores X from Y = A(X). The last residual is the final data step's, if there was one.
@@ -69,6 +71,11 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         guard !settings.timesteps.isEmpty else {
             throw RestorationError.invalidOption("There are no timesteps to sample; give at least one.")
         }
+        if settings.firstEstimate == .learned, enlargement == nil, LearnedEstimate.fits(measurement) {
+            throw RestorationError.invalidOption(
+                "A learned first estimate needs a network that enlarges; give the solver one, or take the smooth estimate."
+            )
+        }
         let frames = Padding(measurement.videoShape, multiple: prior.frameMultiple)
         let sizes =
             passes ?? plan?(frames.count, frames.height, frames.width)
@@ -78,7 +85,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
             prior, frames, settings, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
         let given = noise.map { noise in { [device = prior.device] in try noise($0).to(device) } }
         return try Algorithm1(
-            settings, prior.schedule, measurement, networks, noise: given ?? networks.renoisingNoise)
+            settings, prior.schedule, measurement, networks, enlargement: enlargement,
+            noise: given ?? networks.renoisingNoise)
     }
 }
 

@@ -28,7 +28,9 @@ extension Algorithm1 {
 
     private func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
         try networks.clock.time(.firstEstimate) {
-            try settings.firstEstimate.frames(frames, of: measurement, settings.upsampling)
+            try settings.firstEstimate.frames(
+                frames, of: measurement, settings.upsampling, enlargement: enlargement,
+                steadying: settings.steadying)
         }
     }
 

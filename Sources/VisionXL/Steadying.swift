@@ -13,6 +13,8 @@ public struct Steadying: Sendable, Equatable {
     private static let mostPassedNoise = 0.025
     /// The prior's whim, as a part of the noise that it was to remove.
     private static let ofPrior = 0.02
+    /// What a network that enlarges makes of the same detail in another frame differs by so much.
+    private static let ofEstimate = 0.05
     /// Half a step of 8 bits, so that nothing is averaged in a result that could be seen to differ.
     private static let ofResult = 0.004
 
@@ -21,6 +23,12 @@ public struct Steadying: Sendable, Equatable {
         let ofPrior = Self.ofPrior * noiseToSignal
         return try filtered(X, (ofPrior * ofPrior + ofMeasurement * ofMeasurement).squareRoot())
     }
+
+    /// A learned first estimate was made of each frame alone.
+    func applyToEstimate(_ X: Tensor) throws -> Tensor { try filtered(X, Self.ofEstimate) }
+
+    /// White noise of a known strength, before a network takes away what is left of it.
+    func applyToMeasurement(_ Y: Tensor, noise: Double) throws -> Tensor { try filtered(Y, noise) }
 
     /// Undoing a blur of one frame differs a little from undoing that of the next.
     func applyToResult(_ X: Tensor, passedNoise: Double) throws -> Tensor {

@@ -73,7 +73,10 @@ struct AlgorithmOptions: ParsableArguments {
     )
     var start: Start?
 
-    @Option(help: "What the start encodes: the measurement, as in the paper, or the smoothest frames that fit it.")
+    @Option(
+        help:
+            "What the start encodes: the measurement, as in the paper, the smoothest frames that fit it, or for frames that shrank what a network makes of them (default: learned where its weights were fetched, else smooth)."
+    )
     var firstEstimate: FirstEstimate?
 
     @Option(help: "How small frames are enlarged for the start; the paper repeats pixels.")

@@ -8,8 +8,7 @@ struct ExplainCommand: AsyncParsableCommand {
         commandName: "explain",
         abstract: "Show what `restore` would do, and why.",
         discussion: """
-            Takes the options of `restore` that say what is asked (not --force and --print-recipe, and --json is a flag here), and prints each number with its reason: what was said, or the rule that chose it. Nothing is restored and
-            no model is loaded; what depends on the frames' values says so.
+            Takes the options of `restore` that say what is asked (not --force and --print-recipe, and --json is a flag here), and prints each number with its reason: what was said, or the rule that chose it. It also tells how long the run would take, for which the model is opened and its passes are tried. Nothing is restored; what depends on the frames' values says so.
 
               visionxl explain small.mp4 --task sr4
             """)

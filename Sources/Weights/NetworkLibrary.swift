@@ -2,8 +2,8 @@ import Foundation
 
 /// The small pretrained networks that set-up fetches beside the engine, each one safetensors file.
 ///
-/// They are looked for in the folder that `VISIONXL_NETWORKS` names, and, where it names none, in `.deps/networks` of the folders above
-/// the program and above the working directory.
+/// They are looked for in the folder that `VISIONXL_NETWORKS` names, and, where it names none, in `.deps/networks` and `.deps/enlargement`
+/// of the folders above the program and above the working directory.
 public enum NetworkLibrary {
     public enum Network: String, CaseIterable, Sendable {
         /// LPIPS v0.1 with AlexNet: `conv.N.weight`, `conv.N.bias` and the heads `lin.N.weight`.
@@ -14,6 +14,8 @@ public enum NetworkLibrary {
         case i3dKinetics400 = "i3d-kinetics400"
         /// FFDNet for colour pictures: a denoiser that is told the noise level.
         case ffdnetColor = "ffdnet-color"
+        /// SPAN of 52 channels: an enlargement of colour pictures by 4.
+        case spanX4 = "span-x4"
     }
 
     /// Where the network's file is.
@@ -39,11 +41,13 @@ public enum NetworkLibrary {
         }
         for start in starts {
             for folder in ancestors(of: start) {
-                let file = folder.appendingPathComponent(".deps/networks").appendingPathComponent(name)
-                if FileManager.default.fileExists(atPath: file.path) { return file }
+                for place in [".deps/networks", ".deps/enlargement"] {
+                    let file = folder.appendingPathComponent(place).appendingPathComponent(name)
+                    if FileManager.default.fileExists(atPath: file.path) { return file }
+                }
             }
         }
-        throw .networkNotFound(name: network.rawValue, searched: starts.map { "\($0.path)/.deps/networks and above" })
+        throw .networkNotFound(name: network.rawValue, searched: starts.map { "\($0.path)/.deps and above" })
     }
 
     private static func ancestors(of start: URL) -> [URL] {

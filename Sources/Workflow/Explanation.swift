@@ -17,6 +17,7 @@ public struct Explanation: Sendable, Encodable {
     public init(_ recipe: Recipe, _ execution: Execution = Execution()) async throws {
         try recipe.validate()
         _ = try Container(path: recipe.output)
+        try ModelSession.check(recipe.options)
         let session = try ModelSession(recipe.model, text: recipe.text, execution)
         let video = try await MeasuredVideo(recipe)
         try OutputSettlement.checkFields(recipe, video.info)
@@ -72,6 +73,11 @@ public struct Explanation: Sendable, Encodable {
                 "time", "", durationText(seconds: estimate.seconds) + (seconds == nil ? " a window" : ""),
                 "About: passes of the networks were tried on small frames."))
         rows += try Policy.table(session.completed(recipe.options), facts).map { row in
+            if row.name == Policy.firstEstimateRow, recipe.options.firstEstimate == nil, facts.suitsEnlargement,
+                !facts.canEnlarge()
+            {
+                return .init(row.name, row.option, row.value, ModelSession.lacksEnlargement)
+            }
             guard row.name == Policy.fullCodecRow, recipe.options.exactCodecSteps == nil, recipe.model.draft != nil
             else { return row }
             return .init(

@@ -1,11 +1,15 @@
 import Diffusion
 import InverseProblems
 import LatentDiffusion
+import PixelPriors
 import VisionXL
 
 /// What is known of a file and a model before a frame is decoded or a weight is read.
 struct FileFacts: Facts {
     private let form: SeparatedForm?
+    /// Whether a learned first estimate could be made, if there were its networks.
+    let suitsEnlargement: Bool
+    private let enlarges: Bool
     private let isSmaller: Bool
     private let known: NoiseFigure?
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
@@ -17,6 +21,8 @@ struct FileFacts: Facts {
         _ video: MeasuredVideo, frames: Int, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)
     ) throws {
         form = try video.form(frames: frames)
+        suitsEnlargement = try video.suitsEnlargement(frames: frames)
+        enlarges = suitsEnlargement && PictureEnlargement.isAvailable
         isSmaller = video.info.height * video.info.width < video.height * video.width
         (known, self.model) = (noise, model)
     }
@@ -29,6 +35,7 @@ struct FileFacts: Facts {
     func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
     func shrinks() -> Bool { isSmaller }
     func roundedBits() throws -> Int? { throw PendingFact("the values in the frames") }
+    func canEnlarge() -> Bool { enlarges }
     func schedule() -> DDIMSchedule { model.schedule }
     func decoderGain() -> Double? { model.decoderGain }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import PixelPriors
 import TensorKit
 import VideoIO
 import VisionXL
@@ -57,6 +58,7 @@ struct FileRestoration {
             let others = [recipe.input, recipe.output, MeasurementRecord.path(beside: recipe.input)]
             try OutputCheck.json(log, others: others, overwrites: execution.overwrites)
         }
+        try ModelSession.check(recipe.options)
         (self.recipe, self.execution) = (recipe, execution)
         _ = try Container(path: recipe.output)
         // All of LibTorch's work on a CPU on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
@@ -98,8 +100,8 @@ struct FileRestoration {
         let (session, video) = (session, video)
         let network = try await onThread(of: session.device) { _ in try session.load() }
         log.describe(network, recipe.text)
-        for note in notes(network, log) { tell(.note(note)) }
-        var solver = session.solver(network, options: options)
+        for note in try notes(network, log) { tell(.note(note)) }
+        var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
         solver.passes = plan.passes
         solver.onSmallerPasses = { tell(.note($0)) }
         var windows = windows
@@ -161,7 +163,7 @@ struct FileRestoration {
         log.peakDeviceMemoryBytes = gauge.peak
     }
 
-    private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) -> [String] {
+    private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) throws -> [String] {
         var notes: [String] = []
         // Hours instead of minutes, for a reason that can be mended.
         if execution.device == nil, session.device == .cpu, let reason = Engine.unusedDriver {
@@ -171,6 +173,10 @@ struct FileRestoration {
         notes.append(
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
                 + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)")
+        let wouldEnlarge = try video.suitsEnlargement(frames: together)
+        if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
+            notes.append(ModelSession.lacksEnlargement)
+        }
         return notes + output.notes + session.notes(on: plan, frames: together)
     }
 }

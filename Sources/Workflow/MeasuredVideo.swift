@@ -65,6 +65,13 @@ public struct MeasuredVideo: Sendable {
         return try `operator`.separated(for: shape)
     }
 
+    /// Whether a learned first estimate can be made of windows of so many frames.
+    func suitsEnlargement(frames: Int) throws -> Bool {
+        let measured = [frames, problem.channels, info.height, info.width]
+        return try LearnedEstimate.fits(
+            measured: measured, video: `operator`.inputShape(for: measured), hasHoles: known(measured) != nil)
+    }
+
     /// 0 in holes; nil where every pixel was measured.
     func known(_ shape: [Int]) throws -> Tensor? { try `operator`.known(inMeasurement: shape) }
 

@@ -2,8 +2,10 @@ import Foundation
 import LatentDiffusion
 import ModelHub
 import Networks
+import PixelPriors
 import TensorKit
 import VisionXL
+import Weights
 
 /// A model on a device, with what it may take of the device's memory: what every restoration of a run shares, whoever asks for it.
 public struct ModelSession: Sendable {
@@ -122,9 +124,25 @@ public struct ModelSession: Sendable {
             draft: choice.draftURL(of: url), text: text, cache: .standard)
     }
 
-    /// The solver as this program runs it: its passes follow from the memory.
-    public func solver(_ model: LatentDiffusionModel, options: RestorationOptions) -> Solver<LatentDiffusionPrior> {
+    /// What is said where a learned first estimate would be the default and its networks are not there.
+    static let lacksEnlargement =
+        "A learned first estimate would be sharper; `make setup` fetches its networks (SPAN and FFDNet)."
+
+    /// Refuses a first estimate whose networks are not there.
+    static func check(_ options: RestorationOptions) throws {
+        guard options.firstEstimate == .learned else { return }
+        for network in PictureEnlargement.networks { _ = try NetworkLibrary.url(of: network) }
+    }
+
+    /// The solver as this program runs it: its passes follow from the memory, and a learned first estimate has its networks where
+    /// they were fetched.
+    public func solver(
+        _ model: LatentDiffusionModel, options: RestorationOptions
+    ) throws -> Solver<LatentDiffusionPrior> {
         var solver = Solver(prior: LatentDiffusionPrior(model), options: options)
+        if options.firstEstimate ?? .learned == .learned, PictureEnlargement.isAvailable {
+            solver.enlargement = try PictureEnlargement(device: device)
+        }
         solver.plan = { [self] frames, height, width in
             let plan = plan(frames: frames, height: height, width: width)
             if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }

@@ -55,7 +55,12 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
             steps * (work.pixels + inverted) * rates.prediction + steps * work.pixels * rates.decoding
             + steps * work.pixels * rates.encoding
         let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
-        let first = work.extent.firstEstimate == .smooth ? (isBlurred ? Rest.blurredStart : Rest.start) : 0
+        let first =
+            switch work.extent.firstEstimate {
+            case .measurement: 0.0
+            case .smooth: isBlurred ? Rest.blurredStart : Rest.start
+            case .learned: Rest.learnedStart
+            }
         let step = isBlurred ? Rest.blurredStep : Rest.step
         let perPixel = Rest.frame + first + steps * step
         seconds = networkSeconds + rates.machine * (Rest.preparing + work.pixels * perPixel)
@@ -73,11 +78,13 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         static let preparing = 0.6
         /// Reading and writing.
         static let frame = 0.2e-6
-        static let start = 0.6e-6
-        static let blurredStart = 1.5e-6
+        static let start = 0.9e-6
+        /// With what is told of the rounding's bands.
+        static let blurredStart = 1.2e-6
+        static let learnedStart = 1.0e-6
         /// A timestep's data step, steadying and sampling.
-        static let step = 0.15e-6
-        static let blurredStep = 0.35e-6
+        static let step = 0.135e-6
+        static let blurredStep = 0.24e-6
     }
 }
 
@@ -90,22 +97,25 @@ struct Rates: Sendable {
     /// How many times as long as the measured machine this one takes for what is not a network.
     var machine: Double
 
-    /// Cost: two passes of each network over small frames, and 20 milliseconds.
+    /// Cost: a pass or two of each network over frames of at most 512 x 512, and a tenth of a second.
     /// - Parameter passes: of the run; a pass of several frames is quicker than as many passes.
     static func probed(_ prior: some DiffusionPrior, _ passes: PassSizes, height: Int, width: Int) throws -> Rates {
         func side(_ length: Int) -> Int {
             let multiple = prior.frameMultiple
-            return max(min(length, 256) / multiple, 1) * multiple
+            return max(length / multiple, 1) * multiple
         }
-        let (height, width) = (side(height), side(width))
+        // As many pixels as keep a device busy.
+        let shrink = min((Double(1 << 18) / Double(height * width)).squareRoot(), 1)
+        let (height, width) = (side(Int(Double(height) * shrink)), side(Int(Double(width) * shrink)))
         func rate(_ frames: Int, _ pass: () throws -> Tensor) throws -> Double {
-            // The first one makes what later ones find ready.
-            let seconds = try (0..<2).map { _ in
+            func seconds() throws -> Double {
                 let began = ContinuousClock.now
                 _ = try pass().select(0, 0).mean().item()
                 return (ContinuousClock.now - began) / .seconds(1)
             }
-            return (seconds.min() ?? 0) / Double(frames * height * width)
+            // The first one makes what later ones find ready, which is little of a long one.
+            let first = try seconds()
+            return try (first > 1 ? first : min(first, seconds())) / Double(frames * height * width)
         }
         func latents(_ frames: Int) throws -> Tensor {
             var random = RandomGenerator(seed: 0)
@@ -126,8 +136,8 @@ struct Rates: Sendable {
     /// A product of matrices and a sum, as data steps are made of.
     private static func machine(on device: Device) throws -> Double {
         let matrix = try Tensor.ones([384, 384], device: device)
-        var x = try Tensor.ones([384, 2048], device: device)
-        let seconds = try (0..<8).map { _ in
+        var x = try Tensor.ones([384, 8192], device: device)
+        let seconds = try (0..<6).map { _ in
             let began = ContinuousClock.now
             let y = try matrix.multiplied(by: x)
             try x.add(y, times: 1e-9)
@@ -138,7 +148,7 @@ struct Rates: Sendable {
     }
 
     /// The same on two cores of an AMD EPYC with AVX512.
-    private static let measured = 0.006
+    private static let measured = 0.0172
 }
 
 /// 75 s, 12:05, 1:02:03.

@@ -109,8 +109,9 @@ import Testing
         #expect(lines.last?.hasPrefix("out.mkv: 3 frames in ") == true, "\(lines)")
         #expect(lines.dropFirst().first?.hasPrefix("needs about ") == true, "\(lines)")
         #expect(lines.dropFirst(2).first?.hasPrefix("measurement noise ") == true, "\(lines)")
+        #expect(lines.dropFirst(3).first?.hasSuffix(" s for 3 frames") == true, "\(lines)")
         // One for each of the timesteps 201, 101, 1.
-        let steps = lines.dropFirst(3).dropLast()
+        let steps = lines.dropFirst(4).dropLast()
         #expect(steps.map { String($0.prefix(8)) } == ["step 1/3", "step 2/3", "step 3/3"])
         for step in steps {
             #expect(step.contains("residual") && step.contains("peak memory") && step.contains(" left"))

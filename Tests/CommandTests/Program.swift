@@ -292,6 +292,7 @@ func expectOneSentence(
         #expect(
             progress.split(separator: "\n").allSatisfy {
                 $0.contains(" -> ") || $0.hasPrefix("measurement noise ") || $0.hasPrefix("needs about ")
+                    || $0.hasPrefix("about ")
             }, "\(outcome.messages)", sourceLocation: sourceLocation)
         outcome.messages = String(outcome.messages[last.lowerBound...].dropFirst())
     }

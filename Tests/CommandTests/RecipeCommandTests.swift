@@ -67,7 +67,7 @@ import Testing
         expectOneSentence(try await place.visionxl("restore", "--recipe", "none.json"), containing: ["none.json"])
     }
 
-    /// The table has a reason for everything, reads no weights and writes nothing; what only frames tell says so.
+    /// The table has a reason for everything, says how long it takes and writes nothing; what only frames tell says so.
     @Test func explains() async throws {
         try await place.clip("clip.mp4", frames: 3)
         let outcome = try await place.visionxl(
@@ -86,6 +86,7 @@ import Testing
                 && values["data step"] == "proximal")
         #expect(values["noise"]?.contains("After the first frame") == true)
         #expect(values["rounding's bands"]?.contains("After the first frame") == true)
+        #expect((object?["seconds"] as? Double).map { $0 > 0 } == true && values["time"]?.hasSuffix(" s") == true)
         #expect(place.folder.contents == ["clip.mp4"])
         // With the noise said nothing waits but what the values in the frames tell.
         let said = try await place.visionxl(
@@ -113,6 +114,10 @@ import Testing
         #expect(Set(names).isSubset(of: phases.keys))
         let seconds = try #require(log["seconds"] as? Double)
         #expect(abs(phases.values.reduce(0, +) - seconds) < 0.05 * seconds)
+        // What was told before the first frame.
+        let told = try #require(log["estimate"] as? [String: Double])
+        #expect(told["seconds"].map { $0 > 0 } == true)
+        #expect(outcome.messages.contains("s for 7 frames"))
     }
 
     /// Colours that are gone: a file in colours is reduced to grey, and the result has that grey.

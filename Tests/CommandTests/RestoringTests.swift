@@ -258,6 +258,54 @@ import Weights
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("restored")) == ["000000.png"])
     }
 
+    /// Small frames begin from a network's enlargement where set-up fetched it, else from the smooth ones, with a word on how to fetch it.
+    @Test func theFirstEstimateOfSmallFrames() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")
+        try await degrade("clip.mp4", "-o", "soft.mkv", "--task", "deblur")
+        let none = ["VISIONXL_NETWORKS": place.folder.path]
+        func run(_ input: String, _ output: String, _ more: [String] = []) async throws -> Outcome {
+            let known = ["restore", "--model", "tiny", "--steps", "5", "--tau", "0.5", input, "-o", output]
+            return try await place.visionxl(known + more, environment: none)
+        }
+        let word = "`make setup` fetches its networks"
+        let smooth = try await run("m.mkv", "a.mkv", ["--json", "a.json"])
+        #expect(smooth.succeeded && smooth.messages.contains(word), "\(smooth)")
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("a.json")) as? [String: Any])
+        #expect((log["options"] as? [String: Any])?["firstEstimate"] as? String == "smooth")
+        let said = try await run("m.mkv", "b.mkv", ["--first-estimate", "smooth"])
+        #expect(said.succeeded && !said.messages.contains(word), "\(said)")
+        #expect(try await place.frames("a.mkv") == place.frames("b.mkv"))
+        let soft = try await run("soft.mkv", "c.mkv")
+        #expect(soft.succeeded && !soft.messages.contains(word), "\(soft)")
+        let refused = try await run("m.mkv", "d.mkv", ["--first-estimate", "learned"])
+        #expect(
+            !refused.succeeded && refused.messages.contains("run `make setup`") && !place.exists("d.mkv"), "\(refused)")
+        let explained = try await place.visionxl(["explain", "m.mkv", "--model", "tiny"], environment: none)
+        #expect(explained.succeeded && explained.output.contains(word), "\(explained)")
+    }
+
+    static let canEnlarge = [.spanX4, .ffdnetColor].allSatisfy { NetworkLibrary.isAvailable($0) }
+
+    @Test(.enabled(if: canEnlarge, "SPAN or FFDNet was not fetched: make setup"))
+    func smallFramesAreEnlargedByANetwork() async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")
+        let folder = try NetworkLibrary.url(of: .spanX4).deletingLastPathComponent().path
+        func run(_ output: String, _ more: [String] = []) async throws {
+            let known = ["restore", "--model", "builtin", "m.mkv", "-o", output, "--json", output + ".json"]
+            let outcome = try await place.visionxl(known + more, environment: ["VISIONXL_NETWORKS": folder])
+            try #require(outcome.succeeded, "\(outcome)")
+        }
+        try await run("learned.mkv")
+        try await run("smooth.mkv", ["--first-estimate", "smooth"])
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("learned.mkv.json")) as? [String: Any])
+        let options = try #require(log["options"] as? [String: Any])
+        #expect(options["firstEstimate"] as? String == "learned" && options["timesteps"] as? [Int] == [1])
+        let learned = try await place.psnr("clip.mp4", "learned.mkv")
+        #expect(try await learned > place.psnr("clip.mp4", "smooth.mkv"))
+    }
+
     @Test(arguments: [("1:3", 2), (":2", 2), ("3:", 2)]) func someFrames(range: String, count: Int) async throws {
         try await place.clip("clip.mp4", frames: 5)
         try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")

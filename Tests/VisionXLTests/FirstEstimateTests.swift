@@ -1,4 +1,6 @@
+import Diffusion
 import InverseProblems
+import Synchronization
 import TensorKit
 import Testing
 
@@ -33,6 +35,110 @@ import Testing
         let estimate = try FirstEstimate.smooth.frames(0..<2, of: measured(Y), .bicubic)
         #expect(try (estimate - Y).norm() < 1e-5 * Y.norm())
     }
+
+    // MARK: Learned
+
+    /// Bicubic interpolation in place of a network, which notes what it is given.
+    final class Interpolation: Enlargement {
+        let device = Device.cpu
+        let factor = 4
+        let sigmas = Mutex<[Double]>([])
+        let sizes = Mutex<[[Int]]>([])
+
+        func enlarged(_ pictures: Tensor) throws -> Tensor {
+            sizes.withLock { $0.append(pictures.shape) }
+            return try pictures.resizedBicubic(height: 4 * pictures.size(2), width: 4 * pictures.size(3))
+        }
+        func denoised(_ pictures: Tensor, sigma: Double) throws -> Tensor {
+            sigmas.withLock { $0.append(sigma) }
+            return try GaussianBlur.lowPass(sigma: 0.5).apply(pictures)
+        }
+    }
+
+    /// Whatever the network makes, the estimate explains what was measured, at any whole factor and of any shrinking.
+    @Test(arguments: [2, 3, 4, 8], [0.0, 1.2]) func theLearnedEstimateFitsTheMeasurement(
+        factor: Int, blur: Double
+    ) throws {
+        let truth = try video(3, 10 * factor, 12 * factor)
+        let pooling = try AveragePooling(factor: factor)
+        let A: any LinearOperator = blur > 0 ? try GaussianBlur(size: 9, sigma: blur).then(pooling) : pooling
+        let Y = try A.apply(truth)
+        let network = Interpolation()
+        func learned(_ wanted: Range<Int>, noise: Double = 0) throws -> Tensor {
+            try FirstEstimate.learned.frames(wanted, of: measured(Y, A, noise: noise), .bicubic, enlargement: network)
+        }
+        let all = try learned(0..<3)
+        #expect(all.shape == truth.shape)
+        #expect(try (A.apply(all) - Y).norm() < 1e-3 * Y.norm())
+        // A frame at a time, each twice, and no noise to take away.
+        #expect(network.sizes.withLock { $0 } == Array(repeating: [1, 3, 10, 12], count: 6))
+        #expect(network.sigmas.withLock { $0.isEmpty })
+        #expect(try (learned(1..<2) - all.rows(1..<2)).norm() < 1e-5 * all.norm())
+        // Noise is taken away before, and not followed after.
+        let noisy = try learned(0..<3, noise: 0.05)
+        #expect(network.sigmas.withLock { $0 } == [0.05, 0.05, 0.05])
+        #expect(try (A.apply(noisy) - Y).norm() > 1e-3 * Y.norm())
+        // A file's coding is no noise of that kind.
+        let coded = NoiseFigure(0.01).with(.init(codec: "h264", sigma: 0.04, isMeasured: true))
+        _ = try FirstEstimate.learned.frames(
+            0..<1, of: VideoMeasurement(Y, operator: A, noise: coded), .bicubic, enlargement: network)
+        #expect(network.sigmas.withLock { $0.count } == 3)
+    }
+
+    /// After an average over time the network is given frames of which it was undone.
+    @Test func theLearnedEstimateOfAveragedFrames() throws {
+        let truth = try video(5, 32, 40)
+        let A = try TemporalAverage(window: 3).then(AveragePooling(factor: 4))
+        let Y = try measured(A.apply(truth), A)
+        let network = Interpolation()
+        let all = try FirstEstimate.learned.frames(0..<5, of: Y, .bicubic, enlargement: network)
+        #expect(try Y.residual(of: all) < 1e-3)
+        let plain = try Y.enlarged(.bicubic)
+        #expect(try (all - truth).norm() < 0.8 * (plain - truth).norm())
+        #expect(network.sizes.withLock { $0.count } == 10)
+        let some = try FirstEstimate.learned.frames(1..<3, of: Y, .bicubic, enlargement: network)
+        #expect(try (some - all.rows(1..<3)).norm() < 1e-5 * all.norm())
+    }
+
+    /// Where nothing shrank, where holes are and in grey there is nothing for the network.
+    @Test func theLearnedEstimateOfOthersIsTheSmoothOne() throws {
+        let truth = try video(2, 24, 32)
+        let pooling = try AveragePooling(factor: 2)
+        let holes = try Mask.random(ratio: 0.5, seed: 1, height: 12, width: 16)
+        for A in [
+            try GaussianBlur(size: 9, sigma: 2), pooling.then(holes), pooling.then(Greyscale(.bt709)), Identity(),
+        ] as [any LinearOperator] {
+            let Y = try measured(A.apply(truth), A)
+            let network = Interpolation()
+            #expect(!LearnedEstimate.fits(Y))
+            let learned = try FirstEstimate.learned.frames(0..<2, of: Y, .bicubic, enlargement: network)
+            let smooth = try FirstEstimate.smooth.frames(0..<2, of: Y, .bicubic)
+            #expect(try (learned - smooth).norm() == 0, "\(A)")
+            #expect(network.sizes.withLock { $0.isEmpty })
+        }
+    }
+
+    /// The solver takes it where it has a network, says so, and does not pretend to have one.
+    @Test func aSolverWithAnEnlargement() throws {
+        let A = try AveragePooling(factor: 2)
+        let Y = try measured(A.apply(video(2, 24, 32)), A)
+        var solver = Solver(prior: BlurPrior())
+        #expect(try solver.settle(Y).firstEstimate == .smooth)
+        solver.options.firstEstimate = .learned
+        #expect(throws: RestorationError.self) { try solver.restore(Y) }
+        let network = Interpolation()
+        solver.enlargement = network
+        solver.options.firstEstimate = nil
+        let settings = try solver.settle(Y)
+        #expect(settings.firstEstimate == .learned && settings.options.firstEstimate == .learned)
+        let result = try solver.restore(Y)
+        #expect(network.sizes.withLock { $0.count } == 4)
+        #expect(try Y.residual(of: result.frames) < 1e-3)
+        // Nothing shrank: nothing is asked of it.
+        #expect(try solver.settle(measured(video(2, 12, 16))).firstEstimate == .smooth)
+    }
+
+    // MARK: All
 
     /// Frames, channels and pixels that the measurement lacks are there, of the video's shape.
     @Test(arguments: FirstEstimate.allCases, Upsampling.allCases)

@@ -75,9 +75,12 @@ final class NotedFacts: Facts {
 
     let conditions: Conditions
     let pending: Set<Name>
+    private let enlarges: Bool
     private(set) var asked: Set<Name> = []
 
-    init(_ conditions: Conditions, pending: Set<Name> = []) { (self.conditions, self.pending) = (conditions, pending) }
+    init(_ conditions: Conditions, pending: Set<Name> = [], enlarges: Bool = false) {
+        (self.conditions, self.pending, self.enlarges) = (conditions, pending, enlarges)
+    }
 
     private func tell<Value>(_ name: Name, _ value: Value) throws -> Value {
         asked.insert(name)
@@ -90,6 +93,7 @@ final class NotedFacts: Facts {
     func keepsPixelsInBlocks() throws -> Bool { try tell(.keepsPixelsInBlocks, conditions.keepsPixelsInBlocks) }
     func shrinks() throws -> Bool { try tell(.shrinks, conditions.shrinks) }
     func roundedBits() throws -> Int? { try tell(.roundedBits, conditions.bits) }
+    func canEnlarge() -> Bool { enlarges }
     func schedule() throws -> DDIMSchedule { try tell(.schedule, DDIMSchedule()) }
     func decoderGain() throws -> Double? { try tell(.decoderGain, conditions.gain?.rawValue) }
 }
@@ -205,6 +209,39 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         }
     }
 
+    /// Where a network can enlarge, the estimate is its, and a light prior adds nothing to it; what is said about the schedule holds.
+    @Test func aNetworkThatEnlarges() throws {
+        for conditions in Conditions.all where conditions.shrinks && conditions.bits == nil {
+            let facts = NotedFacts(conditions, enlarges: true)
+            let settings = try Policy.settle(conditions.asked, facts)
+            #expect(settings.firstEstimate == .learned && settings.options.firstEstimate == .learned)
+            let isShort = conditions.gain == .light
+            #expect(settings.options.timesteps == (isShort ? [1] : nil) && (settings.options.steps == nil) == isShort)
+            // What is followed, asked for, is followed again.
+            #expect(try Policy.settle(settings.options, facts).timesteps == settings.timesteps)
+            #expect(settings.timesteps == (isShort ? [1] : [281, 241, 201, 161, 121, 81, 41, 1]), "\(conditions)")
+            for say in [{ $0.steps = 25 }, { $0.tau = 0.3 }, { $0.speed = .best }]
+                as [(inout RestorationOptions) -> Void]
+            {
+                var asked = conditions.asked
+                say(&asked)
+                #expect(try Policy.settle(asked, facts).timesteps.count == 8)
+            }
+            for estimate in [FirstEstimate.smooth, .measurement] {
+                var asked = conditions.asked
+                asked.firstEstimate = estimate
+                let settings = try Policy.settle(asked, facts)
+                #expect(settings.firstEstimate == estimate && settings.timesteps.count == 8)
+            }
+            // Said, and not possible.
+            var asked = conditions.asked
+            asked.firstEstimate = .learned
+            #expect(try Policy.settle(asked, NotedFacts(conditions)).timesteps.count == 8)
+            #expect(try Policy.settle(.paper, facts).firstEstimate == .measurement)
+            #expect(try Policy.settle(.paper, facts).timesteps.count == 8)
+        }
+    }
+
     /// The paper's listing, whatever is known.
     @Test func thePaperIsThePaper() throws {
         for conditions in Conditions.all where conditions.step == nil {
@@ -292,7 +329,9 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         var reasons: Set<String> = []
         for conditions in Conditions.all {
             for pending in [[], [.noise], [.noise, .schedule, .decoderGain]] as [Set<NotedFacts.Name>] {
-                let rows = try Policy.table(conditions.asked, NotedFacts(conditions, pending: pending))
+                let enlarges = conditions.shrinks && conditions.bits == nil
+                let rows = try Policy.table(
+                    conditions.asked, NotedFacts(conditions, pending: pending, enlarges: enlarges))
                 #expect(Set(rows.map(\.name)).count == rows.count)
                 for row in rows {
                     #expect(isSentence(row.reason), "\(row)")
