@@ -28,23 +28,35 @@ public enum Policy {
         try asked.validate()
         let rules = Rules(asked: asked, facts: facts)
         return Extent(
-            timesteps: try rules.timesteps().value.count, start: rules.start().value,
-            firstEstimate: try rules.firstEstimate().value)
+            timesteps: try rules.timesteps().value.count, exactCodecSteps: try rules.exactCodecSteps().value,
+            conjugateGradientSteps: rules.dataStepKind().value == .conjugateGradients ? rules.iterations().value : nil,
+            start: rules.start().value, firstEstimate: try rules.firstEstimate().value)
     }
 
     /// How much a run does.
     public struct Extent: Sendable, Equatable {
         public var timesteps: Int
+        /// Of these, the last ones that have the full autoencoder.
+        public var exactCodecSteps: Int
+        /// Of each data step; nil for a proximal one.
+        public var conjugateGradientSteps: Int?
         public var start: Start
         public var firstEstimate: FirstEstimate
 
-        init(timesteps: Int, start: Start, firstEstimate: FirstEstimate) {
-            (self.timesteps, self.start, self.firstEstimate) = (timesteps, start, firstEstimate)
+        package init(
+            timesteps: Int, exactCodecSteps: Int, conjugateGradientSteps: Int? = nil, start: Start,
+            firstEstimate: FirstEstimate
+        ) {
+            (self.timesteps, self.exactCodecSteps) = (timesteps, exactCodecSteps)
+            (self.conjugateGradientSteps, self.start) = (conjugateGradientSteps, start)
+            self.firstEstimate = firstEstimate
         }
 
         public init(_ settings: Settings) {
             self.init(
-                timesteps: settings.timesteps.count, start: settings.start, firstEstimate: settings.firstEstimate)
+                timesteps: settings.timesteps.count, exactCodecSteps: settings.exactCodecSteps,
+                conjugateGradientSteps: (settings.dataStep as? ConjugateGradientStep)?.iterations,
+                start: settings.start, firstEstimate: settings.firstEstimate)
         }
     }
 

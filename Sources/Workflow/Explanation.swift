@@ -62,16 +62,20 @@ public struct Explanation: Sendable, Encodable {
             },
         ]
         let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
-        let estimate = try await onThread(of: session.device) { _ in
-            try TimeEstimate(
+        let estimate = try await onThread(of: session.device) { check in
+            try TimeEstimate.found(
                 video, windows, plan.passes, LatentDiffusionPrior(session.load()),
-                Policy.extent(session.completed(recipe.options), facts))
+                Policy.extent(session.completed(recipe.options), facts), check)
         }
-        seconds = windows.frameCount == nil ? nil : estimate.seconds
+        seconds = windows.frameCount == nil ? nil : estimate?.seconds
         rows.append(
             .init(
-                "time", "", durationText(seconds: estimate.seconds) + (seconds == nil ? " a window" : ""),
-                "About: passes of the networks were tried on small frames."))
+                "time", "",
+                estimate.map { durationText(seconds: $0.seconds) + (windows.frameCount == nil ? " a window" : "") },
+                estimate.map {
+                    "\($0.isLowerBound ? "At least: data steps iterate as long as they must" : "About"); passes of the networks were "
+                        + "tried on small frames."
+                } ?? "Memory did not suffice to try the networks."))
         rows += try Policy.table(session.completed(recipe.options), facts).map { row in
             if row.name == Policy.firstEstimateRow, recipe.options.firstEstimate == nil, facts.suitsEnlargement,
                 !facts.canEnlarge()

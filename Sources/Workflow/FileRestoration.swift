@@ -127,11 +127,11 @@ struct FileRestoration {
                 }
                 var estimate: TimeEstimate?
                 if isFirst {
-                    let found = try clock.time(.preparing) {
-                        try TimeEstimate(video, frames, plan.passes, current.prior, Policy.Extent(settings))
+                    estimate = try clock.time(.preparing) {
+                        try TimeEstimate.found(
+                            video, frames, plan.passes, current.prior, Policy.Extent(settings), checkCancellation)
                     }
-                    tell(.note(found.line(frames)))
-                    estimate = found
+                    if let estimate { tell(.note(estimate.line(frames))) }
                 }
                 let result = try current.restore(measurement, following: settings) { progress in
                     try checkCancellation()

@@ -14,6 +14,8 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
     public var seconds: Double
     /// Of these, passes of networks.
     public var networkSeconds: Double
+    /// Whether data steps iterate until they have converged, which nobody knows before.
+    public var isLowerBound: Bool
 
     /// What there is to do.
     struct Work {
@@ -29,16 +31,25 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         var pixels: Double { Double(frames * height * width) }
     }
 
-    /// Cost: as `Rates.probed`.
-    init(
+    /// Nil where a probe's pass found no room, which the run itself knows how to find. Cost: as `Rates.probed`.
+    /// - Parameter check: throws where the work is to stop.
+    /// - Throws: what `check` throws, and what a pass of a network does.
+    static func found(
         _ video: MeasuredVideo, _ windows: WindowPlan, _ passes: PassSizes, _ prior: some DiffusionPrior,
-        _ extent: Policy.Extent
-    ) throws {
+        _ extent: Policy.Extent, _ check: () throws -> Void
+    ) throws -> TimeEstimate? {
         let padding = Padding([windows.longest, 3, video.height, video.width], multiple: prior.frameMultiple)
         let work = Work(
             frames: windows.frameCount ?? windows.size, height: padding.paddedHeight, width: padding.paddedWidth,
             window: windows.longest, extent: extent, form: try video.form(frames: windows.longest))
-        self.init(work, try .probed(prior, passes, height: padding.paddedHeight, width: padding.paddedWidth))
+        do {
+            let rates = try Rates.probed(
+                prior, passes, height: padding.paddedHeight, width: padding.paddedWidth,
+                hasDraft: extent.exactCodecSteps < extent.timesteps, check)
+            return TimeEstimate(work, rates)
+        } catch let error as TensorError where error.isOutOfMemory {
+            return nil
+        }
     }
 
     init(_ work: Work, _ rates: Rates) {
@@ -51,9 +62,10 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
             case .firstFrameInversion, .sharedInversion: work.pixels / Double(work.frames) * windows
             default: 0.0
             }
+        let exact = Double(work.extent.exactCodecSteps)
         networkSeconds =
-            steps * (work.pixels + inverted) * rates.prediction + steps * work.pixels * rates.decoding
-            + steps * work.pixels * rates.encoding
+            steps * (work.pixels + inverted) * rates.prediction
+            + work.pixels * (exact * rates.codec + (steps - exact) * rates.draftCodec)
         let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
         let first =
             switch work.extent.firstEstimate {
@@ -61,14 +73,18 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
             case .smooth: isBlurred ? Rest.blurredStart : Rest.start
             case .learned: Rest.learnedStart
             }
-        let step = isBlurred ? Rest.blurredStep : Rest.step
+        let iterations = work.extent.conjugateGradientSteps.map(Double.init)
+        let step =
+            iterations.map { Rest.sampling + $0 * (isBlurred ? Rest.blurredIteration : Rest.iteration) }
+            ?? (isBlurred ? Rest.blurredStep : Rest.step)
+        isLowerBound = iterations == nil && !(work.form?.isExact ?? false)
         let perPixel = Rest.frame + first + steps * step
         seconds = networkSeconds + rates.machine * (Rest.preparing + work.pixels * perPixel)
     }
 
     /// The line before a run.
     func line(_ windows: WindowPlan) -> String {
-        let text = "about \(durationText(seconds: seconds)) for "
+        let text = "\(isLowerBound ? "at least" : "about") \(durationText(seconds: seconds)) for "
         guard let count = windows.frameCount else { return text + "every \(windows.size) frames" }
         return text + "\(count) \(count == 1 ? "frame" : "frames")"
     }
@@ -85,6 +101,10 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         /// A timestep's data step, steadying and sampling.
         static let step = 0.135e-6
         static let blurredStep = 0.24e-6
+        /// The same with conjugate gradients: without their iterations, and each of these.
+        static let sampling = 0.05e-6
+        static let iteration = 0.05e-6
+        static let blurredIteration = 0.1e-6
     }
 }
 
@@ -92,23 +112,29 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
 struct Rates: Sendable {
     /// Seconds for each pixel of a frame.
     var prediction: Double
-    var decoding: Double
-    var encoding: Double
+    /// Of a decode and an encode.
+    var codec: Double
+    /// The same of a draft.
+    var draftCodec: Double
     /// How many times as long as the measured machine this one takes for what is not a network.
     var machine: Double
 
     /// Cost: a pass or two of each network over frames of at most 512 x 512, and a tenth of a second.
     /// - Parameter passes: of the run; a pass of several frames is quicker than as many passes.
-    static func probed(_ prior: some DiffusionPrior, _ passes: PassSizes, height: Int, width: Int) throws -> Rates {
+    static func probed(
+        _ prior: some DiffusionPrior, _ passes: PassSizes, height: Int, width: Int, hasDraft: Bool = false,
+        _ check: () throws -> Void = {}
+    ) throws -> Rates {
         func side(_ length: Int) -> Int {
             let multiple = prior.frameMultiple
             return max(length / multiple, 1) * multiple
         }
-        // As many pixels as keep a device busy.
+        // As many pixels as keep a device busy, and never more than the plan has room for.
         let shrink = min((Double(1 << 18) / Double(height * width)).squareRoot(), 1)
         let (height, width) = (side(Int(Double(height) * shrink)), side(Int(Double(width) * shrink)))
         func rate(_ frames: Int, _ pass: () throws -> Tensor) throws -> Double {
             func seconds() throws -> Double {
+                try check()
                 let began = ContinuousClock.now
                 _ = try pass().select(0, 0).mean().item()
                 return (ContinuousClock.now - began) / .seconds(1)
@@ -124,13 +150,18 @@ struct Rates: Sendable {
         }
         let (some, coded) = (try latents(passes.prediction), try latents(passes.decoding))
         let video = try Tensor.zeros([passes.encoding, 3, height, width], device: prior.device)
+        func codec(isDraft: Bool) throws -> Double {
+            let decoding = CodecPass(tile: passes.decodingTile, isDraft: isDraft)
+            let encoding = CodecPass(tile: passes.encodingTile, isDraft: isDraft)
+            return try rate(passes.decoding) { try prior.decode(coded, decoding) }
+                + rate(passes.encoding) { try prior.encode(video, samplingWith: nil, encoding) }
+        }
+        let exact = try codec(isDraft: false)
         return try Rates(
             prediction: rate(passes.prediction) {
                 try prior.predictNoise(some, timestep: prior.schedule.trainingSteps / 4)
             },
-            decoding: rate(passes.decoding) { try prior.decode(coded) },
-            encoding: rate(passes.encoding) { try prior.encode(video, samplingWith: nil) },
-            machine: machine(on: prior.device))
+            codec: exact, draftCodec: hasDraft ? codec(isDraft: true) : exact, machine: machine(on: prior.device))
     }
 
     /// A product of matrices and a sum, as data steps are made of.
@@ -149,14 +180,4 @@ struct Rates: Sendable {
 
     /// The same on two cores of an AMD EPYC with AVX512.
     private static let measured = 0.0172
-}
-
-/// 75 s, 12:05, 1:02:03.
-public func durationText(seconds: Double) -> String {
-    guard seconds.isFinite else { return "?" }
-    let whole = Int(seconds.rounded())
-    if whole < 100 { return "\(whole) s" }
-    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
-    return hours > 0
-        ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
 }

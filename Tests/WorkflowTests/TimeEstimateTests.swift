@@ -9,15 +9,19 @@ import Testing
 
 /// What is told of a run's time follows the work. How near it comes is measured, not tested (Benchmarks/RESULTS.md).
 @Suite struct TimeEstimateTests {
-    private static let rates = Rates(prediction: 3e-6, decoding: 2e-6, encoding: 1e-6, machine: 1)
+    private static let rates = Rates(prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, machine: 1)
 
     private static func work(
         frames: Int = 8, window: Int = 8, timesteps: Int = 4, start: Start = .sharedInversion,
-        firstEstimate: FirstEstimate = .measurement, form: SeparatedForm? = SeparatedForm()
+        firstEstimate: FirstEstimate = .measurement, form: SeparatedForm? = SeparatedForm(),
+        exactCodecSteps: Int? = nil, conjugateGradientSteps: Int? = nil
     ) -> TimeEstimate.Work {
         TimeEstimate.Work(
             frames: frames, height: 100, width: 200, window: window,
-            extent: Policy.Extent(timesteps: timesteps, start: start, firstEstimate: firstEstimate), form: form)
+            extent: Policy.Extent(
+                timesteps: timesteps, exactCodecSteps: exactCodecSteps ?? timesteps,
+                conjugateGradientSteps: conjugateGradientSteps, start: start, firstEstimate: firstEstimate),
+            form: form)
     }
 
     private static func seconds(_ work: TimeEstimate.Work, machine: Double = 1) -> Double {
@@ -37,6 +41,9 @@ import Testing
         let windows = TimeEstimate(Self.work(window: 4), Self.rates).networkSeconds
         #expect(abs(windows - expected - 4 * frame * 3e-6) < 1e-9)
         #expect(TimeEstimate(Self.work(start: .pureNoise), Self.rates).networkSeconds < expected)
+        // All timesteps but the last decode and encode with a draft.
+        let drafted = TimeEstimate(Self.work(exactCodecSteps: 1), Self.rates).networkSeconds
+        #expect(abs(expected - drafted - 3 * 8 * frame * 2e-6) < 1e-9)
     }
 
     @Test func moreWorkTakesLonger() throws {
@@ -49,6 +56,22 @@ import Testing
         #expect(Self.seconds(Self.work(form: blur)) > base)
         #expect(Self.seconds(Self.work(form: nil)) > base)
         #expect(Self.seconds(Self.work(), machine: 2) > base)
+        let few = Self.seconds(Self.work(conjugateGradientSteps: 5))
+        #expect(Self.seconds(Self.work(conjugateGradientSteps: 10)) > few)
+    }
+
+    /// What iterates until it has converged may take longer than is told.
+    @Test func whatNobodyKnowsIsALowerBound() throws {
+        let holes = try SeparatedForm(
+            rows: .matrix(AxisMatrix(rows: [[1]])), mask: .ones([1, 1]))
+        for (form, isKnown) in [(SeparatedForm(), true), (holes, false), (nil, false)] {
+            let estimate = TimeEstimate(Self.work(form: form), Self.rates)
+            #expect(estimate.isLowerBound == !isKnown)
+            let words = estimate.line(WindowPlan(frameCount: 8, size: 8))
+            #expect(words.hasPrefix(isKnown ? "about " : "at least ") && words.hasSuffix(" s for 8 frames"))
+        }
+        // Conjugate gradients take the steps that they are given.
+        #expect(!TimeEstimate(Self.work(form: nil, conjugateGradientSteps: 10), Self.rates).isLowerBound)
     }
 
     /// A film takes a hundred times what a hundredth of it takes, but for what is done once.
@@ -62,8 +85,11 @@ import Testing
 
     /// Every rate is of a pixel, whatever a pass takes.
     @Test func ratesArePositive() throws {
+        #expect(throws: CancellationError.self) {
+            try Rates.probed(TinyPrior(), PassSizes(frames: 2), height: 48, width: 64) { throw CancellationError() }
+        }
         let rates = try Rates.probed(TinyPrior(), PassSizes(frames: 2), height: 48, width: 64)
-        for rate in [rates.prediction, rates.decoding, rates.encoding, rates.machine] {
+        for rate in [rates.prediction, rates.codec, rates.draftCodec, rates.machine] {
             #expect(rate > 0 && rate < 1e3)
         }
     }

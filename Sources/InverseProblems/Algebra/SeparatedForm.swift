@@ -29,7 +29,7 @@ public struct SeparatedForm: Sendable {
 
     /// Whether the singular vectors of T x C x H x W are those of A, too: a mask spoils them where H or W mix what it keeps with what it
     /// removes, and one that changes from frame to frame where T does.
-    var isExact: Bool { mask == nil || !mixesPixels && (frames == nil || !hasMaskOfEachFrame) }
+    package var isExact: Bool { mask == nil || !mixesPixels && (frames == nil || !hasMaskOfEachFrame) }
 
     /// Whether frames have masks of their own.
     var hasMaskOfEachFrame: Bool { (mask?.rank ?? 2) > 2 }
