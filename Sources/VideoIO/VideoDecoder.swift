@@ -98,7 +98,8 @@ struct VideoDecoder: Sendable {
         var arguments = FFmpeg.quietly + ["-i", FFmpeg.url(path), "-map", "0:\(stream)"]
         arguments += ["-vf", filters.joined(separator: ","), "-fps_mode", "passthrough"]
         if let range { arguments += ["-frames:v", "\(range.count)"] }
-        return arguments + ["-f", "rawvideo", "pipe:1"]
+        // A clock in which no two times of a rate that varies are one, or ffmpeg would complain of each pair.
+        return arguments + ["-enc_time_base", "1:1000000", "-f", "rawvideo", "pipe:1"]
     }
 }
 

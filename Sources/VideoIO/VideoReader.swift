@@ -6,10 +6,10 @@ import Foundation
 ///     for try await frame in reader.frames(0..<25) { ... }
 ///
 /// Frames come as full-range RGB: 8 bits per component where the file stores 8-bit RGB and from JPEG pictures, else
-/// 16 bits, so that nothing is lost by the conversion from YUV. The YUV matrix and range are those the file is tagged with; without
-/// tags, bt709 for 720 rows or more and bt601 below, and limited ("tv") range. Primaries and transfer are not
-/// converted, only reported in `info`. Transparency is dropped. Every frame that is to be seen comes exactly once; when it is shown is in
-/// `times` where the rate varies.
+/// 16 bits, so that nothing is lost by the conversion from YUV. The YUV matrix and range are those the file is tagged
+/// with; without tags, bt709 for 720 rows or more and bt601 below, and limited ("tv") range. Primaries and transfer are
+/// not converted, only reported in `info`. Transparency is dropped. Every frame that is to be seen comes exactly once;
+/// when it is shown is in `times` where the rate varies.
 public struct VideoReader: Sendable {
     public let path: String
     public let info: VideoInfo
@@ -47,6 +47,9 @@ public struct VideoReader: Sendable {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
             var info = try await Probe.video(first, isPicture: true).info
+            // A photograph may ask to be turned, which only decoding it shows.
+            let upright = try await Pictures.decode(first)
+            (info.width, info.height) = (upright.width, upright.height)
             info.frameRate = pictureRate
             info.frameCount = pictures.count
             info.duration = Double(pictures.count) / pictureRate.perSecond

@@ -157,7 +157,8 @@ struct FileRestoration {
         if windows.complaints > 0 {
             tell(
                 .note(
-                    "\(recipe.input) is damaged: ffmpeg complained \(windows.complaints) times while decoding it; look at the frames there."))
+                    "\(recipe.input) is damaged: ffmpeg complained \(windows.complaints) times while decoding it; "
+                        + "look at the frames there."))
         }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak

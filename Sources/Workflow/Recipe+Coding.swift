@@ -6,7 +6,8 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, progressive, output, bits, encoding, leaveOut, log, problem, noise, window, model, text, options
+        case version, input, frames, progressive, output, bits, encoding, leaveOut, log, problem, noise
+        case window, model, text, options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -56,8 +57,12 @@ extension Recipe: Codable {
 
 extension Recipe {
     /// The recipe in a file, its relative paths taken from the file's folder.
+    ///
+    /// Words for ffmpeg could write any file. So those of a recipe, which may come from anywhere, are refused unless
+    /// whoever reads it says them, too.
+    /// - Parameter words: for ffmpeg, that are said beside the recipe; they take the place of the recipe's.
     /// - Throws: `WorkflowError` with one sentence for whatever is wrong with it.
-    public init(contentsOf path: String) throws {
+    public init(contentsOf path: String, ffmpeg words: String? = nil) throws {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw WorkflowError.message(
                 "\(path) cannot be read; name a recipe that `visionxl restore ... --print-recipe` wrote.")
@@ -67,6 +72,12 @@ extension Recipe {
         } catch {
             throw WorkflowError.message("\(path) is no recipe: \(StrictJSON.describe(error)).")
         }
+        if let own = encoding.ffmpeg, words == nil {
+            throw WorkflowError.message(
+                "\(path) hands words to ffmpeg (\(own)), which could write any file; if you trust them, say them "
+                    + "yourself with --ffmpeg, or take them out of the recipe.")
+        }
+        encoding.ffmpeg = words
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
         self = located { URL(fileURLWithPath: $0, relativeTo: folder).standardizedFileURL.path }
     }
