@@ -48,8 +48,10 @@ public struct FrameTimes: Sendable, Equatable {
 
 extension FrameTimes {
     /// Reads the packets of a stream, without decoding: costs one reading of the file.
-    /// - Returns: how many frames there are to see, and their times where each has one of its own.
-    static func read(_ path: String, stream: Int) async throws -> (frames: Int, times: FrameTimes?) {
+    /// - Returns: how many frames there are to see, their times where each has one of its own, and what ffprobe says.
+    static func read(
+        _ path: String, stream: Int
+    ) async throws -> (frames: Int, times: FrameTimes?, messages: String) {
         let arguments =
             [
                 "-v", "error", "-select_streams", "\(stream)", "-show_entries",
@@ -73,8 +75,8 @@ extension FrameTimes {
             }
         }
         guard let base, ticks.count == count, let clock = FrameRate(base.denominator, base.numerator) else {
-            return (count, nil)
+            return (count, nil, messages)
         }
-        return (count, FrameTimes(ticks: ticks.sorted(), perSecond: clock, lastDuration: last.duration))
+        return (count, FrameTimes(ticks: ticks.sorted(), perSecond: clock, lastDuration: last.duration), messages)
     }
 }

@@ -15,7 +15,13 @@ public struct VideoReader: Sendable {
     public let info: VideoInfo
     /// When each frame is shown, where the rate varies; nil for one rate, and where frames were not counted.
     public let times: FrameTimes?
+    /// Whether a file that breaks off gives what there is of it, and no error.
+    public var acceptsIncomplete = false
+    /// Why the file is not whole, where counting its frames showed that; nil for a whole one.
+    public let breakOff: VideoError?
     let source: Source
+    /// Of every frame, in the file's own clock; nil where they are not known.
+    let ticks: [Int]?
 
     enum Source: Sendable {
         /// A media file and the index of its video stream.
@@ -26,6 +32,7 @@ public struct VideoReader: Sendable {
 
     init(path: String, info: VideoInfo, times: FrameTimes?, source: Source) {
         (self.path, self.info, self.times, self.source) = (path, info, times, source)
+        (ticks, breakOff) = (times?.ticks, nil)
     }
 
     /// Opens a video, a folder or a picture.
@@ -54,18 +61,30 @@ public struct VideoReader: Sendable {
             info.frameCount = pictures.count
             info.duration = Double(pictures.count) / pictureRate.perSecond
             self.info = info
-            times = nil
+            (times, ticks, breakOff) = (nil, nil, nil)
             source = .pictures(pictures)
         } else {
             var (info, stream) = try await Probe.video(path)
-            var found: FrameTimes?
+            var (found, all) = (FrameTimes?.none, FrameTimes?.none)
+            var breakOff: VideoError?
             if countFrames {
-                let (count, times) = try await FrameTimes.read(path, stream: stream)
+                let packets = try await FrameTimes.read(path, stream: stream)
+                all = packets.times
+                if VideoDecoder.breaksOff(packets.messages) {
+                    let promised =
+                        info.frameCount ?? info.duration.map { Int(($0 * info.frameRate.perSecond).rounded()) }
+                    breakOff = .truncated(
+                        path, decoded: packets.frames, expected: promised.flatMap { $0 > packets.frames ? $0 : nil },
+                        details: packets.messages)
+                }
                 // An edit list may hide frames that the file counts.
-                if count > 0 { info.frameCount = count }
-                if let times, info.rateIsKnown, !times.areRegular(at: info.frameRate) { found = times }
+                if packets.frames > 0 { info.frameCount = packets.frames }
+                if let all, info.rateIsKnown, !all.areRegular(at: info.frameRate) { found = all }
             }
             times = found
+            self.breakOff = breakOff
+            // Packets of VP8 need not show anything.
+            ticks = info.codec == "vp8" ? nil : all?.ticks
             guard info.isRGB || info.decodingMatrix != nil else {
                 throw VideoError.unsupportedColour(path, matrix: info.colour.matrix ?? "unknown")
             }

@@ -66,6 +66,9 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "The frames are whole pictures, whatever the file says of fields.")
     var progressive = false
 
+    @Flag(help: "Restore what there is of a file that breaks off.")
+    var incomplete = false
+
     mutating func validate() throws {
         if let bits, ![8, 10, 16].contains(bits) { throw ValidationError("--bits must be 8, 10 or 16.") }
     }
@@ -86,5 +89,6 @@ struct OutputOptions: ParsableArguments {
         if let ffmpeg { recipe.encoding.ffmpeg = ffmpeg }
         for part in leftOut where !recipe.leaveOut.contains(part) { recipe.leaveOut.append(part) }
         if progressive { recipe.isProgressive = true }
+        if incomplete { recipe.acceptsIncomplete = true }
     }
 }

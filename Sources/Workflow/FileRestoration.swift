@@ -154,12 +154,7 @@ struct FileRestoration {
             log.phases.add(.writing, laps.next())
             index += 1
         }
-        if windows.complaints > 0 {
-            tell(
-                .note(
-                    "\(recipe.input) is damaged: ffmpeg complained \(windows.complaints) times while decoding it; "
-                        + "look at the frames there."))
-        }
+        if let sentence = windows.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }

@@ -6,7 +6,7 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, progressive, output, bits, encoding, leaveOut, log, problem, noise
+        case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, log, problem, noise
         case window, model, text, options
     }
 
@@ -26,6 +26,7 @@ extension Recipe: Codable {
         encoding = try values.decodeIfPresent(EncodingChoice.self, forKey: .encoding) ?? EncodingChoice()
         leaveOut = try values.decodeIfPresent([OutputPlan.Part].self, forKey: .leaveOut) ?? []
         isProgressive = try values.decodeIfPresent(Bool.self, forKey: .progressive) ?? false
+        acceptsIncomplete = try values.decodeIfPresent(Bool.self, forKey: .incomplete) ?? false
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
@@ -45,6 +46,7 @@ extension Recipe: Codable {
         if !encoding.isEmpty { try values.encode(encoding, forKey: .encoding) }
         if !leaveOut.isEmpty { try values.encode(leaveOut, forKey: .leaveOut) }
         if isProgressive { try values.encode(true, forKey: .progressive) }
+        if acceptsIncomplete { try values.encode(true, forKey: .incomplete) }
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)
