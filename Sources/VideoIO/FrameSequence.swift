@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The frames of a video, decoded while they are asked for.
 ///
 /// Memory: about four frames, however long the video. The decoder waits for a slow taker and is stopped when the
@@ -12,6 +14,9 @@ public struct FrameSequence: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         private let sequence: FrameSequence
         private var decoder: Decoder?
+
+        /// What was wrong with what was decoded all the same; nothing before the last frame was taken.
+        public var damage: Damage { decoder?.damage.value ?? Damage() }
 
         init(sequence: FrameSequence) { self.sequence = sequence }
 
@@ -28,16 +33,25 @@ public struct FrameSequence: AsyncSequence, Sendable {
 @available(*, unavailable)
 extension FrameSequence.Iterator: Sendable {}
 
+/// What the task that decodes leaves behind.
+private final class FoundDamage: Sendable {
+    private let found = Mutex(Damage())
+    var value: Damage { found.withLock { $0 } }
+    func set(_ damage: Damage) { found.withLock { $0 = damage } }
+}
+
 /// Owns the task that decodes; letting go of it stops the task, and the task's end stops ffmpeg.
 private final class Decoder: Sendable {
     let frames = Handoff<VideoFrame>()
+    let damage = FoundDamage()
     private let task: Task<Void, Never>
 
     init(_ sequence: FrameSequence) {
         // The task must not hold the decoder itself, or it would never be let go.
-        task = Task { [frames] in
+        task = Task { [frames, damage] in
             do {
-                try await sequence.decode(into: frames)
+                let found = try await sequence.decode(into: frames)
+                damage.set(found)
                 frames.finish()
             } catch {
                 frames.finish(.failure(error))
@@ -49,18 +63,22 @@ private final class Decoder: Sendable {
 }
 
 extension FrameSequence {
-    fileprivate func decode(into frames: Handoff<VideoFrame>) async throws {
+    fileprivate func decode(into frames: Handoff<VideoFrame>) async throws -> Damage {
         let count = reader.info.frameCount
         if let range, range.lowerBound < 0 || range.upperBound > count ?? .max {
             throw VideoError.frameRangeOutside(reader.path, range: range, count: count)
         }
-        if let range, range.isEmpty { return }
+        if let range, range.isEmpty { return Damage() }
         switch reader.source {
         case .file(let stream):
-            try await VideoDecoder(path: reader.path, stream: stream, info: reader.info, range: range)
-                .decode(into: frames)
+            let ticks = range.flatMap { range in reader.ticks.map { Array($0[range]) } } ?? reader.ticks
+            let decoder = VideoDecoder(
+                path: reader.path, stream: stream, info: reader.info, range: range, ticks: ticks,
+                acceptsIncomplete: reader.acceptsIncomplete)
+            return try await decoder.decode(into: frames)
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
+            return Damage()
         }
     }
 }

@@ -24,6 +24,27 @@ public struct VideoInfo: Sendable, Equatable, Codable {
     public var duration: Double?
     /// Seconds by which the first picture comes after the first of the other streams (usually 0).
     public var startDelay: Double
+    /// Width over height of a pixel after rotation, "64:45"; nil where it is square or nobody says.
+    public var sampleAspectRatio: String?
+    /// ffprobe's: "progressive", or "tt", "bb", "tb", "bt" for two fields woven into a frame; nil where nobody says.
+    public var fieldOrder: String?
+    public var hasTransparency = false
+    /// Whether the file says a rate; without one 25 a second is a guess.
+    public var rateIsKnown = true
+    /// ffmpeg's names of the container, "mov,mp4,m4a,3gp,3g2,mj2".
+    public var container = ""
+    /// All but the picture.
+    public var streams: [MediaStream] = []
+    public var chapterCount = 0
+    /// What the file says of itself: "title", "artist", "creation_time".
+    public var metadata: [String: String] = [:]
+    /// The picture track's "title" and "language".
+    public var pictureMetadata: [String: String] = [:]
+    /// Of the first frame, "01:00:00:00".
+    public var timecode: String?
+    public var mastering: MasteringData?
+    /// What varies from frame to frame and is not read: "HDR10+", "Dolby Vision".
+    public var dynamicMetadata: [String] = []
 
     public init(
         width: Int, height: Int, frameRate: FrameRate, frameCount: Int?, codec: String, bitDepth: Int,
@@ -78,6 +99,9 @@ public struct ColourTags: Sendable, Equatable, Codable {
         self.transfer = transfer
     }
 
+    /// PQ (HDR10) or HLG.
+    public var isHDR: Bool { transfer == "smpte2084" || transfer == "arib-std-b67" }
+
     /// High-definition video: BT.709 throughout, limited range.
     public static let bt709 = ColourTags(range: "tv", matrix: "bt709", primaries: "bt709", transfer: "bt709")
 }
@@ -93,6 +117,17 @@ extension VideoInfo {
         case let name?: ColourConversion.Matrix(rawValue: name)
         }
     }
+
+    /// Whether values stand for light as HDR codes it.
+    public var isHDR: Bool { colour.isHDR }
+
+    /// How a copy is to be tagged. Matrix and range of stored RGB say nothing of how YUV is to be stored.
+    public var tagsForCopies: ColourTags {
+        isRGB ? ColourTags(primaries: colour.primaries, transfer: colour.transfer) : colour
+    }
+
+    /// Whether each frame is two pictures woven together, as the file says.
+    public var isInterlaced: Bool { fieldOrder.map { ["tt", "bb", "tb", "bt"].contains($0) } ?? false }
 
     /// "tv" unless the file says "pc".
     var decodingRange: String { colour.range == "pc" ? "pc" : "tv" }

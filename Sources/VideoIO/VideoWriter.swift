@@ -11,7 +11,7 @@ import Synchronization
 ///
 /// Everything is written under a hidden name beside the target; `finish()` moves it into place. `cancel()`,
 /// cancelling the task that appends, and letting go of the writer all stop ffmpeg and remove what was written.
-/// H.264 is converted with and tagged bt709, limited range. Writing to a pipe that breaks must not end the process,
+/// Writing to a pipe that breaks must not end the process,
 /// so the first use sets SIGPIPE to be ignored where it still has its default.
 public final class VideoWriter: Sendable {
     /// The file or folder that `finish()` will create.
@@ -31,65 +31,39 @@ public final class VideoWriter: Sendable {
     ///
     /// - Parameters:
     ///   - path: the file, or the folder for PNG.
-    ///   - bitDepth: 8 or 16; FFV1 and PNG store it, H.264 stores 8 bits whatever comes in.
-    ///   - encoding: nil chooses by the extension, see `VideoEncoding.init(forPath:)`.
-    ///   - tags: primaries and transfer to note in the file, such as the source's; nil ones become bt709. Matrix
-    ///     and range are the encoding's own.
-    ///   - source: a media file whose audio and subtitles are copied unchanged (subtitles become text subtitles in
-    ///     mp4 and mov). Only sensible for the whole length of that file at its own frame rate.
+    ///   - bitDepth: 8 or 16, of the frames that come; what is stored is the encoding's.
+    ///   - encoding: nil chooses by the extension, see `VideoEncoding.init(forPath:storedBits:)`.
+    ///   - tags: what to note in the file of its colour, such as the source's; nil ones become bt709 and limited range.
+    ///     YUV is converted with that matrix.
+    ///   - plan: what is kept of a source: its times, shapes of pixels, sound, subtitles and so on.
     ///   - overwrite: replaces an existing target when finishing. A folder is replaced only if it holds nothing
     ///     but numbered PNG pictures.
-    /// - Throws: `VideoError`: `targetExists`, `cannotWrite`, `unsupportedTarget`, `badFrame`, and what probing the
-    ///   source throws. That ffmpeg is missing or fails shows in `append` or `finish`.
+    /// - Throws: `VideoError`: `targetExists`, `cannotWrite`, `unsupportedTarget`, `badFrame`, `toolMissing`. That
+    ///   ffmpeg fails shows in `append` or `finish`.
     public init(
         to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate,
-        encoding: VideoEncoding? = nil, tags: ColourTags = .bt709, copyStreams source: String? = nil,
+        encoding: VideoEncoding? = nil, tags: ColourTags = .bt709, keeping plan: OutputPlan? = nil,
         overwrite: Bool = false
     ) async throws {
-        guard bitDepth == 8 || bitDepth == 16, VideoFrame.componentCount(width: width, height: height) != nil else {
-            throw VideoError.badFrame("frames of \(width)x\(height) with \(bitDepth) bits cannot be written")
-        }
-        let chosen = try encoding ?? VideoEncoding(forPath: path)
-        try chosen.check(path: path)
-        if chosen == .png, source != nil {
-            throw VideoError.unsupportedTarget(
-                path, reason: "a folder of pictures holds no sound; write a .mkv or .mp4")
-        }
-        var delay = 0.0
-        if let source { delay = try await VideoReader.probe(source).startDelay }
-        let colour = await ColourConversion.detected()
-
-        var arguments = FFmpeg.quietly + ["-y"]
-        if delay > 0.0005 { arguments += ["-itsoffset", "\(delay)"] }
-        arguments += ["-f", "rawvideo", "-pix_fmt", bitDepth == 8 ? "rgb24" : "rgb48le"]
-        arguments += ["-video_size", "\(width)x\(height)", "-framerate", "\(frameRate)", "-i", "pipe:0"]
-        if let source { arguments += ["-i", FFmpeg.url(URL(fileURLWithPath: source).path)] }
-        arguments += ["-map", "0:v"]
-        if source != nil { arguments += ["-map", "1:a?", "-map", "1:s?", "-map_metadata", "1", "-c:a", "copy"] }
-        arguments += chosen.arguments(
-            width: width, height: height, bitDepth: bitDepth, tags: tags, colour: colour)
-
-        let destination = try Destination(target: path, isFolder: chosen == .png, overwrite: overwrite)
-        let isQuickTime = !path.lowercased().hasSuffix(".mkv")
-        if source != nil { arguments += ["-c:s", isQuickTime ? "mov_text" : "copy"] }
-        if chosen == .png {
-            // ffmpeg runs inside the folder, so that a percent sign in its name is not taken for a pattern.
-            arguments += ["-start_number", "0", "-f", "image2", "%06d.png"]
-        } else {
-            if isQuickTime { arguments += ["-movflags", "+faststart"] }
-            arguments.append(FFmpeg.url(destination.partial))
-        }
+        let command = try await EncoderCommand(
+            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+            tags: tags, keeping: plan)
+        let destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
+        let arguments = command.arguments(output: destination.partial)
         let frames = Handoff<VideoFrame>()
-        let workingDirectory = chosen == .png ? destination.partial : nil
+        let workingDirectory = command.isFolder ? destination.partial : nil
         self.path = path
         self.width = width
         self.height = height
         self.bitDepth = bitDepth
         self.destination = destination
         self.frames = frames
-        encoder = Task { [arguments] in
+        encoder = Task {
             do {
-                try await Self.encode(frames, path: path, arguments: arguments, in: workingDirectory)
+                // The command keeps files that ffmpeg reads.
+                defer { withExtendedLifetime(command) {} }
+                try await Self.encode(
+                    frames, path: path, arguments: arguments, packaging: command.packaging, in: workingDirectory)
             } catch {
                 destination.discard()
                 frames.finish(.failure(error))
@@ -103,6 +77,50 @@ public final class VideoWriter: Sendable {
         // At once, because this process may end before the task does; the task does it again when ffmpeg has gone.
         // After `finish()` there is nothing of that name.
         destination.discard()
+    }
+
+    /// Encodes two black frames with a moment of what is kept, and throws them away: what the encoder or the container
+    /// refuses shows before the work.
+    ///
+    /// Takes what `init` takes. Costs about 0.3 s.
+    /// - Throws: `VideoError`, as `init`, `append` and `finish`.
+    public static func rehearse(
+        to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate, encoding: VideoEncoding,
+        tags: ColourTags, keeping plan: OutputPlan?
+    ) async throws {
+        let command = try await EncoderCommand(
+            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+            tags: tags, keeping: plan)
+        let place = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: place) }
+        let name = command.isFolder ? place.path : place.path + "/rehearsal.\(command.container.rawValue)"
+        defer { withExtendedLifetime(command) {} }
+        let frames = Handoff<VideoFrame>()
+        let count = width * height * 3
+        let black = try VideoFrame(
+            width: width, height: height,
+            pixels: bitDepth == 8
+                ? .eightBit([UInt8](repeating: 0, count: count)) : .sixteenBit([UInt16](repeating: 0, count: count)))
+        async let sent: Void = {
+            for _ in 0..<2 { try? await frames.send(black) }
+            frames.finish()
+        }()
+        defer { frames.finish() }
+        do {
+            try await encode(
+                frames, path: path, arguments: command.arguments(output: name, isRehearsal: true),
+                packaging: command.packaging, in: command.isFolder ? place.path : nil)
+        } catch VideoError.ffmpegFailed(_, let details) {
+            throw VideoError.unsupportedTarget(
+                path,
+                reason: "a rehearsal with two black frames failed; change --codec, --pixel-format, --ffmpeg or the"
+                    + " output's kind [ffmpeg: \(details.prefix(200))]")
+        } catch VideoError.diskFull {
+            // Of the rehearsal's own place; it says nothing of the output's.
+        }
+        frames.finish()
+        await sent
     }
 
     /// Hands a frame to the encoder; waits while the encoder is busy, so that at most two frames are held.
@@ -179,7 +197,8 @@ public final class VideoWriter: Sendable {
     private static let encoders = Mutex<Set<pid_t>>([])
 
     private static func encode(
-        _ frames: Handoff<VideoFrame>, path: String, arguments: [String], in folder: String?
+        _ frames: Handoff<VideoFrame>, path: String, arguments: [String], packaging: EncoderCommand.Packaging?,
+        in folder: String?
     ) async throws {
         let messages: String
         let succeeded: Bool
@@ -193,9 +212,13 @@ public final class VideoWriter: Sendable {
                 // Before anybody waits for its end, so that the number is still its own.
                 defer { encoders.withLock { _ = $0.remove(process) } }
                 async let messages = FFmpeg.lastLines(of: execution.standardError)
-                var isWhole = true
+                var (isWhole, number) = (true, 0)
                 while isWhole, let frame = try await frames.next() {
-                    isWhole = await write(frame, to: execution.standardInputWriter)
+                    if let packaging {
+                        isWhole = await write(packaging.bytes(before: number), to: execution.standardInputWriter)
+                    }
+                    if isWhole { isWhole = await write(frame, to: execution.standardInputWriter) }
+                    number += 1
                 }
                 try await execution.standardInputWriter.finish()
                 return (isWhole, await messages)
@@ -219,8 +242,12 @@ public final class VideoWriter: Sendable {
     /// False where ffmpeg has gone and not everything was taken; its messages say why.
     private static func write(_ frame: VideoFrame, to input: StandardInputWriter) async -> Bool {
         switch frame.pixels {
-        case .eightBit(let values): (try? await input.write(values.span.bytes)) == values.count
+        case .eightBit(let values): await write(values, to: input)
         case .sixteenBit(let values): (try? await input.write(values.span.bytes)) == values.count * 2
         }
+    }
+
+    private static func write(_ bytes: [UInt8], to input: StandardInputWriter) async -> Bool {
+        (try? await input.write(bytes.span.bytes)) == bytes.count
     }
 }

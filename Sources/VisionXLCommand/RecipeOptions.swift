@@ -50,11 +50,10 @@ struct RecipeOptions: ParsableArguments {
     @Option(help: "Frames that are restored together. (default: 25, or what the measurement's .json says)")
     var window: Int?
 
-    @Option(help: "Bits of each component in .mkv files and PNG pictures: 8 or 16. (default: 8)")
-    var bits: Int?
+    @OptionGroup(title: "Output")
+    var storage: OutputOptions
 
     mutating func validate() throws {
-        if let bits, bits != 8, bits != 16 { throw ValidationError("--bits must be 8 or 16.") }
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
         if algorithm.paper, model.fast != nil { throw ValidationError("--paper is exact; leave out --fast.") }
         if algorithm.paper, !text.isEmpty {
@@ -68,7 +67,9 @@ struct RecipeOptions: ParsableArguments {
     /// - Parameter reading: whether a .json beside the input may be asked for the problem that options change.
     /// - Throws: `WorkflowError`, `ValidationError`.
     func recipe(input: String?, output: String?, reading: Bool = true) throws -> Recipe {
-        var result = try recipe.map { try Recipe(contentsOf: $0) } ?? Recipe(input: input ?? "", output: output ?? "")
+        var result =
+            try recipe.map { try Recipe(contentsOf: $0, ffmpeg: storage.ffmpeg) }
+            ?? Recipe(input: input ?? "", output: output ?? "")
         if let input { result.input = input }
         if let output { result.output = output }
         if !task.isEmpty, reading || task.task != nil {
@@ -86,7 +87,7 @@ struct RecipeOptions: ParsableArguments {
         try algorithm.check(result.options)
         if let frames { result.frames = frames }
         if let window { result.window = window }
-        if let bits { result.bits = bits }
+        storage.apply(to: &result)
         return result
     }
 }

@@ -75,12 +75,12 @@ extension Workflow {
             _ = try A.outputShape(for: [windows.plan[count - 1].count, 3, height, width])
         }
         let encoding = try VideoEncoding(forPath: request.output)
-        let isLossy = encoding != .ffv1 && encoding != .png
+        let isLossy = !encoding.codec.isLossless
         let depth = isLossy ? 16 : bits
         let writer = try await VideoWriter(
             to: request.output, width: shape[3], height: shape[2], bitDepth: depth, frameRate: info.frameRate,
             encoding: encoding,
-            tags: info.colour, overwrite: request.overwrites)
+            tags: info.tagsForCopies, overwrite: request.overwrites)
         var frameCount = 0
         do {
             var index: UInt64 = 0

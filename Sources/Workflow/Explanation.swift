@@ -16,11 +16,14 @@ public struct Explanation: Sendable, Encodable {
     /// - Throws: as `Workflow.restore`, for what can be refused this early.
     public init(_ recipe: Recipe, _ execution: Execution = Execution()) async throws {
         try recipe.validate()
-        _ = try VideoEncoding(forPath: recipe.output)
+        _ = try Container(path: recipe.output)
         try ModelSession.check(recipe.options)
         let session = try ModelSession(recipe.model, text: recipe.text, execution)
         let video = try await MeasuredVideo(recipe)
+        try OutputSettlement.checkFields(recipe, video.info)
         let windows = try video.windows().plan
+        let encoding = try Policy.encoding(
+            recipe.encoding, bits: recipe.bits, to: recipe.output, storedBits: video.info.bitDepth)
         let noise = try await Self.noise(recipe, video)
         let plan = try session.settledPlan(frames: windows.longest, height: video.height, width: video.width)
         let outline = try LatentDiffusionModel.outline(
@@ -53,7 +56,10 @@ public struct Explanation: Sendable, Encodable {
                     ? "As said; the run needs about \(sizeText(plan.total))."
                     : "As many as keep the device busy and fit \(execution.memory == nil ? "what is free" : "what was allowed"); "
                         + "the run needs about \(sizeText(plan.total))."),
-            try Policy.Choice.row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
+            try Policy.Choice.row("codec", "--codec", \.codec.title) { encoding },
+            try Policy.Choice.row("bits", "--bits", { "\($0)" }) {
+                Policy.bits(recipe.bits, codec: encoding.value.codec, storedBits: video.info.bitDepth)
+            },
         ]
         let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
         let estimate = try await onThread(of: session.device) { check in

@@ -30,8 +30,36 @@ extension Policy {
         }
     }
 
-    /// Bits of each component in lossless files.
-    static func bits(_ asked: Int?) -> Choice<Int> { Choice(asked, else: 8, "What players show.") }
+    /// Bits of each component in the file.
+    /// - Parameter storedBits: of what came in.
+    static func bits(
+        _ asked: Int?, codec: VideoEncoding.Codec = .ffv1, storedBits: Int = 8
+    ) -> Choice<Int> {
+        Choice(asked) {
+            guard storedBits > 8 else {
+                // These bands show less, and every player of them shows ten bits.
+                return codec.depths.contains(8) && codec != .h265 && codec != .av1
+                    ? Choice(8, "What players show.") : Choice(10, "What \(codec.title) is good for.")
+            }
+            return Choice(codec.depths.last ?? 8, "\(storedBits) bits came in, and none is to be lost.")
+        }
+    }
+
+    /// How the result is stored.
+    /// - Parameter storedBits: of what came in.
+    /// - Throws: `VideoError.unsupportedTarget` for an extension that is not known.
+    static func encoding(
+        _ asked: EncodingChoice, bits: Int?, to path: String, storedBits: Int
+    ) throws -> Choice<VideoEncoding> {
+        // Eight bits that are asked for are what H.264 is for, whatever came in.
+        let usual = try VideoEncoding(forPath: path, storedBits: bits ?? storedBits).codec
+        let codec = Choice(asked.codec, else: usual, "What the output's name stands for.")
+        var encoding = VideoEncoding(codec.value, quality: asked.crf, pixelFormat: asked.pixelFormat)
+        if asked.pixelFormat == nil || bits != nil {
+            encoding.bits = Self.bits(bits, codec: codec.value, storedBits: storedBits).value
+        }
+        return Choice(encoding, codec.reason)
+    }
 
     /// The last timesteps that have the full autoencoder, beside a draft.
     static func exactCodecSteps(_ asked: Int?, hasDraft: Bool) -> Int? { asked ?? (hasDraft ? 2 : nil) }

@@ -45,7 +45,7 @@ struct FileRestoration {
     private let options: RestorationOptions
     private let plan: MemoryPlan
     private let windows: FrameWindows
-    private let encoding: VideoEncoding
+    private let output: OutputSettlement
     private let execution: Execution
     private var together: Int { windows.plan.longest }
 
@@ -60,23 +60,24 @@ struct FileRestoration {
         }
         try ModelSession.check(recipe.options)
         (self.recipe, self.execution) = (recipe, execution)
-        encoding = try VideoEncoding(forPath: recipe.output)
+        _ = try Container(path: recipe.output)
         // All of LibTorch's work on a CPU on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
         // take longer.
         session = try await onThread { _ in try ModelSession(recipe.model, text: recipe.text, execution) }
         video = try await MeasuredVideo(recipe)
         windows = try video.windows()
+        output = try await OutputSettlement(
+            recipe, video.reader, frames: windows.range, height: video.height, width: video.width)
         options = session.completed(recipe.options)
         plan = try session.settledPlan(frames: windows.plan.longest, height: video.height, width: video.width)
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {
         let info = video.info
-        let isWhole = recipe.frames == nil && (info.hasAudio || info.hasSubtitles)
         let writer = try await VideoWriter(
-            to: recipe.output, width: video.width, height: video.height, bitDepth: Policy.bits(recipe.bits).value,
-            frameRate: info.frameRate, encoding: encoding, tags: info.colour,
-            copyStreams: isWhole && encoding != .png ? recipe.input : nil, overwrite: execution.overwrites)
+            to: recipe.output, width: video.width, height: video.height, bitDepth: output.frameBits,
+            frameRate: info.frameRate, encoding: output.encoding, tags: info.tagsForCopies, keeping: output.plan,
+            overwrite: execution.overwrites)
         var log = RestorationLog(recipe, video, options: options, memory: plan)
         var laps = Laps(since: began)
         do {
@@ -153,6 +154,7 @@ struct FileRestoration {
             log.phases.add(.writing, laps.next())
             index += 1
         }
+        if let sentence = windows.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }
@@ -171,6 +173,6 @@ struct FileRestoration {
         if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
             notes.append(ModelSession.lacksEnlargement)
         }
-        return notes + session.notes(on: plan, frames: together)
+        return notes + output.notes + session.notes(on: plan, frames: together)
     }
 }

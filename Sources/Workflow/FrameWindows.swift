@@ -3,6 +3,8 @@ import VideoIO
 /// Frames of a video in windows: each is read when it is needed, so that memory does not grow with the length.
 public struct FrameWindows {
     public let plan: WindowPlan
+    /// The part of the video that is read; nil for all of it.
+    let range: Range<Int>?
     private var iterator: FrameSequence.Iterator
 
     /// - Parameter size: frames of a window.
@@ -24,9 +26,13 @@ public struct FrameWindows {
             }
             range = asked
         }
+        self.range = range
         plan = WindowPlan(frameCount: range?.count ?? reader.info.frameCount, size: size)
         iterator = reader.frames(range).makeAsyncIterator()
     }
+
+    /// What was wrong with what was decoded all the same; nothing before the end.
+    var damage: Damage { iterator.damage }
 
     /// The next window's frames, nil at the end.
     public mutating func next() async throws -> [VideoFrame]? {

@@ -28,7 +28,12 @@ public struct MeasuredVideo: Sendable {
     public init(_ recipe: Recipe) async throws {
         self.recipe = recipe
         // Counted, for the time that is left.
-        reader = try await VideoReader(recipe.input, countFrames: true)
+        var reader = try await VideoReader(recipe.input, countFrames: true)
+        reader.acceptsIncomplete = recipe.acceptsIncomplete
+        // Frames before the break are whole.
+        let isBefore = recipe.frames?.upper.map { $0 < reader.info.frameCount ?? 0 } ?? false
+        if let breakOff = reader.breakOff, !recipe.acceptsIncomplete, !isBefore { throw breakOff }
+        self.reader = reader
         // What is said says everything; only without it must the record be sound.
         record =
             recipe.problem == nil

@@ -1,6 +1,7 @@
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import VideoIO
 import VisionXL
 
 /// Everything that was asked of a restoration, as every way of asking has it: a command line parses into one, a file holds one. What is nil is
@@ -16,10 +17,17 @@ public struct Recipe: Sendable, Equatable {
     public var input: String
     /// All frames when nil.
     public var frames: FrameRange?
-    /// A .mp4 or .mov (H.264), a .mkv (lossless), or a folder for PNG pictures.
+    /// A .mp4, .mov or .mkv, or a folder for PNG pictures.
     public var output: String
-    /// Of each component in lossless files: 8 or 16.
+    /// Of each component in the file: 8, 10 or 16.
     public var bits: Int?
+    public var encoding = EncodingChoice()
+    /// What the result does not keep of the input, on purpose.
+    public var leaveOut: [OutputPlan.Part] = []
+    /// Whether the frames are whole pictures, whatever the file says of fields.
+    public var isProgressive = false
+    /// Whether what there is of a file that breaks off is restored.
+    public var acceptsIncomplete = false
     /// A file for what was done, in JSON.
     public var log: String?
     /// What went wrong; what the .json beside the input says when nil.
@@ -53,7 +61,8 @@ public struct Recipe: Sendable, Equatable {
         }
         try check(!input.isEmpty, "The input's name is empty; name a video, a folder of pictures, or a picture.")
         try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
-        try check(bits.map { $0 == 8 || $0 == 16 } ?? true, "--bits must be 8 or 16.")
+        try check(bits.map { [8, 10, 16].contains($0) } ?? true, "--bits must be 8, 10 or 16.")
+        _ = try encoding.words()
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
         if case .sigma(let sigma) = noise {
             try check(sigma >= 0 && sigma.isFinite, "--noise must be 0 or more, or auto.")

@@ -283,7 +283,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         #expect(command.input == "-a.mkv")
         #expect(command.output == "-b.mkv")
         #expect(command.force)
-        #expect(command.asked.bits == 16)
+        #expect(command.asked.storage.bits == 16)
         #expect(command.json == "log.json")
         #expect(command.asked.window == 9)
         #expect(command.asked.frames?.lower == 3 && command.asked.frames?.upper == 8)
@@ -417,7 +417,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--dtype", "int64"], "--dtype"),
         (["restore", "a", "-o", "b", "--dtype", "half"], "--dtype"),
         (["restore", "a", "-o", "b", "--threads", "0"], "--threads"),
-        (["restore", "a", "-o", "b", "--bits", "10"], "--bits"),
+        (["restore", "a", "-o", "b", "--bits", "12"], "--bits"),
         (["restore", "a", "-o", "b", "--window", "0"], "--window"),
         (["restore", "a", "-o", "b", "--noise", "much"], "--noise"),
         (["restore", "a", "-o", "b", "--noise=-1"], "--noise"),

@@ -49,11 +49,13 @@ func allFrames(_ sequence: FrameSequence) async throws -> [VideoFrame] {
 
 func write(
     _ frames: [VideoFrame], to path: String, rate: FrameRate = .fps25, encoding: VideoEncoding? = nil,
-    copyStreams: String? = nil, overwrite: Bool = false
+    copyStreams source: String? = nil, overwrite: Bool = false
 ) async throws {
+    var plan: OutputPlan?
+    if let source { plan = try OutputPlan(for: await VideoReader(source, countFrames: true), to: path) }
     let writer = try await VideoWriter(
         to: path, width: frames[0].width, height: frames[0].height, bitDepth: frames[0].bitDepth, frameRate: rate,
-        encoding: encoding, copyStreams: copyStreams, overwrite: overwrite)
+        encoding: encoding, keeping: plan, overwrite: overwrite)
     for frame in frames { try await writer.append(frame) }
     try await writer.finish()
 }

@@ -78,11 +78,53 @@ import VisionXL
         #expect(Policy.window(9, recorded: 7).value == 9 && Policy.window(nil, recorded: 7).value == 7)
         #expect(Policy.window(nil, recorded: nil).value == 25)
         #expect(Policy.bits(nil).value == 8 && Policy.bits(16).value == 16)
+        #expect(Policy.bits(nil, codec: .ffv1, storedBits: 10).value == 16 && Policy.bits(8, storedBits: 10).value == 8)
         #expect(Policy.exactCodecSteps(nil, hasDraft: false) == nil)
         #expect(Policy.exactCodecSteps(nil, hasDraft: true) == 2 && Policy.exactCodecSteps(5, hasDraft: true) == 5)
         #expect(
             Policy.type(nil, on: .cuda(0)).value == .bfloat16 && Policy.type(.float32, on: .cuda(0)).value == .float32)
         #expect(Policy.device(.cuda(3)).value == .cuda(3))
+    }
+}
+
+/// How a result is stored where little is said of it.
+@Suite struct EncodingPolicyTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var path: String
+        var asked = EncodingChoice()
+        var bits: Int?
+        var stored = 8
+        var codec: VideoEncoding.Codec
+        var depth: Int?
+        var testDescription: String { "\(path), \(stored) bits, \(asked.codec?.rawValue ?? "no codec") asked" }
+    }
+
+    static let cases = [
+        Case(path: "a.mp4", codec: .h264, depth: 8), Case(path: "a.mov", codec: .h264, depth: 8),
+        Case(path: "a.mkv", codec: .ffv1, depth: 8), Case(path: "a/", codec: .png, depth: 8),
+        Case(path: "a.mp4", stored: 10, codec: .h265, depth: 10),
+        Case(path: "a.mov", stored: 16, codec: .h265, depth: 10),
+        Case(path: "a.mkv", stored: 10, codec: .ffv1, depth: 16), Case(path: "a", stored: 12, codec: .png, depth: 16),
+        // Eight bits that are asked for are H.264's.
+        Case(path: "a.mp4", bits: 8, stored: 10, codec: .h264, depth: 8),
+        Case(path: "a.mp4", bits: 10, codec: .h265, depth: 10),
+        Case(path: "a.mp4", asked: .init(codec: .h264), stored: 10, codec: .h264, depth: 10),
+        Case(path: "a.mp4", asked: .init(codec: .h265), codec: .h265, depth: 10),
+        Case(path: "a.mov", asked: .init(codec: .prores), codec: .prores, depth: 10),
+        Case(path: "a.mkv", asked: .init(codec: .h264, pixelFormat: "yuv444p10le"), codec: .h264, depth: nil),
+    ]
+
+    @Test(arguments: cases) func encoding(_ the: Case) throws {
+        let chosen = try Policy.encoding(the.asked, bits: the.bits, to: the.path, storedBits: the.stored).value
+        #expect(chosen.codec == the.codec && chosen.bits == the.depth)
+    }
+
+    @Test func wordsAreReadAsAShellReadsThem() throws {
+        func words(_ text: String) throws -> [String] { try EncodingChoice(ffmpeg: text).words() }
+        #expect(try words("-preset slow") == ["-preset", "slow"])
+        #expect(try words("  -metadata 'title=a b' \"c d\"e \\'f '' ") == ["-metadata", "title=a b", "c de", "'f", ""])
+        #expect(try words("") == [])
+        for text in ["'a", "\"a", "a\\"] { #expect(throws: WorkflowError.self) { try words(text) } }
     }
 }
 

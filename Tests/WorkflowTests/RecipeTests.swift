@@ -4,6 +4,7 @@ import LatentDiffusion
 import TensorKit
 import TestSupport
 import Testing
+import VideoIO
 import VisionXL
 
 @testable import Workflow
@@ -19,6 +20,9 @@ import VisionXL
             model: ModelChoice("sdxl", variant: "fp16", autoencoder: "vae", draft: "vae_tiny", dtype: .bfloat16))
         recipe.frames = FrameRange("3:8")
         recipe.bits = 16
+        recipe.encoding = EncodingChoice(codec: .h265, crf: 20, pixelFormat: "yuv444p10le", ffmpeg: "-preset slow")
+        recipe.leaveOut = [.audio, .chapters]
+        recipe.isProgressive = true
         recipe.log = "/a/log.json"
         recipe.window = 9
         recipe.text = TextRequest(prompt: "a river", negativePrompt: "blurry", guidance: 3)
@@ -44,7 +48,11 @@ import VisionXL
     @Test func everythingSurvivesAFile() throws {
         let folder = try TemporaryFolder("recipe")
         let path = try written(Self.full.text(), in: folder)
-        #expect(try Recipe(contentsOf: path) == Self.full)
+        #expect(try Recipe(contentsOf: path, ffmpeg: Self.full.encoding.ffmpeg) == Self.full)
+        // What could write any file is refused unless it is said beside the recipe, whose own words never count.
+        let error = #expect(throws: WorkflowError.self) { try Recipe(contentsOf: path) }
+        #expect("\(error as Any)".contains("--ffmpeg"))
+        #expect(try Recipe(contentsOf: path, ffmpeg: "-g 1").encoding.ffmpeg == "-g 1")
         // Nothing of the machine, and no permission, is in it.
         let text = try Self.full.text()
         for word in ["device", "threads", "memory", "force", "overwrite", "framesPerPass"] {
@@ -96,6 +104,9 @@ import VisionXL
             "'taps'"
         ),
         (#"{"version": 1, "input": "a", "output": "b", "problem": {"stages": [{"smudge": {}}]}}"#, "'smudge'"),
+        (#"{"version": 1, "input": "a", "output": "b", "encoding": {"codec": "vp9"}}"#, "'encoding.codec'"),
+        (#"{"version": 1, "input": "a", "output": "b", "encoding": {"quality": 3}}"#, "'encoding"),
+        (#"{"version": 1, "input": "a", "output": "b", "leaveOut": ["sound"]}"#, "'leaveOut"),
         (#"{"version": 1, "input": "a"}"#, "'output'"),
         (#"{"input": "a", "output": "b"}"#, "'version'"),
         (#"{"version": 1, "input": 3, "output": "b"}"#, "'input'"),
@@ -126,7 +137,8 @@ import VisionXL
         try Recipe(input: "a", output: "b").validate()
         try refused { $0.input = "" }
         try refused { $0.output = "" }
-        try refused { $0.bits = 10 }
+        try refused { $0.bits = 12 }
+        try refused { $0.encoding.ffmpeg = "-metadata 'title=x" }
         try refused { $0.window = 0 }
         try refused { $0.text.guidance = -1 }
         try refused { $0.text.guidance = 2 }

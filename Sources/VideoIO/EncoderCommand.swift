@@ -1,0 +1,116 @@
+import Foundation
+
+/// The ffmpeg that turns raw frames on a pipe into a file or a folder.
+struct EncoderCommand: Sendable {
+    /// How frames with times of their own go over the pipe.
+    struct Packaging: Sendable {
+        let stream: TimedStream
+        /// Nil for frames of one rate.
+        let times: FrameTimes?
+
+        /// What goes over the pipe before a frame's own bytes.
+        func bytes(before frame: Int) -> [UInt8] {
+            let time =
+                times?.nanoseconds(of: frame)
+                ?? Int((Double(frame) * 1e9 / stream.frameRate.perSecond).rounded())
+            return (frame == 0 ? stream.header : []) + stream.frameHeader(nanoseconds: time)
+        }
+    }
+
+    let container: Container
+    /// Nil where raw frames of one rate say all.
+    let packaging: Packaging?
+    private let input: [String]
+    private let encoding: [String]
+    private let plan: OutputPlan?
+    private let clock: Int?
+    private let covers: CoverFiles?
+
+    var isFolder: Bool { container == .pictures }
+
+    /// - Throws: `VideoError`: `badFrame`, `unsupportedTarget`, `toolMissing`.
+    init(
+        to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate, encoding: VideoEncoding?,
+        tags: ColourTags, keeping plan: OutputPlan?
+    ) async throws {
+        guard bitDepth == 8 || bitDepth == 16, VideoFrame.componentCount(width: width, height: height) != nil else {
+            throw VideoError.badFrame("frames of \(width)x\(height) with \(bitDepth) bits cannot be written")
+        }
+        let chosen = try encoding ?? VideoEncoding(forPath: path)
+        let settled = try await chosen.settled(path: path, width: width, height: height, frameBits: bitDepth)
+        // A folder of pictures may have any name.
+        container = chosen.codec == .png ? .pictures : try Container(path: path)
+        try settled.check(tags, path: path)
+        self.plan = plan
+        let times = plan?.times
+        let isLate = (plan?.startDelay ?? 0) > 0.0005
+        if times != nil || isLate || plan?.mastering != nil, container != .pictures {
+            let stream = TimedStream(
+                width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, mastering: plan?.mastering)
+            packaging = Packaging(stream: stream, times: times)
+            input = ["-f", "matroska", "-i", "pipe:0"]
+        } else {
+            packaging = nil
+            input =
+                ["-f", "rawvideo", "-pix_fmt", bitDepth == 8 ? "rgb24" : "rgb48le"]
+                + ["-video_size", "\(width)x\(height)", "-framerate", "\(frameRate)", "-i", "pipe:0"]
+        }
+        if let rate = times?.perSecond {
+            // The source's own clock where it ticks in whole parts of a second, so that no time is rounded twice.
+            clock = rate.denominator == 1 && rate.numerator <= 1_000_000 ? rate.numerator : 90_000
+        } else {
+            // One in which frames are whole ticks apart, fine enough for when the first one comes.
+            clock = packaging.map { _ in frameRate.numerator * max(1, 10_000 / frameRate.numerator) }
+        }
+        self.encoding = settled.arguments(
+            tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
+            colour: await ColourConversion.detected())
+        let attached = plan?.items.count { $0.treatment == .copied && $0.stream.kind == .attachment } ?? 0
+        covers = try await CoverFiles(plan?.coversToAttach ?? [], of: plan?.source ?? "", behind: attached)
+    }
+
+    /// - Parameters:
+    ///   - output: a file, or for pictures the folder that ffmpeg is started in.
+    ///   - isRehearsal: only a moment of the source.
+    func arguments(output: String, isRehearsal: Bool = false) -> [String] {
+        var arguments = FFmpeg.quietly + ["-y"]
+        if let delay = plan?.startDelay, delay > 0.0005, !isFolder { arguments += ["-itsoffset", "\(delay)"] }
+        arguments += input
+        if let plan, plan.needsSource, !isFolder {
+            if isRehearsal { arguments += ["-t", "0.5"] }
+            arguments += ["-i", FFmpeg.url(URL(fileURLWithPath: plan.source).path)]
+        }
+        arguments += ["-map", "0:v:0"] + (plan?.arguments ?? []) + (covers?.arguments ?? []) + encoding
+        arguments += ["-fps_mode:v:0", "passthrough"]
+        if let clock { arguments += ["-enc_time_base:v:0", "1:\(clock)"] }
+        if isFolder {
+            // ffmpeg runs inside the folder, so that a percent sign in its name is not taken for a pattern.
+            return arguments + ["-start_number", "0", "-f", "image2", "%06d.png"]
+        }
+        if container != .mkv {
+            if let clock, let packaging {
+                arguments += ["-video_track_timescale", "\(clock)"]
+                // Encoders do not say how long a frame of its own time lasts, and the last one would end at once.
+                let seconds = packaging.times?.lastSeconds ?? 1 / packaging.stream.frameRate.perSecond
+                arguments += ["-bsf:v:0", "setts=pts=PTS:dts=DTS:duration=\(seconds)/TB"]
+            }
+            arguments += ["-movflags", "+faststart"]
+        }
+        return arguments + [FFmpeg.url(output)]
+    }
+}
+
+extension SettledEncoding {
+    /// Refuses to put values that stand for HDR's light where nothing would say so.
+    func check(_ tags: ColourTags, path: String) throws(VideoError) {
+        guard tags.isHDR else { return }
+        if codec == .png {
+            throw .unsupportedTarget(
+                path, reason: "the video is HDR, and PNG pictures cannot say so; write a .mkv, or a .mp4 of 10 bits")
+        }
+        if bits < 10 {
+            throw .unsupportedTarget(
+                path, reason: "the video is HDR, which takes 10 bits or more; store 10 bits, in H.265 or a .mkv")
+        }
+    }
+}

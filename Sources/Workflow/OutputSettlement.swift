@@ -1,0 +1,104 @@
+import Foundation
+import VideoIO
+import VisionXL
+
+/// How the result is asked to be stored; what is nil is left to `Policy`.
+public struct EncodingChoice: Sendable, Hashable, Codable {
+    public var codec: VideoEncoding.Codec?
+    /// The encoder's constant rate factor.
+    public var crf: Int?
+    /// ffmpeg's name, "yuv444p10le".
+    public var pixelFormat: String?
+    /// Words for ffmpeg in front of the output's name, as a shell would read them.
+    public var ffmpeg: String?
+
+    public init(codec: VideoEncoding.Codec? = nil, crf: Int? = nil, pixelFormat: String? = nil, ffmpeg: String? = nil) {
+        (self.codec, self.crf, self.pixelFormat, self.ffmpeg) = (codec, crf, pixelFormat, ffmpeg)
+    }
+
+    public var isEmpty: Bool { self == EncodingChoice() }
+
+    /// The words of `ffmpeg`: apart by spaces, but for what stands in quotes or behind a backslash.
+    /// - Throws: `WorkflowError` for a quote that does not end.
+    func words() throws -> [String] {
+        var (words, word, quote, isEscaped) = ([String](), String?.none, Character?.none, false)
+        for character in ffmpeg ?? "" {
+            if isEscaped {
+                word = (word ?? "") + String(character)
+                isEscaped = false
+            } else if character == "\\", quote != "'" {
+                isEscaped = true
+            } else if let open = quote {
+                if character == open { quote = nil } else { word = (word ?? "") + String(character) }
+            } else if character == "\"" || character == "'" {
+                (quote, word) = (character, word ?? "")
+            } else if character.isWhitespace {
+                if let done = word { words.append(done) }
+                word = nil
+            } else {
+                word = (word ?? "") + String(character)
+            }
+        }
+        guard quote == nil, !isEscaped else {
+            throw WorkflowError.message("A quote in --ffmpeg does not end; close it.")
+        }
+        return words + (word.map { [$0] } ?? [])
+    }
+}
+
+/// How the result is stored and what it keeps of the measured file, settled before the work begins.
+struct OutputSettlement: Sendable {
+    let encoding: VideoEncoding
+    let plan: OutputPlan
+    /// Bits of the frames that are handed to the encoder.
+    let frameBits: Int
+    /// What a person should know before, a sentence each.
+    let notes: [String]
+
+    /// - Throws: `WorkflowError` and `VideoError` for what cannot be stored.
+    init(_ recipe: Recipe, _ reader: VideoReader, frames: Range<Int>?, height: Int, width: Int) async throws {
+        let info = reader.info
+        try Self.checkFields(recipe, info)
+        encoding = try Policy.encoding(
+            recipe.encoding, bits: recipe.bits, to: recipe.output, storedBits: info.bitDepth
+        ).value.with(extraArguments: recipe.encoding.words())
+        plan = try OutputPlan(for: reader, to: recipe.output, frames: frames, leaving: Set(recipe.leaveOut))
+        // Rounded once: where the file is not what the frames are, by the encoder.
+        frameBits = encoding.codec.isLossless && encoding.bits == 8 && encoding.pixelFormat == nil ? 8 : 16
+        try await VideoWriter.rehearse(
+            to: recipe.output, width: width, height: height, bitDepth: frameBits, frameRate: info.frameRate,
+            encoding: encoding, tags: info.tagsForCopies, keeping: plan)
+        let inspection = try await reader.inspected()
+        if let other = inspection.otherSizes.first {
+            throw WorkflowError.message(
+                "\(recipe.input) changes its size (\(info.width)x\(info.height), then \(other)): bring it to one "
+                    + "first, for example with `ffmpeg -i IN -vf scale=\(info.width):\(info.height) -c:v ffv1 OUT.mkv`."
+            )
+        }
+        if inspection.isTelecined, !recipe.isProgressive {
+            throw WorkflowError.message(
+                "\(recipe.input) is telecined: film was spread over more frames, some of which weave two moments "
+                    + "together. Undo that first, with `ffmpeg -i IN -vf fieldmatch,decimate -c:v ffv1 -c:a copy "
+                    + "OUT.mkv`, or say --progressive if its frames are whole.")
+        }
+        notes = plan.notes + inspection.notes
+    }
+
+    /// Two fields are two moments: a restoration that takes them for one would smear both.
+    static func checkFields(_ recipe: Recipe, _ info: VideoInfo) throws {
+        guard info.isInterlaced, !recipe.isProgressive else { return }
+        let first = info.fieldOrder?.hasPrefix("t") == true ? "top" : "bottom"
+        throw WorkflowError.message(
+            "\(recipe.input) is interlaced (\(first) field first): each frame is two pictures woven together. "
+                + "Make whole frames first, with `ffmpeg -i IN -vf bwdif -c:v ffv1 -c:a copy OUT.mkv` (for telecine "
+                + "`-vf fieldmatch,decimate`), or say --progressive if its frames are whole in spite of what it says.")
+    }
+}
+
+extension VideoEncoding {
+    fileprivate func with(extraArguments: [String]) -> VideoEncoding {
+        var copy = self
+        copy.extraArguments = extraArguments
+        return copy
+    }
+}
