@@ -57,7 +57,7 @@ struct VideoDecoder: Sendable {
     }
 
     /// Says what was wrong with a stream that has ended. ffmpeg itself ends well on many a broken file.
-    private func judge(decoded: Int, isWhole: Bool, messages: String, succeeded: Bool) throws(VideoError) {
+    func judge(decoded: Int, isWhole: Bool, messages: String, succeeded: Bool) throws(VideoError) {
         let complained = !succeeded || !isWhole || !messages.isEmpty
         if let range, decoded < range.count, !complained {
             throw .frameRangeOutside(path, range: range, count: info.frameCount)
