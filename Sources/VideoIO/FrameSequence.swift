@@ -34,7 +34,7 @@ public struct FrameSequence: AsyncSequence, Sendable {
 extension FrameSequence.Iterator: Sendable {}
 
 /// A number that the task that decodes leaves behind.
-private final class Complaints: Sendable {
+final class Complaints: Sendable {
     private let found = Mutex(0)
     var count: Int { found.withLock { $0 } }
     func set(_ count: Int) { found.withLock { $0 = count } }
