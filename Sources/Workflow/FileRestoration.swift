@@ -258,7 +258,7 @@ struct FileRestoration {
             guard let batch = try await batches.next() else { break }
             try Task.checkCancellation()
             let Y = try await restorer.measured(batch)
-            let (preparation, isNew) = try await restorer.prepared(index, Y, folder: folder)
+            let (measurement, preparation, isNew) = try await restorer.prepared(index, Y, folder: folder)
             if isNew, options.dataStep != .conjugateGradients || options.steadiness != 0, log.noise != preparation.record.noise {
                 tell(.note("measurement noise \(preparation.record.noise)"))
             }
@@ -270,10 +270,6 @@ struct FileRestoration {
             let (result, restored, around, estimate) = try await onThread(of: session.device) { checkCancellation in
                 let clock = PhaseClock()
                 let window = plan.windows[index]
-                let measurement = try clock.time(.reading) {
-                    try VideoMeasurement(
-                        Y.to(session.device), operator: video.operator(of: window), noise: preparation.record.noise)
-                }
                 var estimate: TimeEstimate?
                 if estimates {
                     estimate = try clock.time(.preparing) {

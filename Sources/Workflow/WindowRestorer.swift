@@ -47,19 +47,26 @@ struct WindowRestorer {
         return Y
     }
 
-    /// What the windows of a window's scene have in common: known, read from a folder, or made of this window, which must then be the first of
-    /// its scene.
+    /// A window's measurement, on the device, and what it has in common with the others of its scene: known, read from a folder, or made of this
+    /// window, which must then be the first of its scene.
     mutating func prepared(
         _ index: Int, _ Y: Tensor, folder: WorkFolder?
-    ) async throws -> (ScenePreparation, isNew: Bool) {
+    ) async throws -> (measurement: VideoMeasurement, scene: ScenePreparation, isNew: Bool) {
         let window = plan.windows[index]
-        if let scene, scene.number == window.scene { return (scene.preparation, false) }
+        if let scene, scene.number == window.scene {
+            let (session, video) = (session, video)
+            let measurement = try await onThread(of: session.device) { _ in
+                try VideoMeasurement(
+                    Y.to(session.device), operator: video.operator(of: window), noise: scene.preparation.record.noise)
+            }
+            return (measurement, scene.preparation, false)
+        }
         if quantizerStep == nil {
             quantizerStep = .some(try await video.quantizerStep(firstFrames: plan.windows[0].batch.count))
         }
         let step = quantizerStep ?? nil
         let (session, video, plan, options, solver) = (session, video, plan, options, solver)
-        let (preparation, isNew) = try await onThread(of: session.device) { checkCancellation in
+        let (measurement, preparation, isNew) = try await onThread(of: session.device) { checkCancellation in
             let kept = try folder?.scene(window.scene, device: session.device)
             let noise = try kept?.record.noise ?? video.noise(of: Y, quantizerStep: step)
             let measurement = try VideoMeasurement(
@@ -80,9 +87,9 @@ struct WindowRestorer {
             let preparation = ScenePreparation(
                 record: .init(noise: noise, roundedBits: facts.bits), settings: settings, start: start)
             if kept == nil { try folder?.write(preparation, scene: window.scene) }
-            return (preparation, kept == nil)
+            return (measurement, preparation, kept == nil)
         }
         scene = (window.scene, preparation)
-        return (preparation, isNew)
+        return (measurement, preparation, isNew)
     }
 }
