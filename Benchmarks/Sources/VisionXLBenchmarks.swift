@@ -8,7 +8,7 @@ import TensorKit
 struct VisionXLBenchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "visionxl-bench", abstract: "Measure speed, against an alternative in the same run.",
-        subcommands: [SpeedCommand.self, MemoryCommand.self], defaultSubcommand: SpeedCommand.self)
+        subcommands: [SpeedCommand.self, MemoryCommand.self, EdgesCommand.self], defaultSubcommand: SpeedCommand.self)
 }
 
 /// A benchmark that cannot run; the description is a sentence for the user.

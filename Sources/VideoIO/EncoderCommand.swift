@@ -22,6 +22,8 @@ struct EncoderCommand: Sendable {
     let packaging: Packaging?
     private let input: [String]
     private let encoding: [String]
+    /// What the picture track is to be called where it is copied.
+    private let copying: [String]
     private let plan: OutputPlan?
     private let clock: Int?
     private let covers: CoverFiles?
@@ -65,6 +67,7 @@ struct EncoderCommand: Sendable {
         self.encoding = settled.arguments(
             tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
             colour: await ColourConversion.detected())
+        copying = ["-c:v:0", "copy"] + (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
         let attached = plan?.items.count { $0.treatment == .copied && $0.stream.kind == .attachment } ?? 0
         covers = try await CoverFiles(plan?.coversToAttach ?? [], of: plan?.source ?? "", behind: attached)
     }
@@ -72,17 +75,18 @@ struct EncoderCommand: Sendable {
     /// - Parameters:
     ///   - output: a file, or for pictures the folder that ffmpeg is started in.
     ///   - isRehearsal: only a moment of the source.
-    func arguments(output: String, isRehearsal: Bool = false) -> [String] {
+    ///   - segments: a list of encoded pieces, which are joined; nil for frames that are encoded.
+    func arguments(output: String, isRehearsal: Bool = false, joining segments: String? = nil) -> [String] {
         var arguments = FFmpeg.quietly + ["-y"]
         if let delay = plan?.startDelay, delay > 0.0005, !isFolder { arguments += ["-itsoffset", "\(delay)"] }
-        arguments += input
+        arguments += segments.map { ["-f", "concat", "-safe", "0", "-i", FFmpeg.url($0)] } ?? input
         if let plan, plan.needsSource, !isFolder {
             if isRehearsal { arguments += ["-t", "0.5"] }
             arguments += ["-i", FFmpeg.url(URL(fileURLWithPath: plan.source).path)]
         }
-        arguments += ["-map", "0:v:0"] + (plan?.arguments ?? []) + (covers?.arguments ?? []) + encoding
-        arguments += ["-fps_mode:v:0", "passthrough"]
-        if let clock { arguments += ["-enc_time_base:v:0", "1:\(clock)"] }
+        arguments += ["-map", "0:v:0"] + (plan?.arguments ?? []) + (covers?.arguments ?? [])
+        arguments += segments == nil ? encoding + ["-fps_mode:v:0", "passthrough"] : copying
+        if let clock, segments == nil { arguments += ["-enc_time_base:v:0", "1:\(clock)"] }
         if isFolder {
             // ffmpeg runs inside the folder, so that a percent sign in its name is not taken for a pattern.
             return arguments + ["-start_number", "0", "-f", "image2", "%06d.png"]

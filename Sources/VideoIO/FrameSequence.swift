@@ -8,6 +8,8 @@ public struct FrameSequence: AsyncSequence, Sendable {
     public typealias Element = VideoFrame
     let reader: VideoReader
     let range: Range<Int>?
+    /// Of smaller frames of 8 bits, for a look at a file; nil for frames as they are.
+    var lookSize: (width: Int, height: Int)?
 
     public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
@@ -24,7 +26,7 @@ public struct FrameSequence: AsyncSequence, Sendable {
         public mutating func next() async throws -> VideoFrame? {
             if decoder == nil { decoder = Decoder(sequence) }
             let frame = try await decoder?.frames.next()
-            if frame != nil { FrameCounts.countDecoded() }
+            if frame != nil, sequence.lookSize == nil { FrameCounts.countDecoded() }
             return frame
         }
     }
@@ -34,7 +36,7 @@ public struct FrameSequence: AsyncSequence, Sendable {
 extension FrameSequence.Iterator: Sendable {}
 
 /// What the task that decodes leaves behind.
-private final class FoundDamage: Sendable {
+final class FoundDamage: Sendable {
     private let found = Mutex(Damage())
     var value: Damage { found.withLock { $0 } }
     func set(_ damage: Damage) { found.withLock { $0 = damage } }
@@ -74,7 +76,7 @@ extension FrameSequence {
             let ticks = range.flatMap { range in reader.ticks.map { Array($0[range]) } } ?? reader.ticks
             let decoder = VideoDecoder(
                 path: reader.path, stream: stream, info: reader.info, range: range, ticks: ticks,
-                acceptsIncomplete: reader.acceptsIncomplete)
+                acceptsIncomplete: reader.acceptsIncomplete, lookSize: lookSize)
             return try await decoder.decode(into: frames)
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)

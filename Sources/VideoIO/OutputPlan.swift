@@ -25,24 +25,24 @@ public struct OutputPlan: Sendable, Equatable {
     }
 
     /// The streams beside the picture, in the file's order.
-    public let items: [Item]
+    public private(set) var items: [Item]
     /// What a person should know before the work begins, a sentence each.
     public let notes: [String]
 
     let source: String
     let container: Container
-    let keepsChapters: Bool
-    let keepsMetadata: Bool
-    let pictureMetadata: [String: String]
+    private(set) var keepsChapters: Bool
+    private(set) var keepsMetadata: Bool
+    private(set) var pictureMetadata: [String: String]
     /// Names of the source's tags that must not be in the output.
     let staleMetadata: [String]
-    let timecode: String?
+    private(set) var timecode: String?
     let aspect: String?
     let mastering: MasteringData?
     /// Nil for frames of one rate.
-    let times: FrameTimes?
+    private(set) var times: FrameTimes?
     /// Seconds from the first of all streams to the picture.
-    let startDelay: Double
+    private(set) var startDelay: Double
 
     /// - Parameters:
     ///   - reader: opened with its frames counted, or times that vary are not known.
@@ -106,6 +106,15 @@ public struct OutputPlan: Sendable, Equatable {
             notes.append("The file says no rate; \(info.frameRate) frames a second is a guess.")
         }
         self.notes = notes
+    }
+
+    /// The picture of some frames alone, to be joined with others.
+    /// - Parameter times: of those frames.
+    func picture(times: FrameTimes?) -> OutputPlan {
+        var copy = self
+        (copy.items, copy.keepsChapters, copy.keepsMetadata) = ([], false, false)
+        (copy.pictureMetadata, copy.timecode, copy.times, copy.startDelay) = ([:], nil, times, 0)
+        return copy
     }
 
     // MARK: Streams

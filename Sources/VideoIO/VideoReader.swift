@@ -93,6 +93,13 @@ public struct VideoReader: Sendable {
         }
     }
 
+    /// The same with as many frames as were counted by decoding them.
+    public func counting(_ frames: Int) -> VideoReader {
+        var info = info
+        info.frameCount = frames
+        return VideoReader(path: path, info: info, times: times, source: source)
+    }
+
     var isOfPictures: Bool { if case .pictures = source { true } else { false } }
 
     /// What is known of a video without decoding it; see `init`.

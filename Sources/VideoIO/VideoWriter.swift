@@ -231,11 +231,15 @@ public final class VideoWriter: Sendable {
         }
         try Task.checkCancellation()
         if messages.contains("No space left on device") { throw VideoError.diskFull(path) }
-        // ffmpeg calls it a success when the end of the file could not be written.
-        let isBroken = ["Error writing trailer", "av_interleaved_write_frame()", "Error closing file"]
-            .contains { messages.contains($0) }
-        guard succeeded, !isBroken else {
+        guard succeeded, !isBroken(messages) else {
             throw VideoError.ffmpegFailed("writing \"\(path)\"", details: messages)
+        }
+    }
+
+    /// ffmpeg calls it a success when the end of the file could not be written.
+    static func isBroken(_ messages: String) -> Bool {
+        ["Error writing trailer", "av_interleaved_write_frame()", "Error closing file"].contains {
+            messages.contains($0)
         }
     }
 

@@ -15,28 +15,35 @@ struct Algorithm1 {
     let enlargement: (any Enlargement)?
     /// New noise for the renoising after a timestep, counted from 0.
     let noise: (Int) throws -> Tensor
+    /// What the windows of a scene have in common; nil where the window is on its own.
+    let scene: SceneStart?
     /// Step 4.
     let lowPass: LowPass
     private(set) var residuals: [Residual] = []
 
     init(
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
-        enlargement: (any Enlargement)? = nil, noise: @escaping (Int) throws -> Tensor
+        enlargement: (any Enlargement)? = nil, scene: SceneStart? = nil, noise: @escaping (Int) throws -> Tensor
     ) throws {
         lowPass = try LowPass(settings, schedule)
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
             settings, schedule, measurement, networks, noise
         )
-        self.enlargement = enlargement
+        (self.enlargement, self.scene) = (enlargement, scene)
     }
 
-    mutating func restore() throws -> Tensor {
-        let clock = networks.clock
-        measurement = try clock.time(.dataStep) {
+    /// Tells the data step of the measurement, which it may make more exact.
+    mutating func prepareMeasurement() throws {
+        measurement = try networks.clock.time(.dataStep) {
             try settings.dataStep.prepared(measurement) { [measurement, settings] in
                 try measurement.enlarged(settings.upsampling)
             }
         }
+    }
+
+    mutating func restore() throws -> Tensor {
+        let clock = networks.clock
+        try prepareMeasurement()
         let timesteps = settings.timesteps
         try prepareDevice()
         // What the last data step let through of the measurement's noise.

@@ -24,12 +24,14 @@ struct NetworkPasses {
 
     init(
         _ prior: any DiffusionPrior, _ frames: Padding, _ settings: Settings, sizes: PassSizes,
+        hasStart: Bool = false,
         progress: @escaping RestorationProgress.Handler, onSmallerPasses: ((String) -> Void)?
     ) {
         (self.prior, self.frames, self.settings, self.sizes) = (prior, frames, settings, sizes)
         (self.progress, self.onSmallerPasses) = (progress, onSmallerPasses)
         meter = WorkMeter(
-            cost: prior.relativeCost, frames: frames.count, timesteps: settings.timesteps.count, start: settings.start)
+            cost: prior.relativeCost, frames: frames.count, timesteps: settings.timesteps.count,
+            start: settings.start, hasStart: hasStart)
     }
 
     // MARK: The maps

@@ -42,6 +42,12 @@ public struct PhaseTimes: Sendable, Codable, Equatable {
 
     public mutating func add(_ phase: WorkPhase, _ more: Double) { seconds[phase, default: 0] += more }
 
+    public func adding(_ others: PhaseTimes) -> PhaseTimes {
+        var sum = self
+        sum.add(others)
+        return sum
+    }
+
     public mutating func add(_ others: PhaseTimes) {
         for (phase, more) in others.seconds { add(phase, more) }
     }

@@ -96,7 +96,7 @@ public enum Policy {
     }
 
     /// A value with its reason.
-    public struct Choice<Value> {
+    public struct Choice<Value: Sendable>: Sendable {
         public var value: Value
         public var reason: String
 

@@ -57,13 +57,14 @@ struct WorkMeter {
     let total: Double
     private(set) var done = 0.0
 
-    init(cost: PriorCost, frames: Int, timesteps: Int, start: Start) {
+    /// - Parameter hasStart: whether the scene's inversion is there already.
+    init(cost: PriorCost, frames: Int, timesteps: Int, start: Start, hasStart: Bool = false) {
         let n = Double(frames)
         let steps = Double(timesteps)
         let starting: Double =
             switch start {
-            case .firstFrameInversion: cost.encoding + steps * cost.prediction
-            case .sharedInversion: n * cost.encoding + steps * cost.prediction
+            case .firstFrameInversion: hasStart ? 0 : cost.encoding + steps * cost.prediction
+            case .sharedInversion: n * cost.encoding + (hasStart ? 0 : steps * cost.prediction)
             case .everyFrameInversion: n * (cost.encoding + steps * cost.prediction)
             case .sharedNoise: cost.encoding
             case .independentNoise: n * cost.encoding

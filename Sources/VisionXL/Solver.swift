@@ -51,12 +51,14 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     }
 
     /// The same, following what was settled before: what keeps the windows of a video alike.
+    /// - Parameter scene: what the windows of a scene have in common, from `sceneStart`; nil for a window on its own.
     /// - Throws: also `RestorationError.invalidOption` for settings without timesteps and passes without frames.
     public func restore(
-        _ measurement: VideoMeasurement, following settings: Settings, progress: @escaping RestorationProgress.Handler
+        _ measurement: VideoMeasurement, following settings: Settings, from scene: SceneStart? = nil,
+        progress: @escaping RestorationProgress.Handler
     ) throws -> Restoration {
         let measurement = try measurement.forRestoring(on: prior.device)
-        var algorithm = try algorithm(settings, measurement, progress)
+        var algorithm = try algorithm(settings, measurement, from: scene, progress)
         let clock = algorithm.networks.clock
         let frames = try clock.time(.sampling) { try algorithm.restore() }
         return Restoration(
@@ -64,9 +66,29 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
             phases: clock.times)
     }
 
+    /// What all windows of a scene start from, so that they differ no more than frames of one window do.
+    ///
+    /// Cost: a first estimate, an encode and an inversion of one frame; where the operator mixes frames a first estimate of all.
+    /// - Parameters:
+    ///   - measurement: of the scene's first window.
+    ///   - frame: the scene's first one among the frames that are restored from it.
+    /// - Returns: nil for starts that have nothing in common.
+    /// - Throws: as `restore`.
+    public func sceneStart(
+        _ measurement: VideoMeasurement, from frame: Int = 0, following settings: Settings,
+        progress: @escaping RestorationProgress.Handler = { _ in }
+    ) throws -> SceneStart? {
+        let measurement = try measurement.forRestoring(on: prior.device)
+        var algorithm = try algorithm(settings, measurement, progress)
+        try algorithm.prepareMeasurement()
+        try algorithm.prepareDevice()
+        return try algorithm.sceneStart(from: frame)
+    }
+
     /// Algorithm 1, ready to run.
     func algorithm(
-        _ settings: Settings, _ measurement: VideoMeasurement, _ progress: @escaping RestorationProgress.Handler
+        _ settings: Settings, _ measurement: VideoMeasurement, from scene: SceneStart? = nil,
+        _ progress: @escaping RestorationProgress.Handler
     ) throws -> Algorithm1 {
         guard !settings.timesteps.isEmpty else {
             throw RestorationError.invalidOption("There are no timesteps to sample; give at least one.")
@@ -82,11 +104,12 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
             ?? Policy.passes(on: prior.device, height: frames.height, width: frames.width)
         try sizes.validate()
         let networks = NetworkPasses(
-            prior, frames, settings, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
+            prior, frames, settings, sizes: sizes, hasStart: scene != nil, progress: progress,
+            onSmallerPasses: onSmallerPasses)
         let given = noise.map { noise in { [device = prior.device] in try noise($0).to(device) } }
         return try Algorithm1(
             settings, prior.schedule, measurement, networks, enlargement: enlargement,
-            noise: given ?? networks.renoisingNoise)
+            scene: scene, noise: given ?? networks.renoisingNoise)
     }
 }
 

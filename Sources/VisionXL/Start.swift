@@ -1,16 +1,41 @@
 import InverseProblems
 import TensorKit
 
+/// What the windows of a scene have in common at tau, made of its first frame.
+public struct SceneStart: Sendable {
+    /// E of the first frame's first estimate, (1, C, h, w), float32.
+    public var first: Tensor
+    /// The same, inverted up to tau.
+    public var inverted: Tensor
+
+    public init(first: Tensor, inverted: Tensor) { (self.first, self.inverted) = (first, inverted) }
+}
+
 // Step 1 of Algorithm 1: the latents at tau.
 extension Algorithm1 {
+    /// What all windows of a scene start from, from one of this window's frames; nil for starts that have nothing in common.
+    mutating func sceneStart(from frame: Int) throws -> SceneStart? {
+        switch settings.start {
+        case .firstFrameInversion, .sharedInversion:
+            let first = try networks.encode(firstEstimate(frame..<frame + 1), phase: .inverting)
+            return SceneStart(first: first, inverted: try invert(first))
+        default: return nil
+        }
+    }
+
     /// Z_tau, (N, C, h, w).
     mutating func start() throws -> Tensor {
         let count = networks.frames.count
         switch settings.start {
         case .firstFrameInversion:
+            if let scene { return try repeated(scene.inverted) }
             return try repeated(invert(networks.encode(firstEstimate(0..<1), phase: .inverting)))
         case .sharedInversion:
             let latents = try networks.encode(firstEstimate(0..<count), phase: .inverting)
+            if let scene {
+                return try ((latents - scene.first) * schedule.alphaBar(settings.timesteps[0]).squareRoot())
+                    .adding(scene.inverted)
+            }
             let first = try latents.rows(0..<1)
             return try ((latents - first) * schedule.alphaBar(settings.timesteps[0]).squareRoot()).adding(invert(first))
         case .everyFrameInversion:

@@ -11,6 +11,8 @@ final class ProgressDisplay: Sendable {
     private struct State {
         var lines = ProgressLines()
         var lastDrawn = Date.distantPast
+        /// Whether the line of the first look stands there.
+        var isScanning = false
     }
 
     init(isTerminal: Bool = Console.isTerminal) {
@@ -20,7 +22,22 @@ final class ProgressDisplay: Sendable {
 
     func show(_ event: RestorationEvent) {
         switch event {
-        case .note(let text): Console.note(text)
+        case .note(let text):
+            let isDrawn = state.withLock { state in
+                defer { state.isScanning = false }
+                return state.isScanning
+            }
+            if isDrawn { finish() }
+            Console.note(text)
+        case .scanning(let frame, let total):
+            let isDue = state.withLock { state in
+                guard isTerminal, Date().timeIntervalSince(state.lastDrawn) > 0.1 else { return false }
+                (state.lastDrawn, state.isScanning) = (Date(), true)
+                return true
+            }
+            guard isDue else { return }
+            let text = "looking for scenes, frame \(frame)" + (total.map { "/\($0)" } ?? "")
+            Console.write("\r\u{1B}[K" + text, to: STDERR_FILENO)
         case .progress(let progress, let window, let windows, let deviceMemory):
             let text = state.withLock { state in self.text(progress, window, windows, deviceMemory, &state) }
             guard let text else { return }

@@ -16,6 +16,13 @@ extension NoiseChoice: ExpressibleByArgument {
     }
 }
 
+extension SceneChoice: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard !argument.isEmpty else { return nil }
+        self.init(argument)
+    }
+}
+
 extension FrameRange: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
@@ -47,14 +54,32 @@ struct RecipeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
 
-    @Option(help: "Frames that are restored together. (default: 25, or what the measurement's .json says)")
+    @Option(
+        help:
+            "Frames that are kept of what is restored together, at most. (default: 25, or what the measurement's .json says)"
+    )
     var window: Int?
+
+    @Option(
+        help:
+            "Frames on each side of a window, within its scene, that are restored with it and faded into the next one's. (default: see `explain`)"
+    )
+    var context: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where scenes begin: auto (found by a look at the whole video), off, or a file with the first frame of each, a line each, counted from 0; or PySceneDetect's .csv. (default: auto)",
+            valueName: "auto|off|file"))
+    var scenes: SceneChoice?
 
     @OptionGroup(title: "Output")
     var storage: OutputOptions
 
     mutating func validate() throws {
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+        if let context, !(0...9999).contains(context) {
+            throw ValidationError("--context must be between 0 and 9999.")
+        }
         if algorithm.paper, model.fast != nil { throw ValidationError("--paper is exact; leave out --fast.") }
         if algorithm.paper, !text.isEmpty {
             throw ValidationError("--paper has the null prompt; leave out --prompt, --negative-prompt and --guidance.")
@@ -75,7 +100,7 @@ struct RecipeOptions: ParsableArguments {
         if !task.isEmpty, reading || task.task != nil {
             let base =
                 try result.problem ?? (task.task == nil ? MeasurementRecord.read(beside: result.input)?.problem : nil)
-            result.problem = try task.problem(over: base)
+            result.problem = try task.problem(over: base, ends: algorithm.paper ? .circular : .open)
         }
         // The paper has no draft and the null prompt.
         if algorithm.paper { (result.model.draft, result.text) = (nil, TextRequest()) }
@@ -87,6 +112,8 @@ struct RecipeOptions: ParsableArguments {
         try algorithm.check(result.options)
         if let frames { result.frames = frames }
         if let window { result.window = window }
+        if let context { result.context = context }
+        if let scenes { result.scenes = scenes }
         storage.apply(to: &result)
         return result
     }

@@ -3,7 +3,9 @@ import Foundation
 import InverseProblems
 import Workflow
 
-struct RestoreCommand: AsyncParsableCommand {
+struct RestoreCommand: AsyncParsableCommand, Resumable {
+    static let interrupted = "interrupted; nothing was left under the output's name, and the same command goes on"
+
     static let configuration = CommandConfiguration(
         commandName: "restore",
         abstract: "Restore a degraded video.",
@@ -15,7 +17,7 @@ struct RestoreCommand: AsyncParsableCommand {
               visionxl restore soft.mov -o sharp/ --blur-sigma 2 --model ~/models/sdxl
 
             Numbers of the algorithm that are not said are chosen; `visionxl explain` with the same options shows each with its reason.
-            Videos longer than the window are restored window by window; all windows share their noise.
+            A longer video is restored in windows, which lie in OUTPUT.work until the result is whole: the same command goes on after an interruption.
             """)
 
     @Argument(help: "A video, a folder of PNG or JPEG pictures, or a picture.")
@@ -32,6 +34,22 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write what was done, with residuals and times.", valueName: "file"))
     var json: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where windows lie until the result is whole. (default: the output's name and .work)", valueName: "folder"))
+    var work: String?
+
+    @Flag(help: "Throw away what an earlier run left there, and begin anew.")
+    var restart = false
+
+    @Flag(help: "Keep that folder when the result is in place.")
+    var keepWork = false
+
+    @Flag(
+        help: "Say how many windows there would be, and what they would take of memory, disk and time; restore nothing."
+    )
+    var dryRun = false
+
     @Flag(help: "Print the recipe of what is asked, and do nothing else.")
     var printRecipe = false
 
@@ -46,6 +64,7 @@ struct RestoreCommand: AsyncParsableCommand {
         if input == "" {
             throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.")
         }
+        if work == "" { throw ValidationError("The name after --work is empty; name a folder.") }
         if output == "" { throw ValidationError("The name after --output is empty; name a file or a folder.") }
     }
 
@@ -57,7 +76,14 @@ struct RestoreCommand: AsyncParsableCommand {
             return Console.print(try recipe.text().trimmingCharacters(in: .newlines))
         }
         let display = ProgressDisplay()
-        let log = try await Workflow.restore(recipe, asked.model.execution(overwrites: force)) { display.show($0) }
+        var execution = asked.model.execution(overwrites: force)
+        (execution.workFolder, execution.restarts, execution.keepsWork) = (work, restart, keepWork)
+        if dryRun {
+            let outlook = try await Workflow.outlook(recipe, execution) { display.show($0) }
+            display.finish()
+            return Console.print(outlook.description)
+        }
+        let log = try await Workflow.restore(recipe, execution) { display.show($0) }
         display.finish()
         Console.note(
             "\(log.output): \(Console.count(log.frameCount, "frame")) in \(durationText(seconds: log.seconds)), "

@@ -43,16 +43,19 @@ struct TaskOptions: ParsableArguments {
     @Option(help: "Every frame is the mean of this many.")
     var average: Int?
 
-    @Option(help: "Which frames the mean takes at the ends. (default: circular)")
+    @Option(
+        help:
+            "Which frames the mean takes at the ends. (default: open, the frames that a film has there; circular for presets, --paper and `degrade`)"
+    )
     var averageBoundary: TemporalBoundary?
 
     /// Whether anything was said.
-    var isEmpty: Bool { task == nil && parts.allSatisfy { !$0.isSaid } }
+    var isEmpty: Bool { task == nil && parts(.circular).allSatisfy { !$0.isSaid } }
 
     /// Each stage's part: whether it was said, and how it changes a problem.
-    private var parts: [(isSaid: Bool, change: (inout Problem) throws -> Void)] {
+    private func parts(_ ends: TemporalBoundary) -> [(isSaid: Bool, change: (inout Problem) throws -> Void)] {
         [
-            (average != nil || averageBoundary != nil, changeAverage),
+            (average != nil || averageBoundary != nil, { try changeAverage(&$0, ends) }),
             (blurSigma != nil || blurSize != nil || blurBoundary != nil, changeBlur),
             (scale != nil, { $0.set(scale == 1 ? nil : scale.map(Shrink.init(factor:))) }),
             (grey != nil, { $0.set(grey.map(Grey.init)) }),
@@ -70,10 +73,11 @@ struct TaskOptions: ParsableArguments {
     }
 
     /// The preset, or what `base` says where there is none, with the numbers changed.
+    /// - Parameter ends: of an average that is neither in the preset nor in `base`.
     /// - Throws: `WorkflowError` for a number of a stage that is not there.
-    func problem(over base: Problem? = nil) throws -> Problem {
+    func problem(over base: Problem? = nil, ends: TemporalBoundary = .circular) throws -> Problem {
         var problem = try task.map { try Problem(task: $0) } ?? base ?? Problem()
-        for part in parts where part.isSaid { try part.change(&problem) }
+        for part in parts(ends) where part.isSaid { try part.change(&problem) }
         return problem
     }
 
@@ -87,8 +91,8 @@ struct TaskOptions: ParsableArguments {
         problem.set(blur.sigma == 0 ? nil : blur)
     }
 
-    private func changeAverage(_ problem: inout Problem) throws {
-        guard var stage = average.map({ Average(frames: $0) }) ?? problem.stage() else {
+    private func changeAverage(_ problem: inout Problem, _ ends: TemporalBoundary) throws {
+        guard var stage = average.map({ Average(frames: $0, boundary: ends) }) ?? problem.stage() else {
             throw Self.nothing("average", "--average")
         }
         if average != nil, let old: Average = problem.stage() { stage.boundary = old.boundary }

@@ -12,6 +12,12 @@ public struct Execution: Sendable, Equatable {
     public var framesPerPass: Int?
     /// Whether outputs that exist are replaced.
     public var overwrites: Bool
+    /// Where windows lie until the result is whole; beside the output when nil.
+    public var workFolder: String?
+    /// Whether what an earlier run left there is thrown away.
+    public var restarts = false
+    /// Whether the folder stays when the result is in place.
+    public var keepsWork = false
 
     public init(
         device: Device? = nil, threads: Int? = nil, memory: Int? = nil, framesPerPass: Int? = nil,

@@ -21,11 +21,13 @@ public struct Explanation: Sendable, Encodable {
         let session = try ModelSession(recipe.model, text: recipe.text, execution)
         let video = try await MeasuredVideo(recipe)
         try OutputSettlement.checkFields(recipe, video.info)
-        let windows = try video.windows().plan
+        // Where scenes begin is not looked for: that is to read all of the video.
+        let frameCount = try video.frameCount()
+        let windows = video.plan(frameCount: frameCount ?? video.window, cuts: try video.listedCuts())
         let encoding = try Policy.encoding(
             recipe.encoding, bits: recipe.bits, to: recipe.output, storedBits: video.info.bitDepth)
         let noise = try await Self.noise(recipe, video)
-        let plan = try session.settledPlan(frames: windows.longest, height: video.height, width: video.width)
+        let plan = try session.settledPlan(windows, surplus: video.surplus, height: video.height, width: video.width)
         let outline = try LatentDiffusionModel.outline(
             at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
         rows = [
@@ -34,11 +36,12 @@ public struct Explanation: Sendable, Encodable {
                 recipe.problem == nil ? "The measurement's .json says so." : "As said."),
             .init(
                 "frames", "--frames",
-                "\(windows.frameCount.map(String.init) ?? "all") of \(video.info.width)x\(video.info.height) to "
+                "\(frameCount.map(String.init) ?? "all") of \(video.info.width)x\(video.info.height) to "
                     + "\(video.width)x\(video.height)", "The problem says how large they were."),
             try Policy.Choice.row("window", "--window", { "\($0) frames" }) {
                 Policy.window(recipe.window, recorded: video.recordedWindow)
             },
+            try Policy.Choice.row("context", "--context", { "\($0) frames" }) { video.context },
             .init(
                 "noise", "--noise", noise.map { String(format: "%.2g", $0.sigma) },
                 noise.map { $0.source == .said ? "As said." : "It is known \($0.source.rawValue)." }
@@ -67,11 +70,11 @@ public struct Explanation: Sendable, Encodable {
                 video, windows, plan.passes, LatentDiffusionPrior(session.load()),
                 Policy.extent(session.completed(recipe.options), facts), check)
         }
-        seconds = windows.frameCount == nil ? nil : estimate?.seconds
+        seconds = frameCount == nil ? nil : estimate?.seconds
         rows.append(
             .init(
                 "time", "",
-                estimate.map { durationText(seconds: $0.seconds) + (windows.frameCount == nil ? " a window" : "") },
+                estimate.map { durationText(seconds: $0.seconds) + (frameCount == nil ? " a window" : "") },
                 estimate.map {
                     "\($0.isLowerBound ? "At least: data steps iterate as long as they must" : "About"); passes of the networks were "
                         + "tried on small frames."

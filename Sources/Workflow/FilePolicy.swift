@@ -22,11 +22,26 @@ extension Policy {
         Choice(asked, else: device.runningType, "What \(device == .cpu ? "this processor" : "\(device)") is quick in.")
     }
 
-    /// Frames that are restored together.
+    /// Frames that are kept of what is restored together, at most.
     static func window(_ asked: Int?, recorded: Int?) -> Choice<Int> {
         Choice(asked) {
             recorded.map { Choice($0, "The measurement's .json says so.") }
                 ?? Choice(25, "As many as the paper restores together.")
+        }
+    }
+
+    /// Frames beside them, on each side within the scene.
+    /// - Parameters:
+    ///   - reach: frames on either side that a measured frame depends on.
+    ///   - reason: why there is none; nil where there may be.
+    static func context(_ asked: Int?, reach: Int, without reason: String?) -> Choice<Int> {
+        if let reason { return Choice(0, reason) }
+        return Choice(asked) {
+            Choice(
+                max(4, reach),
+                reach > 4
+                    ? "As far as a measured frame reaches in time."
+                    : "Frames at the end of a batch are worse than others.")
         }
     }
 
@@ -114,16 +129,27 @@ extension NoiseFigure {
         _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, frames: Tensor,
         known: Tensor?
     ) async throws -> NoiseFigure {
-        var step: Double?
-        if case .sigma = asked {
-        } else if let reader, !reader.info.isLossless {
-            step = try await reader.quantizerStep(firstFrames: frames.size(0))
-        }
-        let quantizerStep = step
+        let step = try await quantizerStep(asked, in: reader, firstFrames: frames.size(0))
         return try await onThread { _ in
-            try Policy.noise(asked, recorded: recorded, file: reader?.info, quantizerStep: quantizerStep) {
-                try NoiseLevel.estimated(in: frames, known: known)
-            }
+            try found(asked, recorded: recorded, in: reader, quantizerStep: step, frames: frames, known: known)
+        }
+    }
+
+    /// What a lossy file's coding rounds to, where anybody wants to know.
+    static func quantizerStep(_ asked: NoiseChoice?, in reader: VideoReader?, firstFrames: Int) async throws -> Double?
+    {
+        if case .sigma = asked { return nil }
+        guard let reader, !reader.info.isLossless else { return nil }
+        return try await reader.quantizerStep(firstFrames: firstFrames)
+    }
+
+    /// The same with that step.
+    static func found(
+        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, quantizerStep: Double?,
+        frames: Tensor, known: Tensor?
+    ) throws -> NoiseFigure {
+        try Policy.noise(asked, recorded: recorded, file: reader?.info, quantizerStep: quantizerStep) {
+            try NoiseLevel.estimated(in: frames, known: known)
         }
     }
 }

@@ -20,7 +20,7 @@ public enum Workflow {
         _ recipe: Recipe, _ execution: Execution = Execution(),
         tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
     ) async throws -> RestorationLog {
-        let restoring = try await FileRestoration(recipe, execution)
+        let restoring = try await FileRestoration(recipe, execution, tell: tell)
         return try await restoring.run(tell)
     }
 }
@@ -29,6 +29,8 @@ public enum Workflow {
 public enum RestorationEvent: Sendable {
     /// A sentence for people.
     case note(String)
+    /// The video is looked at: frames that were seen, of how many where that is known.
+    case scanning(frame: Int, of: Int?)
     /// - Parameters:
     ///   - window: its number, from 0.
     ///   - windows: how many there are; nil where nobody knows.
@@ -41,16 +43,25 @@ struct FileRestoration {
     private let began = ContinuousClock.now
     private let recipe: Recipe
     private let session: ModelSession
-    private let video: MeasuredVideo
+    let video: MeasuredVideo
     private let options: RestorationOptions
-    private let plan: MemoryPlan
-    private let windows: FrameWindows
+    let memory: MemoryPlan
+    let plan: WindowPlan
+    let disk: DiskPlan
     private let output: OutputSettlement
     private let execution: Execution
-    private var together: Int { windows.plan.longest }
+    /// What lies between the measurement and the result; nil for a single window.
+    private let folder: WorkFolder?
+    /// What is to be said of the folder before the work.
+    private let folderNotes: [String]
+    private var together: Int { plan.longest }
 
     /// Refuses all that can be refused early.
-    init(_ recipe: Recipe, _ execution: Execution) async throws {
+    /// - Parameter isTrial: whether nothing is going to be written, a work folder included.
+    init(
+        _ recipe: Recipe, _ execution: Execution, isTrial: Bool = false,
+        tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
+    ) async throws {
         try recipe.validate()
         try OutputCheck.output(
             recipe.output, inputs: [recipe.input] + (recipe.problem?.files ?? []), overwrites: execution.overwrites)
@@ -59,102 +70,244 @@ struct FileRestoration {
             try OutputCheck.json(log, others: others, overwrites: execution.overwrites)
         }
         try ModelSession.check(recipe.options)
+        let work = execution.workFolder ?? WorkFolder.path(for: recipe.output)
+        // A run goes on as it began, as far as this machine can.
+        let settled = execution.restarts ? nil : WorkFolder.settled(in: work)
+        var execution = execution
+        if let settled, execution.threads == nil, settled.threads != Machine.current.cores {
+            execution.threads = settled.threads
+        }
+        var choice = recipe.model
+        if choice.dtype == nil { choice.dtype = settled.flatMap { DType(rawValue: $0.dtype) } }
         (self.recipe, self.execution) = (recipe, execution)
         _ = try Container(path: recipe.output)
         // All of LibTorch's work on a CPU on threads that end: while another one keeps workers, OpenMP's wait in the kernel, and small operators
         // take longer.
-        session = try await onThread { _ in try ModelSession(recipe.model, text: recipe.text, execution) }
-        video = try await MeasuredVideo(recipe)
-        windows = try video.windows()
+        session = try await onThread { [choice, execution] _ in try ModelSession(choice, text: recipe.text, execution) }
+        var video = try await MeasuredVideo(recipe)
         output = try await OutputSettlement(
-            recipe, video.reader, frames: windows.range, height: video.height, width: video.width)
+            recipe, video.reader, frames: video.range(), height: video.height, width: video.width)
         options = session.completed(recipe.options)
-        plan = try session.settledPlan(frames: windows.plan.longest, height: video.height, width: video.width)
+
+        let identity = try RunIdentity(recipe, record: video.record, problem: video.problem, model: session.url)
+        var folder = isTrial ? nil : try WorkFolder.open(work, identity, restarts: execution.restarts)
+        let plan: WindowPlan
+        if let folder {
+            plan = folder.plan
+            video.count(plan.frameCount)
+        } else {
+            plan = try await Self.plan(&video, tell)
+        }
+        (self.video, self.plan) = (video, plan)
+        var memory = try session.settledPlan(plan, surplus: video.surplus, height: video.height, width: video.width)
+        if let settled, folder != nil, execution.framesPerPass == nil { memory.passes = settled.passes }
+        self.memory = memory
+
+        let segments = plan.segments(frameBytes: video.height * video.width * 6)
+        disk = DiskPlan(
+            frames: plan.resultCount, longest: plan.windows.count > 1 ? plan.mostStored(segments) : 0,
+            height: video.height, width: video.width, encoding: output.encoding, frameBits: output.frameBits)
+        if !isTrial { try disk.check(workFolder: work, output: recipe.output, present: folder?.bytes ?? 0) }
+        var notes: [String] = []
+        let numbers = SettledNumbers(session, passes: memory.passes)
+        if let folder {
+            let done = folder.entries.count
+            notes.append("Going on in \(work): \(done) of \(plan.windows.count) windows are done.")
+            let differences = settled.map { numbers.differences(from: $0) } ?? []
+            if !differences.isEmpty {
+                notes.append(
+                    "This is not how the run began (\(differences.joined(separator: ", "))): frames will differ by rounding."
+                )
+            }
+        } else if plan.windows.count > 1, !isTrial {
+            folder = try WorkFolder.make(work, identity, plan: plan, segments: segments, settled: numbers)
+            notes.append("\(disk); what is done lies in \(work), and the same command goes on with it.")
+        }
+        (self.folder, folderNotes) = (folder, notes)
+    }
+
+    /// Looks at the video as far as the windows depend on it.
+    private static func plan(
+        _ video: inout MeasuredVideo, _ tell: @escaping @Sendable (RestorationEvent) -> Void
+    ) async throws -> WindowPlan {
+        var cuts = try video.listedCuts()
+        let said = try video.frameCount()
+        var count = said ?? 0
+        if video.looksForScenes || said == nil {
+            let scan = try await video.reader.scanned(video.range()) { tell(.scanning(frame: $0, of: said)) }
+            count = scan.frameCount
+            if video.looksForScenes { cuts = scan.cuts }
+            video.count(count)
+        }
+        return video.plan(frameCount: count, cuts: cuts)
+    }
+
+    /// How long it would take; nil where memory did not suffice to try the networks. Opens the model.
+    func estimate() async throws -> TimeEstimate? {
+        let outline = try LatentDiffusionModel.outline(
+            at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
+        let noise: NoiseFigure? = if case .sigma(let sigma) = recipe.noise { NoiseFigure(sigma) } else { nil }
+        let (session, video, plan, memory, options) = (session, video, plan, memory, options)
+        return try await onThread(of: session.device) { check in
+            let facts = try FileFacts(video, frames: plan.longest, noise: noise, model: outline)
+            return try TimeEstimate.found(
+                video, plan, memory.passes, LatentDiffusionPrior(session.load()), Policy.extent(options, facts), check)
+        }
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {
-        let info = video.info
-        let writer = try await VideoWriter(
-            to: recipe.output, width: video.width, height: video.height, bitDepth: output.frameBits,
-            frameRate: info.frameRate, encoding: output.encoding, tags: info.tagsForCopies, keeping: output.plan,
-            overwrite: execution.overwrites)
-        var log = RestorationLog(recipe, video, options: options, memory: plan)
+        var log = RestorationLog(recipe, video, options: options, memory: memory)
+        log.scenes = plan.scenes.map(\.lowerBound)
         var laps = Laps(since: began)
-        do {
-            try await restore(into: writer, &log, &laps, tell)
-            try await writer.finish()
-            log.phases.add(.writing, laps.next())
-        } catch {
-            await writer.cancel()
-            throw error
+        for note in folderNotes { tell(.note(note)) }
+        if let folder {
+            try await run(in: folder, &log, &laps, tell)
+        } else {
+            try await runAtOnce(&log, &laps, tell)
         }
         log.finish(began: began)
         if let path = recipe.log { try JSONFile.write(log, to: path) }
         return log
     }
 
-    private func restore(
-        into writer: VideoWriter, _ log: inout RestorationLog, _ laps: inout Laps,
+    /// A single window goes straight into the result.
+    private func runAtOnce(
+        _ log: inout RestorationLog, _ laps: inout Laps, _ tell: @escaping @Sendable (RestorationEvent) -> Void
+    ) async throws {
+        let info = video.info
+        let writer = try await VideoWriter(
+            to: recipe.output, width: video.width, height: video.height, bitDepth: output.frameBits,
+            frameRate: info.frameRate, encoding: output.encoding, tags: info.tagsForCopies, keeping: output.plan,
+            overwrite: execution.overwrites)
+        do {
+            try await restore([0], bits: output.frameBits, &log, &laps, tell) { frames, _, _ in
+                for frame in frames { try await writer.append(frame) }
+            }
+            try await writer.finish()
+            log.phases.add(.writing, laps.next())
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+    }
+
+    /// Several windows go into the folder, from there in segments into the result's coding, and these are joined.
+    private func run(
+        in folder: WorkFolder, _ log: inout RestorationLog, _ laps: inout Laps,
         _ tell: @escaping @Sendable (RestorationEvent) -> Void
     ) async throws {
-        let (session, video) = (session, video)
+        let info = video.info
+        let segments = try VideoSegments(
+            to: recipe.output, frames: SegmentEncoder.frames(plan, folder.segments), width: video.width,
+            height: video.height, bitDepth: output.frameBits, frameRate: info.frameRate, encoding: output.encoding,
+            tags: info.tagsForCopies, keeping: output.plan, overwrite: execution.overwrites)
+        let encoder = SegmentEncoder(folder, segments)
+        encoder.removeSpent()
+        for index in folder.entries.keys.sorted() { if let entry = folder.entries[index] { log.add(entry) } }
+        var pipeline = EncodingPipeline(encoder)
+        do {
+            let missing = encoder.missingWindows
+            try await pipeline.advance()
+            if !missing.isEmpty {
+                try await restore(missing, bits: 16, &log, &laps, tell) { frames, index, entry in
+                    try await onThread { _ in try folder.write(frames, window: index, entry) }
+                    try await pipeline.advance()
+                }
+            }
+            try await pipeline.finish()
+            try await encoder.join()
+            log.phases.add(.writing, laps.next())
+        } catch {
+            await pipeline.cancel()
+            throw error
+        }
+        if execution.keepsWork {
+            tell(.note("What the run was made of is kept in \(folder.path)."))
+        } else {
+            folder.remove()
+        }
+    }
+
+    /// Restores windows in order and hands over the frames of each that are kept or faded.
+    private func restore(
+        _ wanted: [Int], bits: Int, _ log: inout RestorationLog, _ laps: inout Laps,
+        _ tell: @escaping @Sendable (RestorationEvent) -> Void,
+        then handOver: (_ frames: [VideoFrame], _ window: Int, _ done: WindowEntry) async throws -> Void
+    ) async throws {
+        let (session, video, plan, memory) = (session, video, plan, memory)
         let network = try await onThread(of: session.device) { _ in try session.load() }
         log.describe(network, recipe.text)
         for note in try notes(network, log) { tell(.note(note)) }
         var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
-        solver.passes = plan.passes
+        solver.passes = memory.passes
         solver.onSmallerPasses = { tell(.note($0)) }
-        var windows = windows
-        var (index, noise, settings) = (0, NoiseFigure?.none, Settings?.none)
-        let (frames, plan, depth) = (windows.plan, plan, writer.bitDepth)
+        var restorer = try WindowRestorer(session, video, plan, options, solver: solver)
         let gauge = MemoryGauge(session.device)
+        // The first window of a scene tells what the others start from.
+        let unprepared = Set(wanted.map { plan.windows[$0].scene }).filter { folder?.hasScene($0) != true }
+        let all = Set(wanted).union(unprepared.map(plan.firstWindow(ofScene:))).sorted()
+        let offset = try video.range()?.lowerBound ?? 0
+        let batches = FrameBatches(
+            video.reader,
+            all.map {
+                let batch = plan.windows[$0].batch
+                return batch.lowerBound + offset..<batch.upperBound + offset
+            })
         log.phases.add(.preparing, laps.next())
-        while let decoded = try await windows.next() {
-            let Y = try await onThread { _ in try video.measured(decoded) }
-            // One level for all windows, or seams would show.
-            let sigma: NoiseFigure
-            if let noise { sigma = noise } else { sigma = try await video.noise(of: Y) }
-            if index == 0, options.dataStep != .conjugateGradients || options.steadiness != 0 {
-                tell(.note("measurement noise \(sigma)"))
+        var isFirst = true
+        for index in all {
+            guard let batch = try await batches.next() else { break }
+            try Task.checkCancellation()
+            let Y = try await restorer.measured(batch)
+            let (measurement, preparation, isNew) = try await restorer.prepared(index, Y, folder: folder)
+            if isNew, options.dataStep != .conjugateGradients || options.steadiness != 0,
+                log.noise != preparation.record.noise
+            {
+                tell(.note("measurement noise \(preparation.record.noise)"))
             }
-            let (number, current, known, isFirst) = (index, solver, settings, index == 0)
+            log.noise = log.noise ?? preparation.record.noise
             log.phases.add(.reading, laps.next())
+            guard wanted.contains(index) else { continue }
+            let (current, estimates) = (restorer.solver, isFirst && log.frameCount == 0)
+            isFirst = false
             let (result, restored, around, estimate) = try await onThread(of: session.device) { checkCancellation in
                 let clock = PhaseClock()
-                let (measurement, settings) = try clock.time(.reading) {
-                    let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
-                    return (measurement, try known ?? current.settle(measurement))
-                }
+                let window = plan.windows[index]
                 var estimate: TimeEstimate?
-                if isFirst {
+                if estimates {
                     estimate = try clock.time(.preparing) {
                         try TimeEstimate.found(
-                            video, frames, plan.passes, current.prior, Policy.Extent(settings), checkCancellation)
+                            video, plan, memory.passes, current.prior, Policy.Extent(preparation.settings),
+                            checkCancellation)
                     }
-                    if let estimate { tell(.note(estimate.line(frames))) }
+                    if let estimate { tell(.note(estimate.line(frames: plan.frameCount))) }
                 }
-                let result = try current.restore(measurement, following: settings) { progress in
+                let result = try current.restore(
+                    measurement, following: preparation.settings, from: preparation.start
+                ) { progress in
                     try checkCancellation()
                     gauge.read()
-                    tell(.progress(progress, window: number, windows: frames.count, deviceMemory: gauge.peak))
+                    tell(.progress(progress, window: index, windows: plan.windows.count, deviceMemory: gauge.peak))
                 }
                 let restored = try clock.time(.writing) {
-                    try VideoFrame.frames(of: result.frames, bitDepth: depth)
+                    try VideoFrame.frames(of: result.frames.rows(video.kept(of: window)), bitDepth: bits)
                 }
                 return (result, restored, clock.times, estimate)
             }
-            log.add(result, around, seconds: laps.next())
+            let entry = WindowEntry(
+                frames: plan.windows[index].kept.count + plan.rules.surplus, residuals: result.residuals,
+                seconds: laps.next(), phases: result.phases.adding(around))
+            log.add(entry, result)
             if let estimate { log.estimate = estimate }
             // What did not fit once will not the next time.
-            if let passes = result.passes, passes != solver.passes {
-                (solver.passes, solver.onSmallerPasses) = (passes, nil)
+            if let passes = result.passes, passes != restorer.solver.passes {
+                (restorer.solver.passes, restorer.solver.onSmallerPasses) = (passes, nil)
+                try folder?.settle(SettledNumbers(session, passes: passes))
             }
-            (noise, settings, log.noise) = (sigma, result.settings, sigma)
-            for frame in restored { try await writer.append(frame) }
+            try await handOver(restored, index, entry)
             log.phases.add(.writing, laps.next())
-            index += 1
         }
-        if let sentence = windows.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
+        if let sentence = batches.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }
@@ -173,6 +326,54 @@ struct FileRestoration {
         if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
             notes.append(ModelSession.lacksEnlargement)
         }
-        return notes + output.notes + session.notes(on: plan, frames: together)
+        return notes + output.notes + session.notes(on: memory, frames: together)
+    }
+}
+
+/// Encodes one segment at a time beside the restoration, which waits where the encoder is the slower of the two.
+private struct EncodingPipeline {
+    private let encoder: SegmentEncoder
+    private var next: Int
+    private var current: Task<Void, any Error>?
+
+    init(_ encoder: SegmentEncoder) {
+        self.encoder = encoder
+        next = encoder.firstMissing
+    }
+
+    /// Begins with the next segment if its windows are there.
+    mutating func advance() async throws {
+        while next < encoder.folder.segments.count {
+            let segment = next
+            if encoder.isDone(segment) {
+                next += 1
+                continue
+            }
+            guard encoder.isReady(segment) else { return }
+            try await wait()
+            current = Task { [encoder] in try await encoder.encode(segment) }
+            next += 1
+        }
+    }
+
+    /// Waits until everything is encoded.
+    mutating func finish() async throws {
+        try await advance()
+        try await wait()
+    }
+
+    func cancel() async {
+        current?.cancel()
+        _ = await current?.result
+    }
+
+    private mutating func wait() async throws {
+        guard let task = current else { return }
+        current = nil
+        try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
     }
 }

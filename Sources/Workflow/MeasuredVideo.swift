@@ -1,24 +1,30 @@
 import Foundation
 import InverseProblems
+import Synchronization
 import TensorKit
 import VideoIO
 import VisionXL
 
 /// A measured file that is about to be restored: what is known of it before its first frame is decoded, and the operator, made once.
 public struct MeasuredVideo: Sendable {
-    public let reader: VideoReader
+    public private(set) var reader: VideoReader
     /// What `degrade` wrote beside it.
     public let record: MeasurementRecord?
     public let problem: Problem
-    /// Frames that are restored together.
+    /// Frames that are kept of what is restored together, at most.
     public let window: Int
     /// What the record says of it, in measured frames.
     let recordedWindow: Int?
+    /// Frames beside them that are restored with them, with the reason.
+    let context: Policy.Choice<Int>
     /// Of the restored frames.
     public let height: Int
     public let width: Int
-    /// A; it keeps its decompositions from window to window.
+    /// A of a whole video; it keeps its decompositions from window to window.
     let `operator`: any LinearOperator
+    private let parts: OperatorsOfParts
+    /// Frames of A's X beyond those of its Y.
+    let surplus: Int
     private let recipe: Recipe
 
     public var info: VideoInfo { reader.info }
@@ -47,19 +53,94 @@ public struct MeasuredVideo: Sendable {
         let info = reader.info
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
-        (height, width) = (full[2], full[3])
+        (height, width, surplus) = (full[2], full[3], full[0] - 1)
         let sizes = try await onThread { _ in try problem.fileSizes(height: full[2], width: full[3]) }
         let files = try await Masks.read(sizes)
         `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
+        parts = OperatorsOfParts(problem: problem, height: full[2], width: full[3], files: files, whole: `operator`)
         _ = try `operator`.outputShape(for: full)
         // A record counts frames before the degradation, which an average without a border leaves fewer of.
         let (A, recorded) = (`operator`, record?.window)
         recordedWindow = try recorded.map { try A.outputShape(for: [$0] + full[1...])[0] }
         window = Policy.window(recipe.window, recorded: recordedWindow).value
+        let alone = Self.standsAlone(recipe, problem, recordedWindow: recordedWindow)
+        context = Policy.context(recipe.context, reach: problem.reach, without: alone)
     }
 
-    /// Its frames, window by window.
-    func windows() throws -> FrameWindows { try FrameWindows(reader, frames: recipe.frames, size: window) }
+    /// The part of the video that is restored; nil for all of it.
+    /// - Throws: `WorkflowError`, `VideoError` for a range that lies outside the video.
+    func range() throws -> Range<Int>? { try recipe.frames?.within(reader) }
+
+    /// Frames that there are to restore, as far as the file says.
+    func frameCount() throws -> Int? { try range()?.count ?? info.frameCount }
+
+    /// Why windows have neither context nor a start in common; nil where they may.
+    private static func standsAlone(_ recipe: Recipe, _ problem: Problem, recordedWindow: Int?) -> String? {
+        if recordedWindow != nil, recipe.window == nil {
+            return "The measurement's .json says which windows there are."
+        }
+        switch problem.boundary {
+        case .circular: return "Each window is a circle of its own."
+        case .valid: return "Each window was averaged on its own."
+        default: break
+        }
+        // What is repeated for all frames of a window is as old as its first one.
+        let start = recipe.options.start
+        return start == .firstFrameInversion || start == .sharedNoise
+            ? "Each window starts from its own first frame, as in the paper." : nil
+    }
+
+    /// With as many frames as were decoded, whatever the file says.
+    mutating func count(_ frames: Int) { if recipe.frames == nil { reader = reader.counting(frames) } }
+
+    /// Whether scenes are to be looked for.
+    var looksForScenes: Bool {
+        switch recipe.scenes ?? .auto {
+        case .off, .file: return false
+        case .auto:
+            // Windows that were degraded on their own are as they are, whatever they show.
+            let isRecorded = recordedWindow != nil && recipe.window == nil
+            return !isRecorded && problem.boundary != .circular && problem.boundary != .valid
+        }
+    }
+
+    /// The first frames of scenes that a file lists, counted from the first frame that is restored.
+    func listedCuts() throws -> [Int] {
+        guard case .file(let path)? = recipe.scenes else { return [] }
+        let first = try range()?.lowerBound ?? 0
+        return try SceneList.read(path).map { $0 - first }
+    }
+
+    /// The windows.
+    /// - Parameters:
+    ///   - frameCount: that there are to restore.
+    ///   - cuts: the first frames of scenes.
+    func plan(frameCount: Int, cuts: [Int]) -> WindowPlan {
+        let boundary = problem.boundary
+        var rules = WindowPlan.Rules(window: window, context: context.value, fade: context.value)
+        rules.sharesStart = Self.standsAlone(recipe, problem, recordedWindow: recordedWindow) == nil
+        rules.isExact = recordedWindow != nil && recipe.window == nil || boundary == .circular || boundary == .valid
+        // Other windows than the record's are parts of the record's.
+        if problem.reach > 0, !rules.isExact { rules.stretch = recordedWindow }
+        if boundary == .valid { rules.surplus = surplus }
+        return WindowPlan(frameCount: frameCount, cuts: cuts, rules: rules)
+    }
+
+    /// A of a window's batch.
+    func `operator`(of window: WindowPlan.Window) throws -> any LinearOperator {
+        try problem.boundary == .replicate ? parts.part(window.openEnds) : `operator`
+    }
+
+    /// Which of a batch's restored frames are kept, those that are faded with other windows' included.
+    func kept(of window: WindowPlan.Window) throws -> Range<Int> {
+        let shape = [window.batch.count, problem.channels, info.height, info.width]
+        let count = try `operator`(of: window).inputShape(for: shape)[0]
+        if problem.boundary == .valid { return 0..<count }
+        // An open end has frames beyond those that were measured.
+        let beyond = problem.boundary == .open || window.openEnds.contains(.before) && problem.boundary == .replicate
+        let first = (beyond ? problem.reach : 0) + window.kept.lowerBound - window.fadeBefore - window.batch.lowerBound
+        return first..<first + window.fadeBefore + window.kept.count + window.fadeAfter
+    }
 
     /// Y of a window's frames: decoded and converted once.
     func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
@@ -80,10 +161,16 @@ public struct MeasuredVideo: Sendable {
     /// 0 in holes; nil where every pixel was measured.
     func known(_ shape: [Int]) throws -> Tensor? { try `operator`.known(inMeasurement: shape) }
 
-    /// The noise, from the first window.
-    func noise(of first: Tensor) async throws -> NoiseFigure {
-        let mask = try await onThread { [self] _ in try known(first.shape) }
-        return try await .found(recipe.noise, recorded: record?.noise, in: reader, frames: first, known: mask)
+    /// What a lossy file's coding rounds to, where anybody wants to know.
+    func quantizerStep(firstFrames: Int) async throws -> Double? {
+        try await NoiseFigure.quantizerStep(recipe.noise, in: reader, firstFrames: firstFrames)
+    }
+
+    /// The noise of a scene, from its first window's batch.
+    func noise(of first: Tensor, quantizerStep: Double?) throws -> NoiseFigure {
+        try .found(
+            recipe.noise, recorded: record?.noise, in: reader, quantizerStep: quantizerStep, frames: first,
+            known: known(first.shape))
     }
 }
 
@@ -108,5 +195,26 @@ enum Masks {
             throw WorkflowError.message("The mask \(path) holds no picture.")
         }
         return try await onThread { _ in try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32) }
+    }
+}
+
+/// A of parts of a video, each kind made once.
+private final class OperatorsOfParts: Sendable {
+    private let problem: Problem
+    private let height: Int
+    private let width: Int
+    private let files: [String: Tensor]
+    private let made: Mutex<[OpenEnds: any LinearOperator]>
+
+    init(problem: Problem, height: Int, width: Int, files: [String: Tensor], whole: any LinearOperator) {
+        (self.problem, self.height, self.width, self.files) = (problem, height, width, files)
+        made = Mutex([[]: whole])
+    }
+
+    func part(_ ends: OpenEnds) throws -> any LinearOperator {
+        if let known = made.withLock({ $0[ends] }) { return known }
+        let new = try problem.operator(height: height, width: width, files: files, openEnds: ends)
+        made.withLock { $0[ends] = new }
+        return new
     }
 }

@@ -83,6 +83,26 @@ public struct ModelSession: Sendable {
             hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, framesPerPass: execution.framesPerPass)
     }
 
+    /// The memory of windows that are going to be restored: refused where fewer frames together would fit and these do not.
+    /// - Parameter surplus: frames of a batch's result beyond those that were measured.
+    func settledPlan(_ windows: WindowPlan, surplus: Int, height: Int, width: Int) throws -> MemoryPlan {
+        let kept = windows.windows.map(\.kept.count).max() ?? 1
+        // Windows in the middle of a scene have context on both sides.
+        let beside = 2 * windows.rules.context + surplus
+        let memory = plan(frames: windows.longest + surplus, height: height, width: width)
+        if !memory.fits, let budget = memory.budget, windows.longest > 1 {
+            // As many as fit; each is about ten times a frame in float32, whatever goes through a network at once.
+            let most = (1..<max(kept, 2)).last { plan(frames: $0 + beside, height: height, width: width).fits }
+            if let most, most < kept {
+                throw WorkflowError.message(
+                    "\(windows.longest + surplus) frames of \(width)x\(height) together need about \(sizeText(memory.total)), and "
+                        + "\(sizeText(budget)) \(execution.memory == nil ? "are free on \(device)" : "were allowed by --memory"); take --window \(most)."
+                )
+            }
+        }
+        return try settledPlan(frames: windows.longest + surplus, height: height, width: width)
+    }
+
     /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
     /// - Parameter window: frames that are restored together.
     public func settledPlan(frames window: Int, height: Int, width: Int) throws -> MemoryPlan {

@@ -7,7 +7,7 @@ import VisionXL
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
         case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, log, problem, noise
-        case window, model, text, options
+        case window, context, scenes, model, text, options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -31,6 +31,8 @@ extension Recipe: Codable {
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
         window = try values.decodeIfPresent(Int.self, forKey: .window)
+        context = try values.decodeIfPresent(Int.self, forKey: .context)
+        scenes = try values.decodeIfPresent(SceneChoice.self, forKey: .scenes)
         model = try values.decodeIfPresent(ModelChoice.self, forKey: .model) ?? ModelChoice()
         text = try values.decodeIfPresent(TextRequest.self, forKey: .text) ?? TextRequest()
         options = try values.decodeIfPresent(RestorationOptions.self, forKey: .options) ?? RestorationOptions()
@@ -51,6 +53,8 @@ extension Recipe: Codable {
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)
         try values.encodeIfPresent(window, forKey: .window)
+        try values.encodeIfPresent(context, forKey: .context)
+        try values.encodeIfPresent(scenes, forKey: .scenes)
         try values.encode(model, forKey: .model)
         try values.encode(text, forKey: .text)
         try values.encode(options, forKey: .options)
@@ -91,7 +95,7 @@ extension Recipe {
     }
 
     /// With each path in another place. Names of models that are no paths stay names.
-    private func located(_ place: (String) -> String) -> Recipe {
+    func located(_ place: (String) -> String) -> Recipe {
         func at(_ path: String) -> String { path.isEmpty ? path : place(path) }
         // What looks like a name is one, whatever lies beside the recipe.
         func ifThere(_ name: String) -> String {
@@ -102,6 +106,7 @@ extension Recipe {
         copy.input = at(input)
         copy.output = at(output)
         copy.log = log.map(at)
+        if case .file(let path) = scenes { copy.scenes = .file(at(path)) }
         copy.problem?.stages = problem?.stages.map { $0.located(place) } ?? []
         copy.model.name = model.name.map(ifThere)
         copy.model.autoencoder = model.autoencoder.map(ifThere)

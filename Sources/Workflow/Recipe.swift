@@ -33,8 +33,12 @@ public struct Recipe: Sendable, Equatable {
     /// What went wrong; what the .json beside the input says when nil.
     public var problem: Problem?
     public var noise: NoiseChoice?
-    /// Frames that are restored together.
+    /// Frames that are kept of what is restored together, at most.
     public var window: Int?
+    /// Frames beside them that are restored with them.
+    public var context: Int?
+    /// How it is told where scenes begin; `auto` when nil.
+    public var scenes: SceneChoice?
     public var model: ModelChoice
     public var text: TextRequest
     public var options: RestorationOptions
@@ -64,6 +68,8 @@ public struct Recipe: Sendable, Equatable {
         try check(bits.map { [8, 10, 16].contains($0) } ?? true, "--bits must be 8, 10 or 16.")
         _ = try encoding.words()
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
+        try check(context.map { (0...9999).contains($0) } ?? true, "--context must be between 0 and 9999.")
+        try check(scenes != .file(""), "--scenes takes auto, off or the name of a file.")
         if case .sigma(let sigma) = noise {
             try check(sigma >= 0 && sigma.isFinite, "--noise must be 0 or more, or auto.")
         }

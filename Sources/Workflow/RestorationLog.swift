@@ -14,7 +14,12 @@ public struct RestorationLog: Encodable, Sendable {
     public var options: RestorationOptions
     /// Each number that was followed, with its reason.
     public var settings: [Policy.Row] = []
+    /// Frames that are kept of a window, at most.
     public var window: Int
+    /// Frames beside them.
+    public var context: Int
+    /// The first frame of each.
+    public var scenes: [Int] = []
     public var height: Int
     public var width: Int
     /// Of the measurement.
@@ -52,6 +57,7 @@ public struct RestorationLog: Encodable, Sendable {
     init(_ recipe: Recipe, _ video: MeasuredVideo, options: RestorationOptions, memory: MemoryPlan) {
         (input, output, problem, self.options) = (recipe.input, recipe.output, video.problem, options)
         (window, height, width) = (video.window, video.height, video.width)
+        context = video.context.value
         self.memory = memory
         passes = memory.passes
     }
@@ -65,13 +71,17 @@ public struct RestorationLog: Encodable, Sendable {
         engine = (try? Engine.load().version) ?? ""
     }
 
-    /// - Parameter around: what a window took beside its restoration.
-    mutating func add(_ result: Restoration, _ around: PhaseTimes, seconds: Double) {
-        restoringSeconds += seconds
-        phases.add(result.phases)
-        phases.add(around)
-        frameCount += result.frames.size(0)
-        residuals.append(result.residuals)
+    /// A window that is done, now or by an earlier run.
+    mutating func add(_ entry: WindowEntry) {
+        restoringSeconds += entry.seconds
+        phases.add(entry.phases)
+        frameCount += entry.frames
+        residuals.append(entry.residuals)
+    }
+
+    /// A window that was done now.
+    mutating func add(_ entry: WindowEntry, _ result: Restoration) {
+        add(entry)
         if let passes = result.passes { self.passes = passes }
         if let settings = result.settings { (options, self.settings) = (settings.options, settings.choices) }
     }

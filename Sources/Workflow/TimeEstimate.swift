@@ -19,6 +19,7 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
 
     /// What there is to do.
     struct Work {
+        /// Of all batches.
         var frames: Int
         /// Of a restored frame, padded.
         var height: Int
@@ -35,13 +36,13 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
     /// - Parameter check: throws where the work is to stop.
     /// - Throws: what `check` throws, and what a pass of a network does.
     static func found(
-        _ video: MeasuredVideo, _ windows: WindowPlan, _ passes: PassSizes, _ prior: some DiffusionPrior,
+        _ video: MeasuredVideo, _ plan: WindowPlan, _ passes: PassSizes, _ prior: some DiffusionPrior,
         _ extent: Policy.Extent, _ check: () throws -> Void
     ) throws -> TimeEstimate? {
-        let padding = Padding([windows.longest, 3, video.height, video.width], multiple: prior.frameMultiple)
+        let padding = Padding([plan.longest, 3, video.height, video.width], multiple: prior.frameMultiple)
         let work = Work(
-            frames: windows.frameCount ?? windows.size, height: padding.paddedHeight, width: padding.paddedWidth,
-            window: windows.longest, extent: extent, form: try video.form(frames: windows.longest))
+            frames: max(plan.batchFrames, 1), height: padding.paddedHeight, width: padding.paddedWidth,
+            window: plan.longest, extent: extent, form: try video.form(frames: plan.longest))
         do {
             let rates = try Rates.probed(
                 prior, passes, height: padding.paddedHeight, width: padding.paddedWidth,
@@ -83,10 +84,9 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
     }
 
     /// The line before a run.
-    func line(_ windows: WindowPlan) -> String {
-        let text = "\(isLowerBound ? "at least" : "about") \(durationText(seconds: seconds)) for "
-        guard let count = windows.frameCount else { return text + "every \(windows.size) frames" }
-        return text + "\(count) \(count == 1 ? "frame" : "frames")"
+    func line(frames count: Int) -> String {
+        "\(isLowerBound ? "at least" : "about") \(durationText(seconds: seconds)) for \(count) "
+            + (count == 1 ? "frame" : "frames")
     }
 
     /// What everything but networks took on the machine that was measured: seconds, and seconds for each pixel of a frame.

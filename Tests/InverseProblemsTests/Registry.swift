@@ -57,6 +57,11 @@ struct Registered: Sendable, CustomTestStringConvertible {
                 }
             }
         }
+        + [(2, OpenEnds.before), (3, .after), (7, .before), (7, .after), (7, .both), (4, .both)].map { window, ends in
+            Registered("average \(window) replicate, open \(ends.rawValue)") { _ in
+                try TemporalAverage(window: window, boundary: .replicate, openEnds: ends)
+            }
+        }
         + Problem.tasks.map { task in
             Registered("task \(task)") { try Problem(task: task).operator(height: $0[2], width: $0[3]) }
         }
@@ -65,6 +70,14 @@ struct Registered: Sendable, CustomTestStringConvertible {
                 let problem = Problem(
                     Average(frames: 3, boundary: .valid), Blur(sigma: 1, size: 9), Shrink(factor: 2), Holes(ratio: 0.3))
                 return try problem.operator(height: $0[2], width: $0[3])
+            },
+            Registered("open average, blur, mask") {
+                let problem = Problem(Average(frames: 5, boundary: .open), Blur(sigma: 1, size: 9), Holes(ratio: 0.3))
+                return try problem.operator(height: $0[2], width: $0[3])
+            },
+            Registered("average with an open end, pooling") {
+                let problem = Problem(Average(frames: 3, boundary: .replicate), Shrink(factor: 2))
+                return try problem.operator(height: $0[2], width: $0[3], openEnds: .after)
             },
             Registered("blur, then average") { _ in try GaussianBlur().then(TemporalAverage()) },
             Registered("blur twice") { _ in

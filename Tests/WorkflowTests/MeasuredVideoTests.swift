@@ -27,11 +27,13 @@ import VideoIO
             input: path, output: folder.file("out.mkv"), problem: Problem(Average(frames: 3), Blur(sigma: 1)))
         recipe.window = 3
         let video = try await MeasuredVideo(recipe)
-        var windows = try video.windows()
+        let plan = video.plan(frameCount: try #require(try video.frameCount()), cuts: [])
+        let batches = FrameBatches(video.reader, plan.windows.map(\.batch))
         var forms: [SeparatedForm] = []
-        while let frames = try await windows.next() {
-            let Y = try video.measured(frames)
-            let measurement = try VideoMeasurement(Y, operator: video.operator, noise: .none)
+        while let batch = try await batches.next() {
+            let Y = try video.measured(batch.frames)
+            let window = plan.windows[forms.count]
+            let measurement = try VideoMeasurement(Y, operator: video.operator(of: window), noise: .none)
             forms.append(try #require(try measurement.operator.separated(for: measurement.videoShape)))
         }
         #expect(forms.count == 3)
@@ -50,7 +52,11 @@ import VideoIO
         _ = try await Workflow.degrade(request)
         let video = try await MeasuredVideo(Recipe(input: folder.file("m.mkv"), output: folder.file("r.mkv")))
         #expect(video.window == 8 && video.info.height == 24)
-        #expect(try video.windows().plan.count == 2)
+        let plan = video.plan(frameCount: 16, cuts: [])
+        #expect(plan.windows.map(\.kept) == [0..<8, 8..<16] && plan.windows.allSatisfy { $0.batch == $0.kept })
+        // Each window gives back all that was averaged.
+        #expect(plan.resultCount == 20 && plan.results(of: 1) == 10..<20)
+        #expect(try video.kept(of: plan.windows[1]) == 0..<10)
         // A last window that is too short for the average is refused before anything is written.
         request.output = folder.file("short.mkv")
         request.window = 19

@@ -25,6 +25,8 @@ import VisionXL
         recipe.isProgressive = true
         recipe.log = "/a/log.json"
         recipe.window = 9
+        recipe.context = 3
+        recipe.scenes = .file("/a/scenes.csv")
         recipe.text = TextRequest(prompt: "a river", negativePrompt: "blurry", guidance: 3)
         recipe.options = .paper
         recipe.options.steps = 50
@@ -140,6 +142,8 @@ import VisionXL
         try refused { $0.bits = 12 }
         try refused { $0.encoding.ffmpeg = "-metadata 'title=x" }
         try refused { $0.window = 0 }
+        try refused { $0.context = -1 }
+        try refused { $0.scenes = .file("") }
         try refused { $0.text.guidance = -1 }
         try refused { $0.text.guidance = 2 }
         try refused { $0.text.negativePrompt = "blurry" }
@@ -151,11 +155,11 @@ import VisionXL
     }
 }
 
-@Suite struct WindowPlanTests {
+@Suite struct EqualWindowsTests {
     /// Every frame is in one window and no other, in order.
     @Test(arguments: [(1, 1), (25, 25), (26, 25), (24, 25), (100, 7), (5, 1), (3, 100), (3, .max)])
     func windowsAreAPartition(frames: Int, size: Int) throws {
-        let plan = WindowPlan(frameCount: frames, size: size)
+        let plan = EqualWindows(frameCount: frames, size: size)
         let count = try #require(plan.count)
         let windows = (0..<count).map { plan[$0] }
         #expect(windows.flatMap { Array($0) } == Array(0..<frames))
@@ -165,9 +169,9 @@ import VisionXL
     }
 
     @Test func anUnknownLengthHasNoEnd() {
-        let plan = WindowPlan(frameCount: nil, size: 4)
+        let plan = EqualWindows(frameCount: nil, size: 4)
         #expect(plan.count == nil && plan.longest == 4 && plan[1000] == 4000..<4004)
-        #expect(WindowPlan(frameCount: 0, size: 4).count == 1)
+        #expect(EqualWindows(frameCount: 0, size: 4).count == 1)
     }
 }
 

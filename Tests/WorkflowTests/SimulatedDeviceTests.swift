@@ -55,7 +55,7 @@ import VisionXL
         Scenario("smooth first estimate", task("sr4")) { $0.options.firstEstimate = .smooth },
         Scenario("no inversion", task("sr4")) { $0.options.start = .sharedNoise },
         Scenario("every frame inverted", task("sr4")) { $0.options.start = .everyFrameInversion },
-        Scenario("two windows", task("inpaint")) { $0.window = 3 },
+        Scenario("two windows", task("inpaint")) { ($0.window, $0.context) = (3, 0) },
         Scenario("no steadying", task("deblur")) { $0.options.steadiness = 0 },
     ]
 
@@ -160,8 +160,8 @@ import VisionXL
             #expect(scenario.waits.contains(events.count), "\(index + 1): \(events.count), \(events.prefix(8))")
             #expect(events.filter { $0.kind == .down }.allSatisfy { $0.bytes < 1000 })
         }
-        // Frames come back once, as bytes, and nothing else of their size does.
-        let size = 3 * Self.height * Self.width
+        // Frames come back once, in whole numbers of 16 bits as the measurement's, and nothing else of their size does.
+        let size = 2 * 3 * Self.height * Self.width
         let frames = traffic.events.filter { $0.kind == .down && $0.bytes >= size }
         #expect(frames.count == Self.frames && frames.allSatisfy { $0.bytes == size })
         #expect(traffic.events.filter { $0.kind == .down && $0.bytes < size }.allSatisfy { $0.bytes < 4000 })

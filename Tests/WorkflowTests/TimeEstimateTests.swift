@@ -67,7 +67,7 @@ import Testing
         for (form, isKnown) in [(SeparatedForm(), true), (holes, false), (nil, false)] {
             let estimate = TimeEstimate(Self.work(form: form), Self.rates)
             #expect(estimate.isLowerBound == !isKnown)
-            let words = estimate.line(WindowPlan(frameCount: 8, size: 8))
+            let words = estimate.line(frames: 8)
             #expect(words.hasPrefix(isKnown ? "about " : "at least ") && words.hasSuffix(" s for 8 frames"))
         }
         // Conjugate gradients take the steps that they are given.

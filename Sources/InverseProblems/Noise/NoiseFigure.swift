@@ -1,7 +1,7 @@
 import Foundation
 
 /// How noisy a measurement is taken to be, and why.
-public struct NoiseFigure: Sendable, Equatable, Encodable {
+public struct NoiseFigure: Sendable, Equatable, Codable {
     /// Standard deviation in units of [-1, 1].
     public var sigma: Double
     public var source: Source
@@ -9,7 +9,7 @@ public struct NoiseFigure: Sendable, Equatable, Encodable {
     public var coding: Coding?
 
     /// Where a figure comes from.
-    public enum Source: String, Sendable, Encodable {
+    public enum Source: String, Sendable, Codable {
         case said = "as said"
         case record = "from the measurement's .json"
         case bits = "rounding to the file's bits"
@@ -17,7 +17,7 @@ public struct NoiseFigure: Sendable, Equatable, Encodable {
     }
 
     /// Of a lossy coding.
-    public struct Coding: Sendable, Equatable, Encodable {
+    public struct Coding: Sendable, Equatable, Codable {
         /// ffmpeg's name, "h264".
         public var codec: String
         public var sigma: Double

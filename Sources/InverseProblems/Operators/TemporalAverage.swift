@@ -8,6 +8,23 @@ public enum TemporalBoundary: String, Sendable, Hashable, Codable, CaseIterable 
     case replicate
     /// Nothing: only whole windows are averaged, which leaves window - 1 frames fewer.
     case valid
+    /// What there was: a film goes on beyond its ends. The operator is `valid`'s, and a restoration gives back as many frames as were measured.
+    case open
+
+    /// Whether fewer frames come out than go in.
+    public var shortens: Bool { self == .valid || self == .open }
+}
+
+/// The ends at which a stretch of frames is a part of a longer video: an average over time sees true neighbours there.
+public struct OpenEnds: OptionSet, Sendable, Hashable, Codable {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// There are frames before the first one.
+    public static let before = OpenEnds(rawValue: 1)
+    /// There are frames after the last one.
+    public static let after = OpenEnds(rawValue: 2)
+    public static let both: OpenEnds = [.before, .after]
 }
 
 /// The uniform average of `window` successive frames: Y[n] = mean of X[n - window/2 ... n + (window - 1)/2].
@@ -17,21 +34,34 @@ public enum TemporalBoundary: String, Sendable, Hashable, Codable, CaseIterable 
 public struct TemporalAverage: LinearOperator {
     public let window: Int
     public let boundary: TemporalBoundary
+    /// Ends beyond which X has the frames that whole windows take: window / 2 before, (window - 1) / 2 after.
+    public let openEnds: OpenEnds
     private let map: AxisMap
 
-    /// - Throws: `ProblemError.invalidParameter` for a window outside 1...9999.
-    public init(window: Int = 7, boundary: TemporalBoundary = .circular) throws(ProblemError) {
+    /// - Parameter ends: ends that are open in spite of the boundary `replicate`; `valid` and `open` have no others, `circular` has none.
+    /// - Throws: `ProblemError.invalidParameter` for a window outside 1...9999, and for open ends of a circle.
+    public init(
+        window: Int = 7, boundary: TemporalBoundary = .circular, openEnds ends: OpenEnds = []
+    ) throws(ProblemError) {
         guard (1...9999).contains(window) else {
             throw .invalidParameter("A temporal average takes 1 to 9999 frames, not \(window).")
         }
+        guard boundary != .circular || ends.isEmpty else {
+            throw .invalidParameter("A circular average over time has no ends; take the boundary replicate or open.")
+        }
         self.window = window
         self.boundary = boundary
+        let openEnds = boundary.shortens ? .both : ends
+        self.openEnds = openEnds
+        let (before, after) = Self.extra(window, openEnds)
         map = AxisMap { length in
-            let rows = boundary == .valid ? length - window + 1 : length
-            var matrix = SparseMatrix(rows: max(rows, 0), columns: length)
-            for row in 0..<max(rows, 0) {
+            let rows = max(length - before - after, 0)
+            var matrix = SparseMatrix(rows: rows, columns: length)
+            for row in 0..<rows {
                 for offset in 0..<window {
-                    let column = boundary.index(row + offset, window: window, length: length)
+                    let place = row + before + offset - window / 2
+                    let column =
+                        boundary == .circular ? (place % length + length) % length : min(max(place, 0), length - 1)
                     matrix.rows[row][column, default: 0] += 1 / Double(window)
                 }
             }
@@ -39,18 +69,28 @@ public struct TemporalAverage: LinearOperator {
         }
     }
 
+    /// Frames of X before the first frame of Y, and after the last.
+    private static func extra(_ window: Int, _ ends: OpenEnds) -> (before: Int, after: Int) {
+        let before = ends.contains(.before) ? window / 2 : 0
+        return (before, ends.contains(.after) ? (window - 1) / 2 : 0)
+    }
+
+    private var lost: Int {
+        let (before, after) = Self.extra(window, openEnds)
+        return before + after
+    }
+
     public var name: String { "average of \(window) frames, \(boundary.rawValue)" }
 
-    /// - Throws: `ProblemError.tooFewFrames` for fewer frames than the window with the boundary `valid`.
+    /// - Throws: `ProblemError.tooFewFrames` for frames of which no window is whole.
     public func outputShape(for input: [Int]) throws(ProblemError) -> [Int] {
         try requireVideo(input)
-        guard boundary == .valid else { return input }
-        guard input[0] >= window else { throw .tooFewFrames(input[0], window: window) }
-        return [input[0] - window + 1] + input[1...]
+        guard input[0] > lost else { throw .tooFewFrames(input[0], window: window) }
+        return [input[0] - lost] + input[1...]
     }
     public func inputShape(for output: [Int]) throws(ProblemError) -> [Int] {
         try requireVideo(output)
-        return boundary == .valid ? [output[0] + window - 1] + output[1...] : output
+        return [output[0] + lost] + output[1...]
     }
 
     public func apply(_ video: Tensor) throws -> Tensor {
@@ -64,17 +104,6 @@ public struct TemporalAverage: LinearOperator {
 
     public func separated(for shape: [Int]) throws -> SeparatedForm? {
         try SeparatedForm(frames: window == 1 ? nil : map.factor(length: shape[0]))
-    }
-}
-
-extension TemporalBoundary {
-    /// The frame that stands at a place of a window, counted from the first window's first frame.
-    func index(_ position: Int, window: Int, length: Int) -> Int {
-        switch self {
-        case .valid: position
-        case .circular: ((position - window / 2) % length + length) % length
-        case .replicate: min(max(position - window / 2, 0), length - 1)
-        }
     }
 }
 
@@ -100,8 +129,10 @@ public struct Average: Stage {
     public var words: String { "average over \(frames) frames" }
 
     public func makeOperator(for input: StageInput) throws -> any LinearOperator {
-        try TemporalAverage(window: frames, boundary: boundary)
+        try TemporalAverage(
+            window: frames, boundary: boundary, openEnds: boundary == .replicate ? input.openEnds : [])
     }
+    public var reach: Int { frames / 2 }
     public func inputShape(for output: [Int]) throws(ProblemError) -> [Int] {
         try TemporalAverage(window: frames, boundary: boundary).inputShape(for: output)
     }

@@ -61,13 +61,17 @@ public struct Problem: Sendable {
     /// - Parameters:
     ///   - height: of X, likewise `width`.
     ///   - files: what is in the stages' `file`s, by path: a mask is (H, W) of 0 and 1 of the size that frames have there.
+    ///   - openEnds: the ends at which the frames are a part of a longer video.
     /// - Throws: `ProblemError` for values out of range, frames that do not fit, or a file that was not handed over.
-    public func `operator`(height: Int, width: Int, files: [String: Tensor] = [:]) throws -> any LinearOperator {
+    public func `operator`(
+        height: Int, width: Int, files: [String: Tensor] = [:], openEnds: OpenEnds = []
+    ) throws -> any LinearOperator {
         // So many frames that no average over time lacks any; only shapes are computed.
         var shape = [1 << 20, 3, height, width]
         var parts: [any LinearOperator] = []
         for stage in stages {
-            let part = try stage.makeOperator(for: StageInput(height: shape[2], width: shape[3], files: files))
+            let part = try stage.makeOperator(
+                for: StageInput(height: shape[2], width: shape[3], files: files, openEnds: openEnds))
             shape = try part.outputShape(for: shape)
             parts.append(part)
         }
@@ -82,6 +86,12 @@ public struct Problem: Sendable {
         for stage in stages.reversed() { full = try stage.inputShape(for: full) }
         return full
     }
+
+    /// Frames on either side that a measured frame may depend on.
+    public var reach: Int { stages.map(\.reach).reduce(0, +) }
+
+    /// What an average over time sees beyond the ends of the video; nil where nothing mixes frames.
+    public var boundary: TemporalBoundary? { stage(Average.self)?.boundary }
 
     /// Channels of Y.
     public var channels: Int { stages.lazy.compactMap(\.channels).last ?? 3 }

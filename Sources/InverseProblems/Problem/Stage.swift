@@ -17,6 +17,8 @@ public protocol Stage: Sendable, Hashable, Codable {
     var file: String? { get }
     /// The same with its file in another place.
     func located(_ place: (String) -> String) -> Self
+    /// Frames on either side that a measured frame may depend on; 0 unless a stage mixes frames.
+    var reach: Int { get }
     /// Channels of what comes out, where it is not as many as go in.
     var channels: Int? { get }
     /// What was measured, from frames of three channels as files have them.
@@ -32,6 +34,7 @@ extension Stage {
     }
     public var file: String? { nil }
     public func located(_ place: (String) -> String) -> Self { self }
+    public var reach: Int { 0 }
     public var channels: Int? { nil }
     public func reduced(_ frames: Tensor) throws -> Tensor { frames }
     public func stored(_ measurement: Tensor) throws -> Tensor { measurement }
@@ -44,10 +47,13 @@ public struct StageInput: Sendable {
     public var width: Int
     /// What is in the files that stages name, by path.
     public var files: [String: Tensor]
+    /// The ends at which the frames are a part of a longer video.
+    public var openEnds: OpenEnds
 
-    public init(height: Int, width: Int, files: [String: Tensor] = [:]) {
+    public init(height: Int, width: Int, files: [String: Tensor] = [:], openEnds: OpenEnds = []) {
         self.height = height
         self.width = width
         self.files = files
+        self.openEnds = openEnds
     }
 }

@@ -1,0 +1,148 @@
+import Foundation
+
+/// A video that is encoded in segments, one after the other or at different times, and then joined without encoding anything again.
+///
+///     let segments = try VideoSegments(to: "out.mp4", frames: [0..<75, 75..<120], ...)
+///     let writer = try await segments.writer(0, to: "0000.mp4")
+///     ...
+///     try await segments.join(["0000.mp4", "0001.mp4"])
+public struct VideoSegments: Sendable {
+    public let path: String
+    /// The frames of each segment.
+    public let frames: [Range<Int>]
+    public let width: Int
+    public let height: Int
+    public let bitDepth: Int
+    private let frameRate: FrameRate
+    private let encoding: VideoEncoding
+    private let tags: ColourTags
+    private let plan: OutputPlan
+    private let container: Container
+    private let overwrite: Bool
+
+    /// Takes what `VideoWriter.init` takes.
+    /// - Parameter frames: of the segments, each beginning where the one before ends.
+    public init(
+        to path: String, frames: [Range<Int>], width: Int, height: Int, bitDepth: Int, frameRate: FrameRate,
+        encoding: VideoEncoding, tags: ColourTags, keeping plan: OutputPlan, overwrite: Bool = false
+    ) throws(VideoError) {
+        (self.path, self.frames, self.width, self.height) = (path, frames, width, height)
+        (self.bitDepth, self.frameRate, self.encoding) = (bitDepth, frameRate, encoding)
+        (self.tags, self.plan, self.overwrite) = (tags, plan, overwrite)
+        container = encoding.codec == .png ? .pictures : try Container(path: path)
+    }
+
+    /// What a segment's name ends with: ".mp4", or nothing for a folder of pictures.
+    public var ending: String { container == .pictures ? "" : ".\(container.rawValue)" }
+
+    /// Writes a segment's frames, without sound and the like.
+    /// - Throws: as `VideoWriter.init`.
+    public func writer(_ index: Int, to segment: String) async throws -> VideoWriter {
+        try await VideoWriter(
+            to: segment, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+            tags: tags, keeping: plan.picture(times: times(frames[index])), overwrite: true)
+    }
+
+    /// The times of a segment's frames; nil for one rate that the container can hold as it is.
+    private func times(_ range: Range<Int>) -> FrameTimes? {
+        // A .mkv counts in milliseconds; rounded once, as in one piece.
+        if container == .mkv {
+            let ticks = range.map { milliseconds(of: $0) - milliseconds(of: range.lowerBound) }
+            return FrameRate(1000).flatMap { FrameTimes(ticks: ticks, perSecond: $0) }
+        }
+        guard let whole = plan.times else { return nil }
+        let ticks = range.map { whole.tick(of: $0) - whole.tick(of: range.lowerBound) }
+        return FrameTimes(ticks: ticks, perSecond: whole.perSecond)
+    }
+
+    /// Seconds from the video's first frame to another one, or to its end.
+    private func seconds(of frame: Int) -> Double {
+        guard let times = plan.times else { return Double(frame) / frameRate.perSecond }
+        return Double(times.tick(of: frame) - times.tick(of: 0)) / times.perSecond.perSecond
+    }
+
+    /// Rounded as ffmpeg does it, halves up.
+    private func milliseconds(of frame: Int) -> Int {
+        let ticks = plan.times.map { $0.tick(of: frame) - $0.tick(of: 0) } ?? frame
+        let rate = plan.times?.perSecond ?? frameRate
+        return (2000 * ticks * rate.denominator + rate.numerator) / (2 * rate.numerator)
+    }
+
+    /// Puts the segments together, with all that is kept of the source, and gives the whole its name.
+    /// - Parameter segments: a file, or for pictures a folder, for each.
+    /// - Throws: `VideoError`, as `VideoWriter`.
+    public func join(_ segments: [String]) async throws {
+        let command = try await EncoderCommand(
+            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+            tags: tags, keeping: plan)
+        defer { withExtendedLifetime(command) {} }
+        let destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
+        do {
+            if command.isFolder {
+                try gather(segments, into: destination.partial)
+            } else {
+                try await concatenate(segments, command, into: destination.partial)
+            }
+            try Task.checkCancellation()
+            try destination.commit()
+        } catch {
+            destination.discard()
+            throw error
+        }
+    }
+
+    private func concatenate(_ segments: [String], _ command: EncoderCommand, into output: String) async throws {
+        let list = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString).txt")
+        defer { try? FileManager.default.removeItem(at: list) }
+        var text = "ffconcat version 1.0\n"
+        for (index, segment) in segments.enumerated() {
+            let quoted = URL(fileURLWithPath: segment).path.replacing("'", with: "'\\''")
+            text += "file 'file:\(quoted)'\n"
+            // Where the next one begins, whatever the container has made of the last frame's duration.
+            let (first, next) = (frames[index].lowerBound, frames[index].upperBound)
+            let microseconds =
+                container == .mkv
+                ? 1000 * (milliseconds(of: next) - milliseconds(of: first))
+                : Int((seconds(of: next) * 1e6).rounded()) - Int((seconds(of: first) * 1e6).rounded())
+            let fraction = String(microseconds % 1_000_000 + 1_000_000).dropFirst()
+            text += "duration \(microseconds / 1_000_000).\(fraction)\n"
+        }
+        try Data(text.utf8).write(to: list)
+        let answer = try await FFmpeg.collect(
+            "ffmpeg", command.arguments(output: output, joining: list.path), limit: 1 << 20)
+        if answer.messages.contains("No space left on device") { throw VideoError.diskFull(path) }
+        guard answer.succeeded, !VideoWriter.isBroken(answer.messages) else {
+            throw VideoError.ffmpegFailed("writing \"\(path)\"", details: answer.messages)
+        }
+    }
+
+    /// Moves pictures into one folder, numbered through.
+    private func gather(_ segments: [String], into folder: String) throws {
+        for (index, segment) in segments.enumerated() {
+            for frame in frames[index] {
+                func name(_ number: Int) -> String {
+                    let text = "\(number)"
+                    return String(repeating: "0", count: max(0, 6 - text.count)) + text + ".png"
+                }
+                let picture = segment + "/" + name(frame - frames[index].lowerBound)
+                let target = folder + "/" + name(frame)
+                // A link costs nothing and leaves the segment whole, should this be interrupted; another file system has none.
+                if link(picture, target) == 0 { continue }
+                do {
+                    try FileManager.default.copyItem(atPath: picture, toPath: target)
+                } catch {
+                    throw VideoError.cannotWrite(path, reason: error.localizedDescription)
+                }
+            }
+        }
+    }
+}
+
+extension FrameTimes {
+    /// When a frame is shown; behind the last one as far apart as the last two.
+    func tick(of frame: Int) -> Int {
+        let last = ticks.count - 1
+        guard frame > last else { return ticks[frame] }
+        return ticks[last] + (frame - last) * (last > 0 ? ticks[last] - ticks[last - 1] : 1)
+    }
+}

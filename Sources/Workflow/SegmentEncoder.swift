@@ -1,0 +1,129 @@
+import Foundation
+import VideoIO
+
+/// Encodes what is finished of a work folder, segment by segment, while windows are made.
+struct SegmentEncoder: Sendable {
+    let folder: WorkFolder
+    let video: VideoSegments
+    private var plan: WindowPlan { folder.plan }
+
+    init(_ folder: WorkFolder, _ video: VideoSegments) { (self.folder, self.video) = (folder, video) }
+
+    /// The frames of each segment of a plan.
+    static func frames(_ plan: WindowPlan, _ segments: [Range<Int>]) -> [Range<Int>] {
+        segments.map { plan.results(of: $0.lowerBound).lowerBound..<plan.results(of: $0.upperBound - 1).upperBound }
+    }
+
+    /// The number of the first segment that is not encoded.
+    var firstMissing: Int {
+        folder.segments.indices.first { !isDone($0) } ?? folder.segments.count
+    }
+
+    func isDone(_ segment: Int) -> Bool { folder.hasSegment(segment, ending: video.ending) }
+
+    /// Whether all windows of a segment are finished.
+    func isReady(_ segment: Int) -> Bool {
+        plan.sources(of: folder.segments[segment]).allSatisfy(folder.hasWindow)
+    }
+
+    /// The windows that are still to be made: those of segments that are not encoded.
+    var missingWindows: [Int] {
+        let wanted = Set(
+            folder.segments.indices.filter { !isDone($0) }.flatMap { plan.sources(of: folder.segments[$0]) })
+        return wanted.sorted().filter { !folder.hasWindow($0) }
+    }
+
+    /// Encodes a segment and takes away the windows that nobody needs any more.
+    func encode(_ segment: Int) async throws {
+        let windows = folder.segments[segment]
+        let writer = try await video.writer(segment, to: folder.segmentPath(segment, ending: video.ending))
+        do {
+            for index in windows { try await append(index, to: writer) }
+            try await writer.finish()
+        } catch {
+            await writer.cancel()
+            throw error
+        }
+        try folder.noteSegment(segment)
+        removeSpent()
+    }
+
+    /// Takes away the windows of which every segment is encoded.
+    func removeSpent() {
+        let needed = Set(
+            folder.segments.indices.filter { !isDone($0) }.flatMap { plan.sources(of: folder.segments[$0]) })
+        for index in plan.windows.indices where !needed.contains(index) && folder.hasWindow(index) {
+            folder.removeWindow(index)
+        }
+    }
+
+    /// A window's own frames, its ends faded with the windows beside it.
+    private func append(_ index: Int, to writer: VideoWriter) async throws {
+        let window = plan.windows[index]
+        let frames = try folder.window(index)
+        guard frames.count == plan.stored(window) else {
+            throw WorkflowError.message(
+                "\(folder.path) has a window of \(frames.count) frames instead of \(plan.stored(window)); begin anew with --restart."
+            )
+        }
+        let before = window.fadeBefore > 0 ? try folder.window(index - 1) : nil
+        let after = window.fadeAfter > 0 ? try folder.window(index + 1) : nil
+        let count = window.kept.count + plan.rules.surplus
+        for place in 0..<count {
+            var frame = try frames[window.fadeBefore + place]
+            if let before, place < window.fadeBefore {
+                // The last frames of the window before are those around the edge.
+                let other = try before[before.count - window.fadeBefore + place]
+                frame = try frame.faded(
+                    into: other, share: 0.5 - (Double(place) + 0.5) / Double(2 * window.fadeBefore))
+            } else if let after, place >= count - window.fadeAfter {
+                let behind = count - 1 - place
+                let other = try after[window.fadeAfter - 1 - behind]
+                frame = try frame.faded(
+                    into: other, share: 0.5 - (Double(behind) + 0.5) / Double(2 * window.fadeAfter))
+            }
+            try await writer.append(frame.bitDepth == writer.bitDepth ? frame : frame.reducedTo8Bits())
+        }
+    }
+
+    /// Joins the segments.
+    func join() async throws {
+        try await video.join(folder.segments.indices.map { folder.segmentPath($0, ending: video.ending) })
+    }
+}
+
+extension VideoFrame {
+    /// A mean with another frame of 16 bits.
+    /// - Parameter share: of the other one.
+    func faded(into other: VideoFrame, share: Double) throws -> VideoFrame {
+        guard case .sixteenBit(let a) = pixels, case .sixteenBit(let b) = other.pixels, a.count == b.count else {
+            throw VideoError.badFrame("frames of other sizes cannot be faded into each other")
+        }
+        // In whole numbers, the same everywhere.
+        let weight = Int32((share * 4096).rounded())
+        let values = [UInt16](unsafeUninitializedCapacity: a.count) { target, initialized in
+            a.withUnsafeBufferPointer { a in
+                b.withUnsafeBufferPointer { b in
+                    for place in 0..<a.count {
+                        let sum = Int32(a[place]) * (4096 - weight) + Int32(b[place]) * weight + 2048
+                        target[place] = UInt16(truncatingIfNeeded: sum >> 12)
+                    }
+                }
+            }
+            initialized = a.count
+        }
+        return try VideoFrame(width: width, height: height, pixels: .sixteenBit(values))
+    }
+
+    /// Each component rounded to 0 ... 255.
+    func reducedTo8Bits() throws -> VideoFrame {
+        guard case .sixteenBit(let values) = pixels else { return self }
+        let reduced = [UInt8](unsafeUninitializedCapacity: values.count) { target, initialized in
+            values.withUnsafeBufferPointer { values in
+                for place in 0..<values.count { target[place] = UInt8((UInt32(values[place]) * 255 + 32767) / 65535) }
+            }
+            initialized = values.count
+        }
+        return try VideoFrame(width: width, height: height, pixels: .eightBit(reduced))
+    }
+}

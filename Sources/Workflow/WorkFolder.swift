@@ -1,0 +1,340 @@
+import Foundation
+import InverseProblems
+import Synchronization
+import TensorKit
+import VideoIO
+import VisionXL
+import Weights
+
+/// What of a run is done, beside its output: the recipe, the plan, what windows have in common, finished windows, and encoded segments. Everything
+/// is written beside and moved into place, so that whoever comes later finds only what is whole.
+///
+///     OUT.mkv.work/
+///         identity.json        what the frames follow from; the last to be written when the folder is made
+///         recipe.json          the recipe alone, for `--recipe`
+///         plan.json            windows and segments
+///         settled.json         type, threads, passes
+///         journal.jsonl        a line for each thing that was finished
+///         scenes/0000.safetensors
+///         windows/000000.safetensors     frames, 16 bits, (N, H, W, 3)
+///         segments/0000.mkv
+final class WorkFolder: Sendable {
+    let path: String
+    let plan: WindowPlan
+    let segments: [Range<Int>]
+    private let lock: FileLock
+    private let journal: Mutex<Journal>
+
+    /// The folder's name for an output.
+    static func path(for output: String) -> String {
+        let trimmed = output.count > 1 && output.hasSuffix("/") ? String(output.dropLast()) : output
+        return trimmed + ".work"
+    }
+
+    private struct PlanFile: Codable {
+        var plan: WindowPlan
+        var segments: [Range<Int>]
+    }
+
+    private static let ours: Set<String> = [
+        "identity.json", "recipe.json", "plan.json", "settled.json", "journal.jsonl", "scenes", "windows", "segments",
+        "lock",
+    ]
+
+    private init(_ path: String, _ plan: WindowPlan, _ segments: [Range<Int>], _ lock: FileLock, _ journal: Journal) {
+        (self.path, self.plan, self.segments, self.lock) = (path, plan, segments, lock)
+        self.journal = Mutex(journal)
+    }
+
+    // MARK: Opening
+
+    /// What an earlier run settled; nil where there was none.
+    static func settled(in path: String) -> SettledNumbers? {
+        FileManager.default.contents(atPath: path + "/settled.json").flatMap {
+            try? JSONDecoder().decode(SettledNumbers.self, from: $0)
+        }
+    }
+
+    /// Opens what an earlier run of the same kind left.
+    /// - Parameter restarts: whether what is there is thrown away.
+    /// - Returns: nil where there is nothing to go on with.
+    /// - Throws: `WorkflowError` where another run is at work there, or what is there is another run's, or no run's at all.
+    static func open(_ path: String, _ identity: RunIdentity, restarts: Bool) throws -> WorkFolder? {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return nil }
+        guard isFolder.boolValue else {
+            throw WorkflowError.message("\(path) is a file; name another folder with --work.")
+        }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        // Files that were being written when a run was killed.
+        if let other = names.first(where: { !ours.contains($0) && !$0.hasPrefix(".") && !$0.contains(".partial-") }) {
+            throw WorkflowError.message(
+                "\(path) holds other things (\(other)); name a new or empty folder with --work.")
+        }
+        let lock = try FileLock(path + "/lock", of: path)
+        guard !restarts, let known = FileManager.default.contents(atPath: path + "/identity.json") else {
+            // It was never whole, or is not wanted.
+            clear(path)
+            return nil
+        }
+        let (kept, plan): (RunIdentity, PlanFile)
+        do {
+            kept = try JSONDecoder().decode(RunIdentity.self, from: known)
+            plan = try JSONDecoder().decode(
+                PlanFile.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/plan.json")))
+        } catch {
+            throw WorkflowError.message(
+                "\(path) was left by another version of this program; throw it away with --restart.")
+        }
+        let differences = try identity.differences(from: kept)
+        guard differences.isEmpty else {
+            throw WorkflowError.message(
+                "\(path) is of another run, which differs in \(differences.prefix(6).joined(separator: ", ")); say the same to go on, "
+                    + "--restart to begin anew, or another folder with --work.")
+        }
+        for folder in ["windows", "segments", "scenes", ""] {
+            let inside = folder.isEmpty ? path : path + "/" + folder
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: inside)) ?? []
+            where name.hasPrefix(".") || name.contains(".partial-") {
+                try? FileManager.default.removeItem(atPath: inside + "/" + name)
+            }
+        }
+        return WorkFolder(path, plan.plan, plan.segments, lock, try Journal(path + "/journal.jsonl"))
+    }
+
+    /// Makes the folder.
+    /// - Throws: `WorkflowError` where it cannot be written.
+    static func make(
+        _ path: String, _ identity: RunIdentity, plan: WindowPlan, segments: [Range<Int>], settled: SettledNumbers
+    ) throws -> WorkFolder {
+        do {
+            for name in ["", "/scenes", "/windows", "/segments"] {
+                try FileManager.default.createDirectory(atPath: path + name, withIntermediateDirectories: true)
+            }
+        } catch {
+            throw WorkflowError.message(
+                "\(path) cannot be made (\(error.localizedDescription)); name another folder with --work.")
+        }
+        let lock = try FileLock(path + "/lock", of: path)
+        try JSONFile.write(identity.recipe, to: path + "/recipe.json")
+        try JSONFile.write(PlanFile(plan: plan, segments: segments), to: path + "/plan.json")
+        try JSONFile.write(settled, to: path + "/settled.json")
+        try JSONFile.write(identity, to: path + "/identity.json")
+        return WorkFolder(path, plan, segments, lock, try Journal(path + "/journal.jsonl"))
+    }
+
+    private static func clear(_ path: String) {
+        // What says that it is whole goes first.
+        for name in ["identity.json"] + ours.sorted().filter({ $0 != "lock" && $0 != "identity.json" }) {
+            try? FileManager.default.removeItem(atPath: path + "/" + name)
+        }
+    }
+
+    /// Takes it away: the result is in place.
+    func remove() {
+        Self.clear(path)
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] where name.hasPrefix(".") {
+            try? FileManager.default.removeItem(atPath: path + "/" + name)
+        }
+        try? FileManager.default.removeItem(atPath: path + "/lock")
+        // Only where nothing else is in it.
+        rmdir(path)
+    }
+
+    /// Of all that lies in it.
+    var bytes: Int {
+        ((try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []).reduce(0) { sum, name in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + name)
+            return sum + ((attributes?[.size] as? Int) ?? 0)
+        }
+    }
+
+    // MARK: What is settled
+
+    func settle(_ numbers: SettledNumbers) throws { try JSONFile.write(numbers, to: path + "/settled.json") }
+
+    // MARK: Scenes
+
+    private func sceneURL(_ number: Int) -> URL {
+        URL(fileURLWithPath: path + "/scenes/" + Self.numbered(number, digits: 4) + ".safetensors")
+    }
+
+    func hasScene(_ number: Int) -> Bool { FileManager.default.fileExists(atPath: sceneURL(number).path) }
+
+    func scene(_ number: Int, device: Device) throws -> (record: ScenePreparation.Record, start: SceneStart?)? {
+        hasScene(number) ? try ScenePreparation.read(sceneURL(number), to: device) : nil
+    }
+
+    func write(_ preparation: ScenePreparation, scene: Int) throws {
+        try Self.noticingFullDisk(path) { try preparation.write(to: sceneURL(scene)) }
+    }
+
+    // MARK: Windows
+
+    private func windowURL(_ index: Int) -> URL {
+        URL(fileURLWithPath: path + "/windows/" + Self.numbered(index, digits: 6) + ".safetensors")
+    }
+
+    func hasWindow(_ index: Int) -> Bool { FileManager.default.fileExists(atPath: windowURL(index).path) }
+
+    /// Writes a window's frames, of 16 bits, and notes what was done.
+    func write(_ frames: [VideoFrame], window index: Int, _ entry: WindowEntry) throws {
+        guard let first = frames.first else { return }
+        let shape = [frames.count, first.height, first.width, 3]
+        try Self.noticingFullDisk(path) {
+            try SafetensorsWriter.write(
+                ["frames": .init(dtype: .u16, shape: shape)], to: windowURL(index), overwrite: true
+            ) { _, sink in
+                for frame in frames {
+                    guard case .sixteenBit(let values) = frame.pixels else {
+                        throw VideoError.badFrame("a window's frame has \(frame.bitDepth) bits")
+                    }
+                    try values.withUnsafeBytes(sink)
+                }
+            }
+        }
+        try journal.withLock { try $0.add(.init(window: index, done: entry)) }
+    }
+
+    /// The frames of a window.
+    func window(_ index: Int) throws -> WindowFrames { try WindowFrames(windowURL(index)) }
+
+    func removeWindow(_ index: Int) { try? FileManager.default.removeItem(at: windowURL(index)) }
+
+    /// What was noted of the windows that are done, by number.
+    var entries: [Int: WindowEntry] { journal.withLock { $0.windows } }
+
+    // MARK: Segments
+
+    func segmentPath(_ index: Int, ending: String) -> String {
+        path + "/segments/" + Self.numbered(index, digits: 4) + ending
+    }
+
+    func hasSegment(_ index: Int, ending: String) -> Bool {
+        FileManager.default.fileExists(atPath: segmentPath(index, ending: ending))
+    }
+
+    func noteSegment(_ index: Int) throws { try journal.withLock { try $0.add(.init(segment: index)) } }
+
+    private static func numbered(_ number: Int, digits: Int) -> String {
+        let text = "\(number)"
+        return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+
+    /// What a full disk makes fail says so.
+    private static func noticingFullDisk(_ path: String, _ work: () throws -> Void) throws {
+        do {
+            try work()
+        } catch let error as SafetensorsError {
+            let reason = "\(error)"
+            guard reason.lowercased().contains("no space left") || reason.lowercased().contains("quota") else {
+                throw error
+            }
+            throw WorkflowError.message(
+                "The disk ran full while writing \(path); free some space, and the same command goes on.")
+        }
+    }
+}
+
+/// What is noted of a window that is done.
+struct WindowEntry: Codable, Sendable, Equatable {
+    var frames: Int
+    var residuals: [Residual]
+    var seconds: Double
+    var phases: PhaseTimes
+}
+
+/// Lines of what was finished, in the order in which it was.
+private struct Journal {
+    struct Line: Codable {
+        var window: Int?
+        var done: WindowEntry?
+        var segment: Int?
+    }
+
+    private(set) var windows: [Int: WindowEntry] = [:]
+    private let handle: FileHandle
+
+    init(_ path: String) throws {
+        if let data = FileManager.default.contents(atPath: path) {
+            // A line that was cut short says nothing.
+            for line in data.split(separator: UInt8(ascii: "\n")) {
+                guard let read = try? JSONDecoder().decode(Line.self, from: line) else { continue }
+                if let number = read.window, let done = read.done { windows[number] = done }
+            }
+        } else {
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
+        }
+        guard let handle = FileHandle(forUpdatingAtPath: path) else {
+            throw WorkflowError.message("\(path) cannot be written; look at who may write there.")
+        }
+        self.handle = handle
+        let end = try handle.seekToEnd()
+        if end > 0 {
+            try handle.seek(toOffset: end - 1)
+            // Behind a line that was cut short.
+            let isWhole = try handle.read(upToCount: 1) == Data("\n".utf8)
+            try handle.seekToEnd()
+            if !isWhole { try handle.write(contentsOf: Data("\n".utf8)) }
+        }
+    }
+
+    mutating func add(_ line: Line) throws {
+        if let number = line.window, let done = line.done { windows[number] = done }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        // A journal that cannot be written loses numbers of the log, and no frame.
+        try? handle.write(contentsOf: try encoder.encode(line) + Data("\n".utf8))
+    }
+}
+
+/// The frames of a finished window, each read when it is wanted.
+struct WindowFrames: Sendable {
+    private let file: SafetensorsFile
+    let count: Int
+    private let height: Int
+    private let width: Int
+
+    init(_ url: URL) throws {
+        file = try SafetensorsFile(at: url)
+        guard let entry = file.entries["frames"], entry.dtype == .u16, entry.shape.count == 4, entry.shape[3] == 3
+        else {
+            throw WorkflowError.message("\(url.path) is no window of this program; begin anew with --restart.")
+        }
+        (count, height, width) = (entry.shape[0], entry.shape[1], entry.shape[2])
+    }
+
+    subscript(index: Int) -> VideoFrame {
+        get throws {
+            let components = height * width * 3
+            let values = try file.withUnsafeBytes(of: "frames") { bytes in
+                [UInt16](unsafeUninitializedCapacity: components) { target, initialized in
+                    let piece = bytes[index * components * 2..<(index + 1) * components * 2]
+                    UnsafeMutableRawBufferPointer(target).copyMemory(from: UnsafeRawBufferPointer(rebasing: piece))
+                    initialized = components
+                }
+            }
+            return try VideoFrame(width: width, height: height, pixels: .sixteenBit(values))
+        }
+    }
+}
+
+/// A lock that the system takes away from a process that ends, in whatever way.
+private final class FileLock: Sendable {
+    private let descriptor: Int32
+
+    init(_ file: String, of folder: String) throws {
+        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else {
+            throw WorkflowError.message(
+                "\(folder) cannot be written (\(String(cString: strerror(errno)))); name another folder with --work.")
+        }
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            close(descriptor)
+            throw WorkflowError.message(
+                "Another run is at work in \(folder); wait for its end, or name another folder with --work.")
+        }
+    }
+
+    deinit { close(descriptor) }
+}

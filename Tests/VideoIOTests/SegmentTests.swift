@@ -1,0 +1,100 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import VideoIO
+
+/// A video that is encoded in pieces and joined is the video that is encoded at once: its frames, their times, and all that is kept.
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct SegmentTests {
+    let folder: TemporaryFolder
+    init() throws { folder = try TemporaryFolder("segments") }
+
+    struct Kind: Sendable, CustomTestStringConvertible {
+        var output: String
+        var codec: VideoEncoding.Codec
+        var rate = "25"
+        /// Seconds between frames that vary.
+        var isVariable = false
+        var testDescription: String { "\(codec) in \(output), \(rate)\(isVariable ? ", variable" : "")" }
+    }
+
+    static let kinds = [
+        Kind(output: "out.mp4", codec: .h264), Kind(output: "out.mp4", codec: .h264, rate: "30000/1001"),
+        Kind(output: "out.mp4", codec: .h264, isVariable: true),
+        Kind(output: "out.mp4", codec: .h265, rate: "24000/1001"),
+        Kind(output: "out.mov", codec: .h264), Kind(output: "out.mov", codec: .prores, rate: "30000/1001"),
+        Kind(output: "out.mov", codec: .prores, isVariable: true), Kind(output: "out.mkv", codec: .ffv1),
+        Kind(output: "out.mkv", codec: .ffv1, rate: "30000/1001"),
+        Kind(output: "out.mkv", codec: .ffv1, isVariable: true),
+        Kind(output: "out.mkv", codec: .h264, rate: "24000/1001"),
+        Kind(output: "out.mkv", codec: .h265, isVariable: true),
+        Kind(output: "out.mp4", codec: .av1), Kind(output: "out.mkv", codec: .av1, rate: "30000/1001"),
+        Kind(output: "out", codec: .png),
+    ]
+
+    private func lines(_ path: String, _ arguments: [String]) async throws -> [String] {
+        let (output, _, _) = try await FFmpeg.collect(
+            "ffprobe", ["-v", "error"] + arguments + ["-of", "csv=p=0", "file:" + path], limit: 1 << 20)
+        return String(decoding: output, as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+
+    @Test(arguments: kinds) func joined(kind: Kind) async throws {
+        let source = folder.file("source.mp4")
+        let vary = kind.isVariable ? ["-vf", "settb=1/90000,setpts='(N+mod(N,3)*0.4)/25/TB'", "-fps_mode", "vfr"] : []
+        try await ffmpeg(
+            ["-f", "lavfi", "-i", "testsrc2=size=96x80:rate=\(kind.rate)", "-f", "lavfi", "-i", "sine=duration=2"]
+                + vary + [
+                    "-map", "0:v", "-map", "1:a", "-frames:v", "23", "-c:v", "libx264", "-c:a", "aac", "-shortest",
+                ]
+                + ["-metadata", "title=joined", "-video_track_timescale", "90000", "file:" + source])
+        let reader = try await VideoReader(source, countFrames: true)
+        #expect((reader.times != nil) == kind.isVariable)
+        let frames = try await allFrames(reader.frames())
+        let (whole, parts) = (folder.file("whole-" + kind.output), folder.file(kind.output))
+        let encoding = VideoEncoding(kind.codec)
+        let writer = try await VideoWriter(
+            to: whole, width: 96, height: 80, bitDepth: 16, frameRate: reader.info.frameRate, encoding: encoding,
+            tags: reader.info.tagsForCopies, keeping: OutputPlan(for: reader, to: whole))
+        for frame in frames { try await writer.append(frame) }
+        try await writer.finish()
+
+        let segments = try VideoSegments(
+            to: parts, frames: [0..<9, 9..<10, 10..<23], width: 96, height: 80, bitDepth: 16,
+            frameRate: reader.info.frameRate, encoding: encoding, tags: reader.info.tagsForCopies,
+            keeping: OutputPlan(for: reader, to: parts))
+        var pieces: [String] = []
+        for (index, range) in segments.frames.enumerated() {
+            pieces.append(folder.file("it's \(index)" + segments.ending))
+            let writer = try await segments.writer(index, to: pieces[index])
+            for frame in frames[range] { try await writer.append(frame) }
+            try await writer.finish()
+        }
+        try await segments.join(pieces)
+
+        guard kind.codec != .png else {
+            #expect(try await allFrames(VideoReader(parts).frames()) == allFrames(VideoReader(whole).frames()))
+            return
+        }
+        // Of times that vary a rate is a guess.
+        let rates = kind.isVariable ? "" : ",r_frame_rate,avg_frame_rate"
+        let entries = "stream=codec_name,pix_fmt,color_range,color_space,codec_tag_string" + rates
+        let arguments = ["-select_streams", "v:0", "-show_entries", entries]
+        #expect(try await lines(parts, arguments) == lines(whole, arguments))
+        // To a tick of the container.
+        let times = ["-select_streams", "v:0", "-show_entries", "frame=pts_time"]
+        let (mine, others) = (try await lines(parts, times), try await lines(whole, times))
+        #expect(mine.count == 23 && others.count == 23)
+        for (a, b) in zip(mine, others) {
+            let difference = abs((Double(a.filter { $0 != "," }) ?? 0) - (Double(b.filter { $0 != "," }) ?? 99))
+            #expect(difference < 0.00002, "\(a) \(b)")
+        }
+        let rest = ["-show_entries", "format_tags=title:stream=codec_type"]
+        #expect(try await lines(parts, rest) == lines(whole, rest))
+        if kind.codec == .ffv1 {
+            #expect(try await allFrames(VideoReader(parts).frames()) == allFrames(VideoReader(whole).frames()))
+        }
+        let durations = ["-show_entries", "format=duration"]
+        let (long, longer) = (try await lines(parts, durations), try await lines(whole, durations))
+        #expect(abs((Double(long[0]) ?? 0) - (Double(longer[0]) ?? 99)) < 0.05, "\(long) \(longer)")
+    }
+}
