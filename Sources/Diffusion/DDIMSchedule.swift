@@ -1,4 +1,5 @@
 import Foundation
+import TensorKit
 
 /// The noise schedule a diffusion model was trained with, and the timesteps DDIM (Song et al. 2021) samples it at.
 public struct DDIMSchedule: Sendable, Equatable {
@@ -6,6 +7,20 @@ public struct DDIMSchedule: Sendable, Equatable {
     public let cumulativeAlphas: [Double]
     public let spacing: Spacing
     public let stepsOffset: Int
+    /// What the network was trained to predict.
+    public let prediction: Prediction
+    /// Where a network was distilled on a sampler's timesteps, how many these are: sampling takes its own from among them (LCM, Luo et al. 2023).
+    public let distilledSteps: Int?
+
+    /// What a network predicts of latents x = sqrt(abar) x0 + sqrt(1 - abar) eps.
+    public enum Prediction: String, Sendable {
+        /// eps.
+        case noise = "epsilon"
+        /// v = sqrt(abar) eps - sqrt(1 - abar) x0 (Salimans & Ho 2022, appendix D).
+        case velocity = "v_prediction"
+        /// x0.
+        case data = "sample"
+    }
 
     /// How sampling timesteps are chosen from the training ones ("Common diffusion noise schedules...", Lin et al. 2024, table 2).
     public enum Spacing: String, Sendable {
@@ -20,8 +35,8 @@ public struct DDIMSchedule: Sendable, Equatable {
 
     public init(
         betaStart: Double = 0.00085, betaEnd: Double = 0.012, betas schedule: BetaSchedule = .scaledLinear,
-        trainingSteps: Int = 1000,
-        spacing: Spacing = .leading, stepsOffset: Int = 1
+        trainingSteps: Int = 1000, hasZeroTerminalSNR: Bool = false,
+        spacing: Spacing = .leading, stepsOffset: Int = 1, prediction: Prediction = .noise, distilledSteps: Int? = nil
     ) {
         let count = max(trainingSteps, 1)
         func ramp(_ from: Double, _ to: Double) -> [Double] {
@@ -33,12 +48,28 @@ public struct DDIMSchedule: Sendable, Equatable {
             case .scaledLinear: ramp(betaStart.squareRoot(), betaEnd.squareRoot()).map { $0 * $0 }
             }
         var product = 1.0
-        cumulativeAlphas = betas.map {
+        let products = betas.map {
             product *= 1 - $0
             return product
         }
+        cumulativeAlphas = hasZeroTerminalSNR ? Self.withoutSignalAtTheEnd(products) : products
         self.spacing = spacing
         self.stepsOffset = stepsOffset
+        self.prediction = prediction
+        self.distilledSteps = distilledSteps
+    }
+
+    /// Roots of abar, shifted and scaled so that nothing is left of the signal at the last step and the first stays (Lin et al. 2024,
+    /// algorithm 1); the last is 2^-24, as diffusers has it, so that data can be asked for there.
+    private static func withoutSignalAtTheEnd(_ products: [Double]) -> [Double] {
+        let roots = products.map { $0.squareRoot() }
+        guard let first = roots.first, let last = roots.last, first > last else { return products }
+        var scaled = roots.map { root in
+            let root = (root - last) * first / (first - last)
+            return root * root
+        }
+        scaled[scaled.count - 1] = 0x1p-24
+        return scaled
     }
 
     /// Ho et al.'s schedule (2020), which pixel-space models such as guided-diffusion's have: betas from 1e-4 to 0.02 over 1000 steps, and
@@ -55,6 +86,11 @@ public struct DDIMSchedule: Sendable, Equatable {
     /// Timesteps of a sampling in `count` steps, from noise to data.
     public func timesteps(_ count: Int) -> [Int] {
         let total = trainingSteps
+        if let distilledSteps {
+            let known = (1...distilledSteps).reversed().map { $0 * (total / distilledSteps) - 1 }
+            let count = min(max(count, 1), distilledSteps)
+            return (0..<count).map { known[$0 * distilledSteps / count] }
+        }
         switch spacing {
         case .leading:
             let ratio = total / max(count, 1)
@@ -76,6 +112,16 @@ public struct DDIMSchedule: Sendable, Equatable {
     /// code does so; diffusers takes entry t.)
     public func alphaBar(_ timestep: Int) -> Double {
         timestep <= 0 ? 1 : cumulativeAlphas[min(timestep, trainingSteps) - 1]
+    }
+
+    /// The noise in latents, from what the network predicts of them.
+    public func noise(from output: Tensor, in latents: Tensor, timestep: Int) throws(TensorError) -> Tensor {
+        let abar = alphaBar(timestep)
+        switch prediction {
+        case .noise: return output
+        case .velocity: return try (output * abar.squareRoot()).adding(latents, times: (1 - abar).squareRoot())
+        case .data: return try latents.adding(output, times: -abar.squareRoot()) / (1 - abar).squareRoot()
+        }
     }
 
     /// The noise's standard deviation over the signal's at a timestep: sqrt((1 - abar) / abar).

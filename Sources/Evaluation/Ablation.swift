@@ -16,9 +16,11 @@ public enum Ablation: String, Sendable, CaseIterable {
     case dataStep = "data-step"
     /// How much time this program's own algorithm may take.
     case speed
+    /// Each part of this program's algorithm that differs from the paper's, put back alone.
+    case parts
 
     /// What is varied: this program's defaults, or the paper's algorithm, whose parts have nothing behind them that hides a difference.
-    public var base: RestorationOptions { self == .speed ? RestorationOptions() : .paper }
+    public var base: RestorationOptions { self == .speed || self == .parts ? RestorationOptions() : .paper }
 
     /// A row of the table.
     public struct Variant: Sendable {
@@ -62,6 +64,33 @@ public enum Ablation: String, Sendable, CaseIterable {
             ]
         case .speed:
             return Speed.allCases.map { speed in varied(speed.rawValue) { $0.speed = speed } }
+        case .parts:
+            let paper = RestorationOptions.paper
+            return [
+                varied("this program") { _ in },
+                varied("the paper") {
+                    let seed = $0.seed
+                    $0 = paper
+                    $0.seed = seed
+                },
+                varied("the paper's timesteps") {
+                    ($0.timesteps, $0.speed) = (nil, nil)
+                    ($0.steps, $0.tau) = (paper.steps, paper.tau)
+                },
+                varied("the paper's start") { $0.start = paper.start },
+                varied("the paper's first estimate") {
+                    ($0.firstEstimate, $0.upsampling) = (paper.firstEstimate, paper.upsampling)
+                },
+                varied("the paper's data step") {
+                    $0.dataStep = paper.dataStep
+                    $0.conjugateGradientSteps = paper.conjugateGradientSteps
+                },
+                varied("c = 1") { $0.priorError = 1...1 },
+                varied("no final data step") { $0.finalConsistencySteps = 0 },
+                varied("no steadying") { $0.steadiness = 0 },
+                varied("the paper's eta") { $0.eta = paper.eta },
+                varied("the paper's lambda") { $0.lowPass = paper.lowPass },
+            ]
         case .lowpass:
             return [("no filter", 0), ("lambda = 1", 1), ("lambda = sqrt 2", 2.0.squareRoot()), ("lambda = 2", 2)].map {
                 name, lambda in

@@ -68,10 +68,11 @@ public enum Autoencoder: Sendable {
     }
 
     /// Sides of tiles, in pixels, that are worth their margins, from large to small. AutoencoderLinear has none: it needs no memory beside its
-    /// input and output.
+    /// input and output; nor has an AutoencoderTiny with norms.
     public var tileSizes: [Int] {
         switch self {
-        case .kl, .tiny: Self.usualTiles
+        case .kl: Self.usualTiles
+        case .tiny(let network): network.configuration.tileSizes
         case .linear: []
         }
     }

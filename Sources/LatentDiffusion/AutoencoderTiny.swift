@@ -22,9 +22,15 @@ public struct AutoencoderTiny: Sendable {
         public var scalingFactor: Double
         public var shiftFactor: Double
         public var upsampling: Int
+        /// Whether blocks at the latents' resolution have a branch of 1x1 convolutions around a group norm, as TAESD's own code has them for
+        /// FLUX.2's latents (`use_midblock_gn`). Such an autoencoder has no tiles, since its norms see the whole frame.
+        public var hasNormedBlocks: Bool
 
         /// Pixels of a latent's edge.
         public var downscale: Int { 1 << (encoderBlocks.count - 1) }
+
+        /// Sides of tiles that are worth their margins, in pixels.
+        var tileSizes: [Int] { hasNormedBlocks ? [] : Autoencoder.usualTiles }
     }
 
     enum Layer: Sendable {
@@ -74,15 +80,33 @@ public struct AutoencoderTiny: Sendable {
         }
     }
 
-    /// relu(three convolutions + x).
+    /// relu(three convolutions + x), perhaps of x + its normed branch.
     struct Block: Sendable {
         let convolutions: [Convolution]
+        let branch: Branch?
 
-        init(_ w: WeightScope, _ channels: Int) throws {
+        struct Branch: Sendable {
+            let widen: Convolution
+            let norm: GroupNorm
+            let narrow: Convolution
+
+            init(_ w: WeightScope, _ channels: Int) throws {
+                let inside = 4 * channels
+                widen = try Convolution(w[0], channels, inside, size: 1, bias: false)
+                norm = try GroupNorm(w[1], inside, groups: 4, epsilon: 1e-5)
+                narrow = try Convolution(w[3], inside, channels, size: 1, bias: false)
+            }
+
+            func callAsFunction(_ x: Tensor) throws -> Tensor { try narrow(norm(widen(x)).relu()) }
+        }
+
+        init(_ w: WeightScope, _ channels: Int, isNormed: Bool) throws {
             convolutions = try [0, 2, 4].map { try Convolution(w["conv"][$0], channels, channels) }
+            branch = isNormed ? try Branch(w["pool"], channels) : nil
         }
 
         func callAsFunction(_ x: Tensor) throws -> Tensor {
+            let x = try branch.map { try x + $0(x) } ?? x
             var h = x
             for (index, convolution) in convolutions.enumerated() {
                 h = try convolution(h)
@@ -121,7 +145,8 @@ public struct AutoencoderTiny: Sendable {
                     level == 0
                         ? try Convolution(next("encoder"), c.inChannels, channels)
                         : try Convolution(next("encoder"), channels, channels, stride: 2, bias: false)))
-            for _ in 0..<count { layers.append(.block(try Block(next("encoder"), channels))) }
+            let isNormed = c.hasNormedBlocks && level == c.encoderBlocks.count - 1
+            for _ in 0..<count { layers.append(.block(try Block(next("encoder"), channels, isNormed: isNormed))) }
         }
         layers.append(
             .convolution(
@@ -134,7 +159,8 @@ public struct AutoencoderTiny: Sendable {
         for (level, count) in c.decoderBlocks.enumerated() {
             let channels = c.decoderChannels[level]
             let last = level == c.decoderBlocks.count - 1
-            for _ in 0..<count { layers.append(.block(try Block(next("decoder"), channels))) }
+            let isNormed = c.hasNormedBlocks && level == 0
+            for _ in 0..<count { layers.append(.block(try Block(next("decoder"), channels, isNormed: isNormed))) }
             if !last {
                 layers.append(.upsample(c.upsampling))
                 place += 1
@@ -216,6 +242,7 @@ extension AutoencoderTiny.Configuration {
         scalingFactor = try json.double("scaling_factor", default: 1)
         shiftFactor = try json.double("shift_factor", default: 0)
         upsampling = try json.positive("upsampling_scaling_factor", default: 2)
+        hasNormedBlocks = try json.bool("use_midblock_gn", default: false)
         try json.require("act_fn", "\"relu\"", default: "\"relu\"")
         try json.require("upsample_fn", "\"nearest\"", default: "\"nearest\"")
         try json.require("upsampling_scaling_factor", "2", default: "2")

@@ -103,7 +103,7 @@ public struct LatentDiffusionModel: Sendable {
         let embedding = embedding ?? text.prompt
         return Conditioning(
             context: embedding.context, pooled: embedding.pooled,
-            timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)])
+            timeIDs: [1024, 1024, 0, 0, Double(height), Double(width)], guidance: text.embeddedGuidance)
     }
 
     /// The noise in latents (N, C, h, w) at a timestep, in float32: one pass of the U-Net for each, or two in one call under guidance.
@@ -129,7 +129,8 @@ public struct LatentDiffusionModel: Sendable {
     }
 
     private func noise(in latents: Tensor, _ timestep: Int, _ side: StepCache.Side) throws -> Tensor {
-        try unet(latents, at: step(timestep, side, latents: latents.shape)).to(.float32).contiguous()
+        let output = try unet(latents, at: step(timestep, side, latents: latents.shape)).to(.float32).contiguous()
+        return try schedule.noise(from: output, in: latents, timestep: timestep)
     }
 
     private func step(_ timestep: Int, _ side: StepCache.Side, latents shape: [Int]) throws -> UNet2DCondition.Step {

@@ -17,6 +17,8 @@ public struct ModelMemory: Sendable {
     /// Bytes that the engine keeps to convolve with, from the first pass on.
     public var workBytes: Int { unetArithmetic.isWinograd || codecArithmetic.isWinograd ? Tensor.winogradBytes : 0 }
     private let unet: UNet2DCondition.Configuration
+    /// Whether guidance takes two passes of the network, side by side.
+    public var guidesInTwoPasses: Bool { unet.guidanceChannels == nil }
     private let codec: Codec
     private let unetArithmetic: Arithmetic
     private let codecArithmetic: Arithmetic
@@ -55,7 +57,7 @@ public struct ModelMemory: Sendable {
             (codec, downscale, tileSizes) = (.kl(c), c.downscale, Autoencoder.usualTiles)
         case "AutoencoderTiny":
             let c = try AutoencoderTiny.Configuration(vae.configuration)
-            (codec, downscale, tileSizes) = (.tiny(c), c.downscale, Autoencoder.usualTiles)
+            (codec, downscale, tileSizes) = (.tiny(c), c.downscale, c.tileSizes)
         case "AutoencoderLinear":
             let c = try AutoencoderLinear.Configuration(vae.configuration)
             (codec, downscale, tileSizes) = (.linear(c), c.patchSize, [])

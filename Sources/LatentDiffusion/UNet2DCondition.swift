@@ -11,11 +11,14 @@ public struct Conditioning: Sendable {
     public var pooled: Tensor?
     /// Original height and width, crop top and left, target height and width, in pixels (SDXL paper, section 2.2).
     public var timeIDs: [Double]
+    /// The scale of classifier-free guidance that a network imitates which has that for an input (LCM); others do not look at it.
+    public var guidance: Double
 
-    public init(context: Tensor, pooled: Tensor? = nil, timeIDs: [Double] = []) {
+    public init(context: Tensor, pooled: Tensor? = nil, timeIDs: [Double] = [], guidance: Double = 1) {
         self.context = context
         self.pooled = pooled
         self.timeIDs = timeIDs
+        self.guidance = guidance
     }
 
     /// Several texts of one latent each, every one repeated for `count` latents. The sizes are those of the first.
@@ -31,7 +34,7 @@ public struct Conditioning: Sendable {
         self.init(
             context: try .concatenate(texts.map { try $0.context.expanded([count, -1, -1]) }, along: 0),
             pooled: pooled.isEmpty ? nil : try .concatenate(pooled.map { try $0.expanded([count, -1]) }, along: 0),
-            timeIDs: first.timeIDs)
+            timeIDs: first.timeIDs, guidance: first.guidance)
     }
 }
 
@@ -70,6 +73,8 @@ public struct UNet2DCondition: Sendable {
         public var downsamplePadding: Int
         /// Width of the sinusoids of each time id, and of the whole vector with the pooled text; nil without `text_time`.
         public var addition: Addition?
+        /// Width of the sinusoids of the scale of guidance; nil where the network does not take it (`time_cond_proj_dim`).
+        public var guidanceChannels: Int?
 
         public struct Addition: Sendable, Equatable {
             public var timeChannels: Int
@@ -89,7 +94,8 @@ public struct UNet2DCondition: Sendable {
         format = w.format
         let time = c.blockChannels[0] * 4
         let widest = c.blockChannels[c.blockChannels.count - 1]
-        timeEmbedding = try EmbeddingMLP(w["time_embedding"], c.blockChannels[0], time)
+        timeEmbedding = try EmbeddingMLP(
+            w["time_embedding"], c.blockChannels[0], time, condition: c.guidanceChannels)
         addEmbedding = try c.addition.map { try EmbeddingMLP(w["add_embedding"], $0.inputChannels, time) }
         // The last timesteps' noise is a thousandth of the latents: it would not survive their rounding to 8 bits of mantissa.
         convIn = try Convolution(exact["conv_in"], c.inChannels, c.blockChannels[0])
@@ -168,7 +174,12 @@ public struct UNet2DCondition: Sendable {
             try Sinusoids(channels: channels, cosineFirst: c.cosineFirst, frequencyShift: c.frequencyShift)(values)
                 .to(dtype).to(device)
         }
-        let time = try timeEmbedding(sinusoids(c.blockChannels[0], [Double(timestep)]))
+        let guidance = try c.guidanceChannels.map {
+            // A thousandfold, sines first, as the distilled networks were trained (Luo et al. 2023; Meng et al. 2023).
+            try Sinusoids(channels: $0, cosineFirst: false, frequencyShift: 1)([1000 * (conditioning.guidance - 1)])
+                .to(dtype).to(device)
+        }
+        let time = try timeEmbedding(sinusoids(c.blockChannels[0], [Double(timestep)]), condition: guidance)
         guard let addEmbedding, let addition = c.addition else { return time }
         guard let pooled = conditioning.pooled else {
             throw ModelError.mismatch(
@@ -386,7 +397,7 @@ extension UNet2DCondition.Configuration {
                     path: json.path, key: key, value: kind, supported: known.joined(separator: " or "))
             }
         }
-        midBlock = try json.optionalString("mid_block_type")
+        midBlock = try json.optionalString("mid_block_type", default: "UNetMidBlock2DCrossAttn")
         if let midBlock, !["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"].contains(midBlock) {
             throw ModelError.unsupported(
                 path: json.path, key: "mid_block_type", value: midBlock,
@@ -404,6 +415,8 @@ extension UNet2DCondition.Configuration {
         cosineFirst = try json.bool("flip_sin_to_cos", default: true)
         frequencyShift = try json.double("freq_shift", default: 0)
         downsamplePadding = try json.int("downsample_padding", default: 1)
+        let guidance = try json.int("time_cond_proj_dim", default: 0)
+        guidanceChannels = guidance > 0 ? guidance : nil
         let additionType = try json.optionalString("addition_embed_type")
         let additionChannels = try json.int("addition_time_embed_dim", default: 0)
         let projectionChannels = try json.int("projection_class_embeddings_input_dim", default: 0)

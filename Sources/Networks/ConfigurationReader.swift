@@ -115,8 +115,10 @@ package final class ConfigurationReader {
         throw ModelError.invalid(path: path, key: key, expected: "a text")
     }
 
-    package func optionalString(_ key: String) throws -> String? {
-        value(key) == nil ? nil : try string(key)
+    /// - Parameter fallback: where the key is missing; null is nil.
+    package func optionalString(_ key: String, default fallback: String? = nil) throws -> String? {
+        guard value(key) == nil else { return try string(key) }
+        return values[key] == nil ? fallback : nil
     }
 
     package func double(_ key: String, default fallback: Double? = nil) throws -> Double {

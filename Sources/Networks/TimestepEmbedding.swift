@@ -36,11 +36,20 @@ package struct Sinusoids: Sendable {
 package struct EmbeddingMLP: Sendable {
     package let first: Linear
     package let second: Linear
+    /// Of a condition that is added to the input.
+    package let condition: Linear?
 
-    package init(_ w: WeightScope, _ input: Int, _ output: Int) throws {
+    /// - Parameter condition: channels of a condition; nil for none.
+    package init(_ w: WeightScope, _ input: Int, _ output: Int, condition: Int? = nil) throws {
         first = try Linear(w["linear_1"], input, output)
         second = try Linear(w["linear_2"], output, output)
+        self.condition = try condition.map { try Linear(w["cond_proj"], $0, input, bias: false) }
     }
 
-    package func callAsFunction(_ x: Tensor) throws -> Tensor { try second(first(x).silu()) }
+    /// - Parameter condition: where the layers have one.
+    package func callAsFunction(_ x: Tensor, condition c: Tensor? = nil) throws -> Tensor {
+        var x = x
+        if let condition, let c { x = try x + condition(c) }
+        return try second(first(x).silu())
+    }
 }

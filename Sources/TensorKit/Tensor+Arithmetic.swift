@@ -125,7 +125,19 @@ extension Tensor {
     /// memory is not shared, then without any memory of its own. Floating-point tensors of one type.
     /// - Throws: `invalidArgument` when the box does not lie within self or the types differ.
     public mutating func add(_ other: Tensor, times factor: Double = 1, at start: [Int]? = nil) throws(TensorError) {
-        let (shape, box, dtype, device) = (self.shape, other.shape, self.dtype, self.device)
+        // Of the operators that add in place, the one below has its factor in a tensor.
+        try add(other, times: .ones([], dtype: other.dtype, device: other.device), factor, at: start)
+    }
+
+    /// self += other * weights, the weights of a shape that broadcasts to other's; as the above, without memory for the product.
+    public mutating func add(_ other: Tensor, times weights: Tensor, at start: [Int]? = nil) throws(TensorError) {
+        try add(other, times: weights, 1, at: start)
+    }
+
+    private mutating func add(
+        _ other: Tensor, times weights: Tensor, _ factor: Double, at start: [Int]?
+    ) throws(TensorError) {
+        let (shape, box, dtype) = (self.shape, other.shape, self.dtype)
         let start = start ?? shape.map { _ in 0 }
         guard dtype.isFloatingPoint, other.dtype == dtype, box.count == shape.count, start.count == shape.count,
             zip(shape, zip(start, box)).allSatisfy({ $1.0 >= 0 && $1.0 + $1.1 <= $0 })
@@ -139,10 +151,8 @@ extension Tensor {
             for (dimension, size) in shape.enumerated() where box[dimension] != size {
                 part = try part.narrow(dimension, from: start[dimension], count: box[dimension])
             }
-            // Of the operators that add in place, this one has its factor in a tensor.
-            let one = try Tensor.ones([], dtype: dtype, device: device)
             try Self.perform(
-                "aten::_foreach_addcmul_", "Tensor", .tensors([part]), .tensors([other]), .tensors([one]),
+                "aten::_foreach_addcmul_", "Tensor", .tensors([part]), .tensors([other]), .tensors([weights]),
                 .tensor(Tensor([factor], shape: [1])))
         }
         try modify(

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Covers of a film as files of their own, for ffmpeg to attach: it writes none into a .mkv otherwise. They go with the value.
+/// Covers of a film as files of their own, for ffmpeg to attach: it writes none into a .mkv otherwise. They go with the
+/// value.
 final class CoverFiles: Sendable {
     /// ffmpeg's options that attach them.
     let arguments: [String]

@@ -92,7 +92,12 @@ struct EncoderCommand: Sendable {
             return arguments + ["-start_number", "0", "-f", "image2", "%06d.png"]
         }
         if container != .mkv {
-            if let clock { arguments += ["-video_track_timescale", "\(clock)"] }
+            if let clock, let packaging {
+                arguments += ["-video_track_timescale", "\(clock)"]
+                // Encoders do not say how long a frame of its own time lasts, and the last one would end at once.
+                let seconds = packaging.times?.lastSeconds ?? 1 / packaging.stream.frameRate.perSecond
+                arguments += ["-bsf:v:0", "setts=pts=PTS:dts=DTS:duration=\(seconds)/TB"]
+            }
             arguments += ["-movflags", "+faststart"]
         }
         return arguments + [FFmpeg.url(output)]

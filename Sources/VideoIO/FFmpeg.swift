@@ -81,25 +81,17 @@ enum FFmpeg {
 
     /// Reads messages to their end, so that the child never blocks on them, and keeps the last few lines.
     static func lastLines(of sequence: SubprocessOutputSequence) async -> String {
-        await messages(of: sequence).tail
-    }
-
-    /// The last few lines, and how many there were.
-    static func messages(of sequence: SubprocessOutputSequence) async -> (tail: String, count: Int) {
-        var (tail, count) = ([UInt8](), 0)
+        var tail: [UInt8] = []
         do {
             for try await buffer in sequence {
-                buffer.withUnsafeBytes {
-                    tail.append(contentsOf: $0)
-                    count += $0.count { $0 == UInt8(ascii: "\n") }
-                }
+                buffer.withUnsafeBytes { tail.append(contentsOf: $0) }
                 if tail.count > 65536 { tail.removeFirst(tail.count - 4096) }
             }
         } catch {
             // The child was killed while we read; what arrived so far is all there is.
         }
         let lines = String(decoding: tail, as: UTF8.self).split(whereSeparator: \.isNewline)
-        return (lines.suffix(6).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: "; "), count)
+        return lines.suffix(6).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: "; ")
     }
 
     /// Writing to an ffmpeg that has died must be an error here, not the end of this process.

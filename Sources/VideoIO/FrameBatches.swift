@@ -13,14 +13,17 @@ public final class FrameBatches: Sendable {
 
     private let wanted = Handoff<Void>()
     private let batches = Handoff<Batch>()
-    private let found = Complaints()
+    private let found = FoundDamage()
     private let task: Task<Void, Never>
 
-    /// - Parameter ranges: none of them empty, each beginning and ending no earlier than the one before.
-    public init(_ reader: VideoReader, _ ranges: [Range<Int>]) {
+    /// - Parameters:
+    ///   - ranges: none of them empty, each beginning and ending no earlier than the one before.
+    ///   - whole: all frames that are of interest in the end, whatever is wanted now; nil for all of the video. Decoding always begins there, so
+    ///     that a damaged file gives the same frames each time.
+    public init(_ reader: VideoReader, _ ranges: [Range<Int>], of whole: Range<Int>? = nil) {
         task = Task { [wanted, batches, found] in
             do {
-                try await Self.decode(reader, ranges, wanted, batches, found)
+                try await Self.decode(reader, ranges, whole, wanted, batches, found)
                 batches.finish()
             } catch {
                 batches.finish(.failure(error))
@@ -34,8 +37,8 @@ public final class FrameBatches: Sendable {
         wanted.finish()
     }
 
-    /// How often ffmpeg complained of damage in what it decoded all the same; 0 before the last batch was taken.
-    public var complaints: Int { found.count }
+    /// What was wrong with what was decoded all the same; nothing before the last batch was taken.
+    public var damage: Damage { found.value }
 
     /// The next batch, nil after the last one.
     /// - Throws: what iterating over the frames throws; `VideoError.truncated` where the video ends within a batch.
@@ -47,13 +50,12 @@ public final class FrameBatches: Sendable {
     }
 
     private static func decode(
-        _ reader: VideoReader, _ ranges: [Range<Int>], _ wanted: Handoff<Void>, _ batches: Handoff<Batch>,
-        _ found: Complaints
+        _ reader: VideoReader, _ ranges: [Range<Int>], _ whole: Range<Int>?, _ wanted: Handoff<Void>,
+        _ batches: Handoff<Batch>, _ found: FoundDamage
     ) async throws {
-        guard let first = ranges.first?.lowerBound, let end = ranges.last?.upperBound else { return }
-        let isWhole = first == 0 && end == reader.info.frameCount
-        var iterator = reader.frames(isWhole ? nil : first..<end).makeAsyncIterator()
-        var (held, decoded) = ([VideoFrame](), first)
+        guard let end = ranges.last?.upperBound else { return }
+        var iterator = reader.frames(whole).makeAsyncIterator()
+        var (held, decoded) = ([VideoFrame](), whole?.lowerBound ?? 0)
         for (number, range) in ranges.enumerated() {
             // What nobody needs any more.
             held.removeFirst(min(held.count, max(0, range.lowerBound - (decoded - held.count))))
@@ -68,7 +70,7 @@ public final class FrameBatches: Sendable {
             let frames = Array(held[(range.lowerBound - start)..<(range.upperBound - start)])
             if number == ranges.count - 1 {
                 // To the end, where the decoder says what it complained of.
-                if try await iterator.next() == nil { found.set(iterator.complaints) }
+                if try await iterator.next() == nil { found.set(iterator.damage) }
             }
             try await batches.send(Batch(range: range, frames: frames))
             if number < ranges.count - 1 { guard try await wanted.next() != nil else { return } }

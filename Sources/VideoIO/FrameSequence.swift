@@ -15,8 +15,8 @@ public struct FrameSequence: AsyncSequence, Sendable {
         private let sequence: FrameSequence
         private var decoder: Decoder?
 
-        /// How often ffmpeg complained of damage in what it decoded all the same; 0 before the last frame was taken.
-        public var complaints: Int { decoder?.complaints.count ?? 0 }
+        /// What was wrong with what was decoded all the same; nothing before the last frame was taken.
+        public var damage: Damage { decoder?.damage.value ?? Damage() }
 
         init(sequence: FrameSequence) { self.sequence = sequence }
 
@@ -33,25 +33,25 @@ public struct FrameSequence: AsyncSequence, Sendable {
 @available(*, unavailable)
 extension FrameSequence.Iterator: Sendable {}
 
-/// A number that the task that decodes leaves behind.
-final class Complaints: Sendable {
-    private let found = Mutex(0)
-    var count: Int { found.withLock { $0 } }
-    func set(_ count: Int) { found.withLock { $0 = count } }
+/// What the task that decodes leaves behind.
+final class FoundDamage: Sendable {
+    private let found = Mutex(Damage())
+    var value: Damage { found.withLock { $0 } }
+    func set(_ damage: Damage) { found.withLock { $0 = damage } }
 }
 
 /// Owns the task that decodes; letting go of it stops the task, and the task's end stops ffmpeg.
 private final class Decoder: Sendable {
     let frames = Handoff<VideoFrame>()
-    let complaints = Complaints()
+    let damage = FoundDamage()
     private let task: Task<Void, Never>
 
     init(_ sequence: FrameSequence) {
         // The task must not hold the decoder itself, or it would never be let go.
-        task = Task { [frames, complaints] in
+        task = Task { [frames, damage] in
             do {
                 let found = try await sequence.decode(into: frames)
-                complaints.set(found)
+                damage.set(found)
                 frames.finish()
             } catch {
                 frames.finish(.failure(error))
@@ -63,19 +63,40 @@ private final class Decoder: Sendable {
 }
 
 extension FrameSequence {
-    fileprivate func decode(into frames: Handoff<VideoFrame>) async throws -> Int {
+    fileprivate func decode(into frames: Handoff<VideoFrame>) async throws -> Damage {
         let count = reader.info.frameCount
         if let range, range.lowerBound < 0 || range.upperBound > count ?? .max {
             throw VideoError.frameRangeOutside(reader.path, range: range, count: count)
         }
-        if let range, range.isEmpty { return 0 }
+        if let range, range.isEmpty { return Damage() }
         switch reader.source {
         case .file(let stream):
-            return try await VideoDecoder(path: reader.path, stream: stream, info: reader.info, range: range)
-                .decode(into: frames)
+            return try await reader.decoder(of: stream, range).decode(into: frames)
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
-            return 0
+            return Damage()
         }
+    }
+}
+
+extension VideoReader {
+    /// What decodes some frames of a file, or all.
+    /// - Parameter isSmall: at 256 pixels or fewer and in 8 bits, for a first look.
+    func decoder(of stream: Int, _ range: Range<Int>?, isSmall: Bool = false) -> VideoDecoder {
+        let part = range.flatMap { range in ticks.flatMap { range.upperBound <= $0.count ? Array($0[range]) : nil } }
+        return VideoDecoder(
+            path: path, stream: stream, info: isSmall ? info.small : info, range: range,
+            ticks: range == nil ? ticks : part, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall)
+    }
+}
+
+extension VideoInfo {
+    /// At most 256 pixels along the longer side, in red, green and blue of 8 bits.
+    var small: VideoInfo {
+        var copy = self
+        let longest = max(width, height, 256)
+        (copy.width, copy.height) = (max(1, width * 256 / longest), max(1, height * 256 / longest))
+        (copy.isRGB, copy.bitDepth) = (true, 8)
+        return copy
     }
 }

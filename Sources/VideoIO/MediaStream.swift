@@ -38,7 +38,8 @@ public struct MediaStream: Sendable, Equatable, Codable {
             case .data: "data"
             case .cover: "the cover"
             }
-        return "\(name) (\(([codec, language, title.map { "\"\($0)\"" }] as [String?]).compactMap(\.self).joined(separator: ", ")))"
+        let details = [codec, language, title.map { "\"\($0)\"" }].compactMap(\.self)
+        return "\(name) (\(details.joined(separator: ", ")))"
     }
 }
 

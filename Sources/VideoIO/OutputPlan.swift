@@ -1,7 +1,7 @@
 import Foundation
 
-/// What of a video its restored copy keeps: the times of its frames, how they are shown, and all that is not picture. It is made before the work, so
-/// that what cannot be kept is named before.
+/// What of a video its restored copy keeps: the times of its frames, how they are shown, and all that is not picture.
+/// It is made before the work, so that what cannot be kept is named before.
 ///
 ///     let plan = try OutputPlan(for: reader, to: "restored.mp4")
 ///     for sentence in plan.notes { print(sentence) }
@@ -78,7 +78,9 @@ public struct OutputPlan: Sendable, Equatable {
         var notes = Self.notes(items, container)
         func lost(_ what: String, _ reason: String) { notes.append("Left out: \(what); \(reason).") }
         if info.chapterCount > 0, !keepsChapters, !out.contains(.chapters) {
-            lost("\(info.chapterCount) chapters", isPart ? "only a part of the frames is restored" : "pictures have none")
+            lost(
+                "\(info.chapterCount) chapters",
+                isPart ? "only a part of the frames is restored" : "pictures have none")
         }
         if info.timecode != nil, timecode == nil, !out.contains(.timecode) {
             lost("the timecode", isPart ? "only a part of the frames is restored" : "pictures have none")
@@ -190,7 +192,8 @@ public struct OutputPlan: Sendable, Equatable {
                 let name = ["aac": "AAC", "alac": "lossless ALAC", "flac": "lossless FLAC"][encoder] ?? "\(encoder)"
                 // Subtitles stay text whatever their kind is called.
                 let way = item.stream.kind == .audio && container != .mkv ? "; a .mkv keeps it" : ""
-                return "Turned into \(name): \(item.stream.words), which \(container.words) does not hold as it is\(way)."
+                let reason = "which \(container.words) does not hold as it is\(way)"
+                return "Turned into \(name): \(item.stream.words), \(reason)."
             }
         }
     }
@@ -199,8 +202,8 @@ public struct OutputPlan: Sendable, Equatable {
 
     /// What describes the old file and not its content.
     private static let stale: Set<String> = [
-        "major_brand", "minor_version", "compatible_brands", "encoder", "software", "handler_name", "vendor_id", "duration",
-        "timecode", "_statistics_tags", "_statistics_writing_app", "_statistics_writing_date_utc",
+        "major_brand", "minor_version", "compatible_brands", "encoder", "software", "handler_name", "vendor_id",
+        "duration", "timecode", "_statistics_tags", "_statistics_writing_app", "_statistics_writing_date_utc",
         "number_of_bytes", "number_of_frames", "bps",
     ]
 

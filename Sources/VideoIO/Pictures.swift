@@ -3,8 +3,20 @@ import Foundation
 /// Folders of numbered pictures. Each picture is decoded by an ffmpeg of its own (about 60 ms): that way names never
 /// become patterns, formats may mix, and a bad picture is known by name.
 enum Pictures {
-    /// Makes ffmpeg read exactly the named file, also where its name looks like a pattern for many.
-    static let asOneFile = ["-f", "image2", "-pattern_type", "none"]
+    /// Makes ffmpeg read exactly the named file, also where its name looks like a pattern for many, by what is in it
+    /// and not by its ending.
+    static func asOneFile(_ path: String) -> [String] {
+        let file = FileHandle(forReadingAtPath: path)
+        defer { try? file?.close() }
+        let start = [UInt8]((try? file?.read(upToCount: 8)) ?? Data())
+        let known: [(start: [UInt8], format: String)] = [
+            ([0x89, 0x50, 0x4E, 0x47], "png_pipe"), ([0xFF, 0xD8, 0xFF], "jpeg_pipe"),
+        ]
+        guard let format = known.first(where: { start.starts(with: $0.start) })?.format else {
+            return ["-f", "image2", "-pattern_type", "none"]
+        }
+        return ["-f", format]
+    }
 
     static func isPicture(_ path: String) -> Bool {
         ["png", "jpg", "jpeg"].contains((path as NSString).pathExtension.lowercased())
@@ -67,11 +79,11 @@ extension Pictures {
     }
 
     /// One picture: 16 bits per component from a 16-bit PNG, else 8.
-    private static func decode(_ path: String) async throws -> VideoFrame {
+    static func decode(_ path: String) async throws -> VideoFrame {
         // Without a format, the PPM encoder picks 8 or 16 bits by what the picture stores.
         let filter = "scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)"
         let arguments =
-            FFmpeg.quietly + ["-xerror"] + asOneFile + ["-i", FFmpeg.url(path)]
+            FFmpeg.quietly + ["-xerror"] + asOneFile(path) + ["-i", FFmpeg.url(path)]
             + ["-vf", filter, "-frames:v", "1", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"]
         let (output, messages, succeeded) = try await FFmpeg.collect("ffmpeg", arguments, limit: 4 << 30)
         guard succeeded, messages.isEmpty, let frame = readPPM(output) else {

@@ -6,7 +6,7 @@ enum Probe {
     static func video(_ path: String, isPicture: Bool = false) async throws -> (info: VideoInfo, stream: Int) {
         var arguments = ["-v", "error", "-of", "json", "-show_streams", "-show_format", "-show_chapters"]
         arguments.append("-show_pixel_formats")
-        if isPicture { arguments += Pictures.asOneFile }
+        if isPicture { arguments += Pictures.asOneFile(path) }
         arguments += ["-i", FFmpeg.url(path)]
         let (output, messages, succeeded) = try await FFmpeg.collect("ffprobe", arguments, limit: 16 << 20)
         let report = try? JSONDecoder().decode(Report.self, from: Data(output))
@@ -46,8 +46,9 @@ enum Probe {
             startDelay: max(0, (Double(video.start_time ?? "") ?? 0) - (Double(format.start_time ?? "") ?? 0)))
         info.sampleAspectRatio = aspect(video.sample_aspect_ratio, turned: onItsSide)
         info.fieldOrder = known(video.field_order)
-        info.hasTransparency =
-            pixelFormat.flags?.alpha == 1 && pixelFormat.flags?.palette != 1 || video.tag("alpha_mode") == "1"
+        // Four components of a JPEG are inks.
+        let mayBe = pixelFormat.flags?.palette != 1 && video.codec_name != "mjpeg"
+        info.hasTransparency = pixelFormat.flags?.alpha == 1 && mayBe || video.tag("alpha_mode") == "1"
         info.rateIsKnown = !bareStreams.contains(format.format_name ?? "")
         info.container = format.format_name ?? ""
         info.streams = streams.filter { $0.index != video.index }.map(\.described)
@@ -201,7 +202,9 @@ private struct Report: Decodable {
         /// What people write where programs write their own names.
         private var namedHandler: String? {
             guard let name = tags?["handler_name"], !name.isEmpty else { return nil }
-            let programs = ["handler", "media", "gpac", "smash", "apple", "mainconcept", "google", "iso ", "stereo", "mono"]
+            let programs = [
+                "handler", "media", "gpac", "smash", "apple", "mainconcept", "google", "iso ", "stereo", "mono",
+            ]
             return programs.contains { name.lowercased().contains($0) } ? nil : name
         }
 
@@ -211,7 +214,8 @@ private struct Report: Decodable {
                 index: index, kind: isCover ? .cover : MediaStream.Kind(rawValue: codec_type ?? "") ?? .data,
                 codec: codec_name ?? codec_tag_string ?? "unknown",
                 // 'und' says as much as nothing.
-                language: tag("language") == "und" ? nil : tag("language"), title: tag("title") ?? tag("name") ?? namedHandler,
+                language: tag("language") == "und" ? nil : tag("language"),
+                title: tag("title") ?? tag("name") ?? namedHandler,
                 flags: (disposition ?? [:]).filter { $0.value == 1 && $0.key != "attached_pic" }.keys.sorted(),
                 channels: channels)
         }

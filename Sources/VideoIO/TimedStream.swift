@@ -1,4 +1,5 @@
-/// Raw frames with their times, as ffmpeg reads them from a pipe: the least of Matroska, without an index and without an end.
+/// Raw frames with their times, as ffmpeg reads them from a pipe: the least of Matroska, without an index and without
+/// an end.
 ///
 /// Raw video alone has one rate and says nothing of mastering.
 struct TimedStream: Sendable {
@@ -30,7 +31,8 @@ struct TimedStream: Sendable {
         let info =
             Self.element(0x2AD7B1, [1]) + Self.element(0x4D80, Array("visionxl".utf8))
             + Self.element(0x5741, Array("visionxl".utf8))
-        return Self.element(0x1A45DFA3, kind) + Self.identifier(0x1853_8067) + [0x01] + [UInt8](repeating: 0xFF, count: 7)
+        let endless = [0x01] + [UInt8](repeating: 0xFF, count: 7)
+        return Self.element(0x1A45_DFA3, kind) + Self.identifier(0x1853_8067) + endless
             + Self.element(0x1549_A966, info) + Self.element(0x1654_AE6B, Self.element(0xAE, track))
     }
 

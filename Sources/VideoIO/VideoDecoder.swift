@@ -7,53 +7,102 @@ struct VideoDecoder: Sendable {
     let info: VideoInfo
     /// Not empty.
     let range: Range<Int>?
+    /// Times of the frames that are to come, in the stream's own clock; nil where they are not known.
+    let ticks: [Int]?
+    /// Whether a file that breaks off gives what there is of it.
+    let acceptsIncomplete: Bool
+    /// Whether frames become smaller, and exact colours do not matter.
+    var isSmall = false
 
     /// 8-bit RGB is passed on as it is; everything else is widened, so that YUV loses nothing.
     private var isEightBit: Bool { info.isRGB && info.bitDepth <= 8 }
 
-    /// - Returns: how often ffmpeg complained of what it decoded all the same.
-    func decode(into frames: Handoff<VideoFrame>) async throws -> Int {
-        let outcome: (decoded: Int, isWhole: Bool, messages: (tail: String, count: Int))
+    /// Decodes all frames that there are. One that is lost in the middle of a damaged file is replaced by the one before
+    /// it, if the times of the frames are known.
+    func decode(into frames: Handoff<VideoFrame>) async throws -> Damage {
+        let log = DecodingLog()
         let succeeded: Bool
         let arguments = arguments(await ColourConversion.detected())
+        var passed: Passed
         do {
             let result = try await run(
                 FFmpeg.configuration("ffmpeg", arguments), input: .none, output: .sequence, error: .sequence
             ) { execution in
-                async let messages = FFmpeg.messages(of: execution.standardError)
-                let (decoded, isWhole) = try await passOn(execution.standardOutput, to: frames)
-                return (decoded, isWhole, await messages)
+                async let reading: Void = log.read(execution.standardError)
+                defer { log.close() }
+                let passed = try await passOn(execution.standardOutput, to: frames, log)
+                log.close()
+                await reading
+                return passed
             }
-            outcome = result.closureResult
+            passed = result.closureResult
             succeeded = result.terminationStatus.isSuccess
         } catch let error as SubprocessError {
             try Task.checkCancellation()
             throw FFmpeg.translate(error, tool: "ffmpeg")
         }
         try Task.checkCancellation()
-        try judge(
-            decoded: outcome.decoded, isWhole: outcome.isWhole, messages: outcome.messages.tail, succeeded: succeeded)
-        return outcome.messages.count
+        let messages = log.tail
+        // What cannot be decoded at the end of a file that is all there.
+        if succeeded, passed.isWhole, log.complaints > 0, !Self.breaksOff(messages), let last = passed.last {
+            for _ in 0..<passed.gaps.missingAtEnd {
+                try await frames.send(last)
+                passed.count += 1
+                passed.replaced += 1
+            }
+        }
+        try judge(decoded: passed.count, isWhole: passed.isWhole, messages: messages, succeeded: succeeded)
+        return Damage(complaints: log.complaints, replaced: passed.replaced)
+    }
+
+    /// Whether ffmpeg says that a file ends before it should.
+    static func breaksOff(_ messages: String) -> Bool {
+        ["ended prematurely", "partial file"].contains { messages.contains($0) }
+    }
+
+    /// What came of a stream.
+    private struct Passed {
+        var gaps: FrameGaps
+        /// Frames that were handed on.
+        var count = 0
+        /// Of these, how many stand for others.
+        var replaced = 0
+        /// Of what was decoded.
+        var decoded = 0
+        var isWhole = true
+        var last: VideoFrame?
     }
 
     /// Cuts the stream into frames. The last one is whole unless the stream broke off.
     private func passOn(
-        _ output: SubprocessOutputSequence, to frames: Handoff<VideoFrame>
-    ) async throws -> (decoded: Int, isWhole: Bool) {
+        _ output: SubprocessOutputSequence, to frames: Handoff<VideoFrame>, _ log: DecodingLog
+    ) async throws -> Passed {
         let size = info.width * info.height * 3
-        var decoded = 0
+        var passed = Passed(gaps: FrameGaps(ticks))
         var assembly = FrameAssembly(componentCount: size, isEightBit: isEightBit)
         for try await buffer in output {
             var offset = 0
             while offset < buffer.count {
                 offset += buffer.withUnsafeBytes { assembly.take(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
-                if let pixels = assembly.finished() {
-                    try await frames.send(VideoFrame(width: info.width, height: info.height, pixels: pixels))
-                    decoded += 1
+                guard let pixels = assembly.finished() else { continue }
+                let frame = try VideoFrame(width: info.width, height: info.height, pixels: pixels)
+                let missing = passed.gaps.missing(before: try await log.tick(of: passed.decoded))
+                // Without a complaint they are packets that show nothing.
+                if log.complaints > 0 {
+                    for _ in 0..<missing {
+                        try await frames.send(passed.last ?? frame)
+                        passed.count += 1
+                        passed.replaced += 1
+                    }
                 }
+                try await frames.send(frame)
+                passed.count += 1
+                passed.decoded += 1
+                passed.last = frame
             }
         }
-        return (decoded, assembly.isEmpty)
+        passed.isWhole = assembly.isEmpty
+        return passed
     }
 
     /// Says what was wrong with a stream that has ended. ffmpeg itself ends well on many a broken file.
@@ -63,10 +112,11 @@ struct VideoDecoder: Sendable {
             throw .frameRangeOutside(path, range: range, count: info.frameCount)
         }
         if decoded == 0 { throw .notAVideo(path, details: messages) }
+        if acceptsIncomplete { return }
         let expected = range?.count ?? info.frameCount
         // A file may hide some frames by an edit list; without a complaint, fewer than stored is no fault. The number may come from
         // counting what is left of a file, so that the duration has a say too.
-        let endsEarly = messages.contains("ended prematurely")
+        let endsEarly = Self.breaksOff(messages)
         let lasting = range == nil ? framesByDuration(exactly: endsEarly) : 0
         let isShort = decoded < max(expected ?? 0, lasting)
         if !succeeded || !isWhole || (isShort && complained) {
@@ -86,8 +136,11 @@ struct VideoDecoder: Sendable {
     func arguments(_ colour: ColourConversion) -> [String] {
         var filters: [String] = []
         if let range { filters.append("trim=start_frame=\(range.lowerBound):end_frame=\(range.upperBound)") }
+        filters.append(DecodingLog.filters)
         // The size is fixed so that a file that changes size midway still yields frames of one size.
-        if info.isRGB {
+        if isSmall {
+            filters += ["scale=\(info.width):\(info.height):flags=area", "format=rgb24"]
+        } else if info.isRGB {
             filters += [
                 "scale=\(info.width):\(info.height):in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)",
                 "format=\(isEightBit ? "rgb24" : "rgb48le")",
@@ -95,10 +148,11 @@ struct VideoDecoder: Sendable {
         } else {
             filters += colour.toRGB(info, matrix: info.decodingMatrix ?? .bt709)
         }
-        var arguments = FFmpeg.quietly + ["-i", FFmpeg.url(path), "-map", "0:\(stream)"]
+        var arguments = FFmpeg.quietly + ["-copyts", "-i", FFmpeg.url(path), "-map", "0:\(stream)"]
         arguments += ["-vf", filters.joined(separator: ","), "-fps_mode", "passthrough"]
         if let range { arguments += ["-frames:v", "\(range.count)"] }
-        return arguments + ["-f", "rawvideo", "pipe:1"]
+        // A clock in which no two times of a rate that varies are one, or ffmpeg would complain of each pair.
+        return arguments + ["-enc_time_base", "1:1000000", "-f", "rawvideo", "pipe:1"]
     }
 }
 

@@ -48,7 +48,8 @@ public struct VideoEncoding: Sendable, Equatable {
     public static let ffv1 = VideoEncoding(.ffv1)
     public static let png = VideoEncoding(.png)
 
-    /// By the name's extension: .mkv FFV1, a trailing slash or no extension PNG; .mp4 and .mov H.264, or H.265 where more than 8 bits came in.
+    /// By the name's extension: .mkv FFV1, a trailing slash or no extension PNG; .mp4 and .mov H.264, or H.265 where
+    /// more than 8 bits came in.
     /// - Parameter storedBits: of what came in.
     public init(forPath path: String, storedBits: Int = 8) throws(VideoError) {
         switch try Container(path: path) {
@@ -180,7 +181,8 @@ extension VideoEncoding {
             guard range.contains(quality) else {
                 throw .unsupportedTarget(
                     path,
-                    reason: "\(codec.title) quality \(quality) is not in \(range); \(codec.usualQuality) is the default")
+                    reason: "\(codec.title) quality \(quality) is not in \(range);"
+                        + " \(codec.usualQuality) is the default")
             }
         }
         if let bits, !codec.depths.contains(bits) {

@@ -6,16 +6,22 @@ import Foundation
 ///     for try await frame in reader.frames(0..<25) { ... }
 ///
 /// Frames come as full-range RGB: 8 bits per component where the file stores 8-bit RGB and from JPEG pictures, else
-/// 16 bits, so that nothing is lost by the conversion from YUV. The YUV matrix and range are those the file is tagged with; without
-/// tags, bt709 for 720 rows or more and bt601 below, and limited ("tv") range. Primaries and transfer are not
-/// converted, only reported in `info`. Transparency is dropped. Every frame that is to be seen comes exactly once; when it is shown is in
-/// `times` where the rate varies.
+/// 16 bits, so that nothing is lost by the conversion from YUV. The YUV matrix and range are those the file is tagged
+/// with; without tags, bt709 for 720 rows or more and bt601 below, and limited ("tv") range. Primaries and transfer are
+/// not converted, only reported in `info`. Transparency is dropped. Every frame that is to be seen comes exactly once;
+/// when it is shown is in `times` where the rate varies.
 public struct VideoReader: Sendable {
     public let path: String
     public let info: VideoInfo
     /// When each frame is shown, where the rate varies; nil for one rate, and where frames were not counted.
     public let times: FrameTimes?
+    /// Whether a file that breaks off gives what there is of it, and no error.
+    public var acceptsIncomplete = false
+    /// Why the file is not whole, where counting its frames showed that; nil for a whole one.
+    public let breakOff: VideoError?
     let source: Source
+    /// Of every frame, in the file's own clock; nil where they are not known.
+    let ticks: [Int]?
 
     enum Source: Sendable {
         /// A media file and the index of its video stream.
@@ -25,7 +31,14 @@ public struct VideoReader: Sendable {
     }
 
     init(path: String, info: VideoInfo, times: FrameTimes?, source: Source) {
+        self.init(path: path, info: info, times: times, source: source, ticks: times?.ticks, breakOff: nil)
+    }
+
+    private init(
+        path: String, info: VideoInfo, times: FrameTimes?, source: Source, ticks: [Int]?, breakOff: VideoError?
+    ) {
         (self.path, self.info, self.times, self.source) = (path, info, times, source)
+        (self.ticks, self.breakOff) = (ticks, breakOff)
     }
 
     /// Opens a video, a folder or a picture.
@@ -47,22 +60,37 @@ public struct VideoReader: Sendable {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
             var info = try await Probe.video(first, isPicture: true).info
+            // A photograph may ask to be turned, which only decoding it shows.
+            let upright = try await Pictures.decode(first)
+            (info.width, info.height) = (upright.width, upright.height)
             info.frameRate = pictureRate
             info.frameCount = pictures.count
             info.duration = Double(pictures.count) / pictureRate.perSecond
             self.info = info
-            times = nil
+            (times, ticks, breakOff) = (nil, nil, nil)
             source = .pictures(pictures)
         } else {
             var (info, stream) = try await Probe.video(path)
-            var found: FrameTimes?
+            var (found, all) = (FrameTimes?.none, FrameTimes?.none)
+            var breakOff: VideoError?
             if countFrames {
-                let (count, times) = try await FrameTimes.read(path, stream: stream)
+                let packets = try await FrameTimes.read(path, stream: stream)
+                all = packets.times
+                if VideoDecoder.breaksOff(packets.messages) {
+                    let promised =
+                        info.frameCount ?? info.duration.map { Int(($0 * info.frameRate.perSecond).rounded()) }
+                    breakOff = .truncated(
+                        path, decoded: packets.frames, expected: promised.flatMap { $0 > packets.frames ? $0 : nil },
+                        details: packets.messages)
+                }
                 // An edit list may hide frames that the file counts.
-                if count > 0 { info.frameCount = count }
-                if let times, info.rateIsKnown, !times.areRegular(at: info.frameRate) { found = times }
+                if packets.frames > 0 { info.frameCount = packets.frames }
+                if let all, info.rateIsKnown, !all.areRegular(at: info.frameRate) { found = all }
             }
             times = found
+            self.breakOff = breakOff
+            // Packets of VP8 need not show anything.
+            ticks = info.codec == "vp8" ? nil : all?.ticks
             guard info.isRGB || info.decodingMatrix != nil else {
                 throw VideoError.unsupportedColour(path, matrix: info.colour.matrix ?? "unknown")
             }
@@ -75,7 +103,11 @@ public struct VideoReader: Sendable {
     public func counting(_ frames: Int) -> VideoReader {
         var info = info
         info.frameCount = frames
-        return VideoReader(path: path, info: info, times: times, source: source)
+        let known = ticks.flatMap { $0.count >= frames ? $0 : nil }
+        var counted = VideoReader(
+            path: path, info: info, times: times, source: source, ticks: known, breakOff: breakOff)
+        counted.acceptsIncomplete = acceptsIncomplete
+        return counted
     }
 
     var isOfPictures: Bool { if case .pictures = source { true } else { false } }

@@ -33,13 +33,13 @@ public final class VideoWriter: Sendable {
     ///   - path: the file, or the folder for PNG.
     ///   - bitDepth: 8 or 16, of the frames that come; what is stored is the encoding's.
     ///   - encoding: nil chooses by the extension, see `VideoEncoding.init(forPath:storedBits:)`.
-    ///   - tags: what to note in the file of its colour, such as the source's; nil ones become bt709 and limited range. YUV is converted with
-    ///     that matrix.
+    ///   - tags: what to note in the file of its colour, such as the source's; nil ones become bt709 and limited range.
+    ///     YUV is converted with that matrix.
     ///   - plan: what is kept of a source: its times, shapes of pixels, sound, subtitles and so on.
     ///   - overwrite: replaces an existing target when finishing. A folder is replaced only if it holds nothing
     ///     but numbered PNG pictures.
-    /// - Throws: `VideoError`: `targetExists`, `cannotWrite`, `unsupportedTarget`, `badFrame`, `toolMissing`. That ffmpeg fails shows in `append`
-    ///   or `finish`.
+    /// - Throws: `VideoError`: `targetExists`, `cannotWrite`, `unsupportedTarget`, `badFrame`, `toolMissing`. That
+    ///   ffmpeg fails shows in `append` or `finish`.
     public init(
         to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate,
         encoding: VideoEncoding? = nil, tags: ColourTags = .bt709, keeping plan: OutputPlan? = nil,
@@ -79,7 +79,8 @@ public final class VideoWriter: Sendable {
         destination.discard()
     }
 
-    /// Encodes two black frames with a moment of what is kept, and throws them away: what the encoder or the container refuses shows before the work.
+    /// Encodes two black frames with a moment of what is kept, and throws them away: what the encoder or the container
+    /// refuses shows before the work.
     ///
     /// Takes what `init` takes. Costs about 0.3 s.
     /// - Throws: `VideoError`, as `init`, `append` and `finish`.

@@ -39,7 +39,8 @@ struct Rules<F: Facts> {
 
     /// Up to tau, or the last one.
     private func timesteps(of schedule: DDIMSchedule) -> [Int] {
-        let all = schedule.timesteps(steps().value)
+        // Some spacings end at 0, where no noise is left to take away.
+        let all = schedule.timesteps(steps().value).map { max($0, 1) }
         let kept = all.filter { Double($0) <= tau().value * Double(schedule.trainingSteps) }
         return kept.isEmpty ? Array(all.suffix(1)) : kept
     }

@@ -83,7 +83,7 @@ struct SteadyingFilter {
                 let weight = try (excess / -variance).exponential()
                 // The later frames first: each of them has had its earlier neighbours before it takes later ones.
                 for (place, neighbour) in [(first + distance, earlier), (first, later)] {
-                    try sums.add(weight * neighbour, at: [place, 0, 0, 0])
+                    try sums.add(neighbour, times: weight, at: [place, 0, 0, 0])
                     try weights.add(weight, at: [place, 0, 0, 0])
                 }
             }

@@ -75,7 +75,7 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
 
     @Option(
         help:
-            "Vary one part of the paper's algorithm, or the speed of this program's, instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", "))."
+            "Vary one part of the paper's algorithm, or of this program's its speed or the parts in which it differs, instead of comparing methods: \(Ablation.allCases.map(\.rawValue).joined(separator: ", "))."
     )
     var ablation: Ablation?
 
@@ -100,6 +100,9 @@ struct EvaluateCommand: AsyncParsableCommand, Resumable {
         try algorithm.check(algorithm.options)
         if let ablation, ablation.base == .paper, model.fast != nil {
             throw ValidationError("An ablation varies the paper's algorithm, which is exact; leave out --fast.")
+        }
+        if ablation == .parts, algorithm.paper {
+            throw ValidationError("--ablation parts varies this program's own algorithm; leave out --paper.")
         }
         if ablation == .speed, algorithm.paper || algorithm.saysTimesteps {
             throw ValidationError(

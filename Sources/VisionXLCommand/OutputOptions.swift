@@ -8,7 +8,10 @@ extension VideoEncoding.Codec: ExpressibleByArgument {}
 struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How frames are stored. (default: .mp4 and .mov h264, or h265 where more than 8 bits came in; .mkv ffv1; a folder png)",
+            """
+            How frames are stored. (default: .mp4 and .mov h264, or h265 where more than 8 bits came in; .mkv ffv1; a \
+            folder png)
+            """,
             valueName: "codec"))
     var codec: VideoEncoding.Codec?
 
@@ -20,18 +23,25 @@ struct OutputOptions: ParsableArguments {
 
     @Option(
         help:
-            "Bits of each component in the file: 8, 10 or 16. (default: 8, where more came in as many as the codec holds; h265 and av1 10)"
+            """
+            Bits of each component in the file: 8, 10 or 16. (default: 8, where more came in as many as the codec \
+            holds; h265 and av1 10)
+            """
     )
     var bits: Int?
 
     @Option(
-        help: ArgumentHelp("What a pixel is stored as, by ffmpeg's name, for example yuv444p10le.", valueName: "format"))
+        help: ArgumentHelp(
+            "What a pixel is stored as, by ffmpeg's name, for example yuv444p10le.", valueName: "format"))
     var pixelFormat: String?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Words for ffmpeg in front of the output's name, for what is not foreseen here: \"-preset slow\".",
+            """
+            Words for ffmpeg in front of the output's name, for what is not foreseen here: "-preset slow". A recipe's \
+            own are refused unless they are said here, too.
+            """,
             valueName: "words"))
     var ffmpeg: String?
 
@@ -56,6 +66,9 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "The frames are whole pictures, whatever the file says of fields.")
     var progressive = false
 
+    @Flag(help: "Restore what there is of a file that breaks off.")
+    var incomplete = false
+
     mutating func validate() throws {
         if let bits, ![8, 10, 16].contains(bits) { throw ValidationError("--bits must be 8, 10 or 16.") }
     }
@@ -76,5 +89,6 @@ struct OutputOptions: ParsableArguments {
         if let ffmpeg { recipe.encoding.ffmpeg = ffmpeg }
         for part in leftOut where !recipe.leaveOut.contains(part) { recipe.leaveOut.append(part) }
         if progressive { recipe.isProgressive = true }
+        if incomplete { recipe.acceptsIncomplete = true }
     }
 }

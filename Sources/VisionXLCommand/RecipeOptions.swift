@@ -92,7 +92,9 @@ struct RecipeOptions: ParsableArguments {
     /// - Parameter reading: whether a .json beside the input may be asked for the problem that options change.
     /// - Throws: `WorkflowError`, `ValidationError`.
     func recipe(input: String?, output: String?, reading: Bool = true) throws -> Recipe {
-        var result = try recipe.map { try Recipe(contentsOf: $0) } ?? Recipe(input: input ?? "", output: output ?? "")
+        var result =
+            try recipe.map { try Recipe(contentsOf: $0, ffmpeg: storage.ffmpeg) }
+            ?? Recipe(input: input ?? "", output: output ?? "")
         if let input { result.input = input }
         if let output { result.output = output }
         if !task.isEmpty, reading || task.task != nil {

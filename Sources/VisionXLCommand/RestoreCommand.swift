@@ -23,7 +23,9 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
     @Argument(help: "A video, a folder of PNG or JPEG pictures, or a picture.")
     var input: String?
 
-    @Option(name: .shortAndLong, help: "A .mp4 or .mov, a .mkv (lossless unless --codec says otherwise), or a folder for PNG pictures.")
+    @Option(
+        name: .shortAndLong,
+        help: "A .mp4 or .mov, a .mkv (lossless unless --codec says otherwise), or a folder for PNG pictures.")
     var output: String?
 
     @OptionGroup

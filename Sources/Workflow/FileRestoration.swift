@@ -251,7 +251,7 @@ struct FileRestoration {
             all.map {
                 let batch = plan.windows[$0].batch
                 return batch.lowerBound + offset..<batch.upperBound + offset
-            })
+            }, of: try video.range())
         log.phases.add(.preparing, laps.next())
         var isFirst = true
         for index in all {
@@ -304,11 +304,7 @@ struct FileRestoration {
             try await handOver(restored, index, entry)
             log.phases.add(.writing, laps.next())
         }
-        if batches.complaints > 0 {
-            tell(
-                .note(
-                    "\(recipe.input) is damaged: ffmpeg complained \(batches.complaints) times while decoding it; look at the frames there."))
-        }
+        if let sentence = batches.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }

@@ -16,8 +16,8 @@ public struct FrameWindows {
         iterator = reader.frames(range).makeAsyncIterator()
     }
 
-    /// How often ffmpeg complained of damage in what it decoded all the same; 0 before the end.
-    var complaints: Int { iterator.complaints }
+    /// What was wrong with what was decoded all the same; nothing before the end.
+    var damage: Damage { iterator.damage }
 
     /// The next window's frames, nil at the end.
     public mutating func next() async throws -> [VideoFrame]? {

@@ -34,7 +34,12 @@ public struct MeasuredVideo: Sendable {
     public init(_ recipe: Recipe) async throws {
         self.recipe = recipe
         // Counted, for the time that is left.
-        reader = try await VideoReader(recipe.input, countFrames: true)
+        var reader = try await VideoReader(recipe.input, countFrames: true)
+        reader.acceptsIncomplete = recipe.acceptsIncomplete
+        // Frames before the break are whole.
+        let isBefore = recipe.frames?.upper.map { $0 < reader.info.frameCount ?? 0 } ?? false
+        if let breakOff = reader.breakOff, !recipe.acceptsIncomplete, !isBefore { throw breakOff }
+        self.reader = reader
         // What is said says everything; only without it must the record be sound.
         record =
             recipe.problem == nil
@@ -113,8 +118,8 @@ public struct MeasuredVideo: Sendable {
         var rules = WindowPlan.Rules(window: window, context: context.value, fade: context.value)
         rules.sharesStart = Self.standsAlone(recipe, problem, recordedWindow: recordedWindow) == nil
         rules.isExact = recordedWindow != nil && recipe.window == nil || boundary == .circular || boundary == .valid
-        // Other windows than the record's are parts of the record's.
-        if problem.reach > 0, !rules.isExact { rules.stretch = recordedWindow }
+        // Each of the record's windows has ends of its own; other windows are parts of them.
+        if problem.reach > 0 { rules.stretch = recordedWindow }
         if boundary == .valid { rules.surplus = surplus }
         return WindowPlan(frameCount: frameCount, cuts: cuts, rules: rules)
     }

@@ -27,6 +27,14 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     /// Whether there is no room for what the C library keeps of freed memory (`Heap`), so that it should be told not to. CPU only.
     public var isTight: Bool { budget.map { total + min(pass + video, Self.heapSpare) > $0 } ?? false }
 
+    /// Whether there is room for all that the C library could keep of freed memory. CPU only.
+    public var isAmple: Bool { budget.map { 3 * total <= $0 } ?? false }
+
+    /// Tells the C library what to do with freed memory. CPU only.
+    func settleHeap() {
+        if isTight { Heap.returnLargeBlocks() } else if isAmple { Heap.keepLargeBlocks() }
+    }
+
     /// The largest passes, up to those that keep the device busy, that fit into a budget and whose maps the device can count; the smallest there
     /// are where none does.
     /// - Parameters:

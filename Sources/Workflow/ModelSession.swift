@@ -80,7 +80,7 @@ public struct ModelSession: Sendable {
         MemoryPlan(
             model: memory, device: device, budget: budget, program: program, frames: frames, height: height,
             width: width,
-            hasGuidance: text.guidance != 1, framesPerPass: execution.framesPerPass)
+            hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, framesPerPass: execution.framesPerPass)
     }
 
     /// The memory of windows that are going to be restored: refused where fewer frames together would fit and these do not.
@@ -111,8 +111,7 @@ public struct ModelSession: Sendable {
                 "--memory \(sizeText(budget)) does not suffice even for the smallest passes: about \(sizeText(plan.total)) are needed "
                     + "(\(plan)); take more memory, \(Self.advice(window)).")
         }
-        // Where there is no room for what the C library keeps of freed memory.
-        if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+        if device == .cpu { plan.settleHeap() }
         return plan
     }
 
@@ -164,7 +163,7 @@ public struct ModelSession: Sendable {
         }
         solver.plan = { [self] frames, height, width in
             let plan = plan(frames: frames, height: height, width: width)
-            if device == .cpu, plan.isTight { Heap.returnLargeBlocks() }
+            if device == .cpu { plan.settleHeap() }
             return plan.passes
         }
         return solver

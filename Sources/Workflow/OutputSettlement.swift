@@ -71,8 +71,15 @@ struct OutputSettlement: Sendable {
         let inspection = try await reader.inspected()
         if let other = inspection.otherSizes.first {
             throw WorkflowError.message(
-                "\(recipe.input) changes its size (\(info.width)x\(info.height), then \(other)): bring it to one first, for example with "
-                    + "`ffmpeg -i IN -vf scale=\(info.width):\(info.height) -c:v ffv1 OUT.mkv`.")
+                "\(recipe.input) changes its size (\(info.width)x\(info.height), then \(other)): bring it to one "
+                    + "first, for example with `ffmpeg -i IN -vf scale=\(info.width):\(info.height) -c:v ffv1 OUT.mkv`."
+            )
+        }
+        if inspection.isTelecined, !recipe.isProgressive {
+            throw WorkflowError.message(
+                "\(recipe.input) is telecined: film was spread over more frames, some of which weave two moments "
+                    + "together. Undo that first, with `ffmpeg -i IN -vf fieldmatch,decimate -c:v ffv1 -c:a copy "
+                    + "OUT.mkv`, or say --progressive if its frames are whole.")
         }
         notes = plan.notes + inspection.notes
     }
@@ -82,9 +89,9 @@ struct OutputSettlement: Sendable {
         guard info.isInterlaced, !recipe.isProgressive else { return }
         let first = info.fieldOrder?.hasPrefix("t") == true ? "top" : "bottom"
         throw WorkflowError.message(
-            "\(recipe.input) is interlaced (\(first) field first): each frame is two pictures woven together. Make whole frames first, with "
-                + "`ffmpeg -i IN -vf bwdif -c:v ffv1 -c:a copy OUT.mkv` (for telecine `-vf fieldmatch,decimate`), or say "
-                + "--progressive if its frames are whole in spite of what it says.")
+            "\(recipe.input) is interlaced (\(first) field first): each frame is two pictures woven together. "
+                + "Make whole frames first, with `ffmpeg -i IN -vf bwdif -c:v ffv1 -c:a copy OUT.mkv` (for telecine "
+                + "`-vf fieldmatch,decimate`), or say --progressive if its frames are whole in spite of what it says.")
     }
 }
 

@@ -6,8 +6,8 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, progressive, output, bits, encoding, leaveOut, log, problem, noise, window, context, scenes,
-            model, text, options
+        case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, log, problem, noise
+        case window, context, scenes, model, text, options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -26,6 +26,7 @@ extension Recipe: Codable {
         encoding = try values.decodeIfPresent(EncodingChoice.self, forKey: .encoding) ?? EncodingChoice()
         leaveOut = try values.decodeIfPresent([OutputPlan.Part].self, forKey: .leaveOut) ?? []
         isProgressive = try values.decodeIfPresent(Bool.self, forKey: .progressive) ?? false
+        acceptsIncomplete = try values.decodeIfPresent(Bool.self, forKey: .incomplete) ?? false
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
@@ -47,6 +48,7 @@ extension Recipe: Codable {
         if !encoding.isEmpty { try values.encode(encoding, forKey: .encoding) }
         if !leaveOut.isEmpty { try values.encode(leaveOut, forKey: .leaveOut) }
         if isProgressive { try values.encode(true, forKey: .progressive) }
+        if acceptsIncomplete { try values.encode(true, forKey: .incomplete) }
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)
@@ -61,8 +63,12 @@ extension Recipe: Codable {
 
 extension Recipe {
     /// The recipe in a file, its relative paths taken from the file's folder.
+    ///
+    /// Words for ffmpeg could write any file. So those of a recipe, which may come from anywhere, are refused unless
+    /// whoever reads it says them, too.
+    /// - Parameter words: for ffmpeg, that are said beside the recipe; they take the place of the recipe's.
     /// - Throws: `WorkflowError` with one sentence for whatever is wrong with it.
-    public init(contentsOf path: String) throws {
+    public init(contentsOf path: String, ffmpeg words: String? = nil) throws {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw WorkflowError.message(
                 "\(path) cannot be read; name a recipe that `visionxl restore ... --print-recipe` wrote.")
@@ -72,6 +78,12 @@ extension Recipe {
         } catch {
             throw WorkflowError.message("\(path) is no recipe: \(StrictJSON.describe(error)).")
         }
+        if let own = encoding.ffmpeg, words == nil {
+            throw WorkflowError.message(
+                "\(path) hands words to ffmpeg (\(own)), which could write any file; if you trust them, say them "
+                    + "yourself with --ffmpeg, or take them out of the recipe.")
+        }
+        encoding.ffmpeg = words
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
         self = located { URL(fileURLWithPath: $0, relativeTo: folder).standardizedFileURL.path }
     }

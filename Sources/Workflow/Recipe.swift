@@ -26,6 +26,8 @@ public struct Recipe: Sendable, Equatable {
     public var leaveOut: [OutputPlan.Part] = []
     /// Whether the frames are whole pictures, whatever the file says of fields.
     public var isProgressive = false
+    /// Whether what there is of a file that breaks off is restored.
+    public var acceptsIncomplete = false
     /// A file for what was done, in JSON.
     public var log: String?
     /// What went wrong; what the .json beside the input says when nil.

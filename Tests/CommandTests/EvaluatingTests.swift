@@ -46,7 +46,7 @@ import Testing
         #expect(try results("out").count == 16)
     }
 
-    @Test(arguments: ["start", "tau", "cg", "lowpass", "data-step"])
+    @Test(arguments: ["start", "tau", "cg", "lowpass", "data-step", "parts"])
     func variesOnePart(_ ablation: String) async throws {
         try await place.clip("clip.mp4", frames: 2)
         let outcome = try await place.visionxl(

@@ -50,6 +50,27 @@ import Weights
         #expect(Set(place.folder.contents) == ["clip.mp4", "measurement.json", "measurement.mkv", "restored.mkv"])
     }
 
+    /// Kinds of models beside SDXL, by the timesteps of their own schedules and by others.
+    @Test(arguments: [
+        ("sd15", ["--steps", "5", "--tau", "0.5"]), ("sd21-v", ["--steps", "5", "--tau", "0.5"]),
+        ("zero-snr", ["--timesteps", "1000,499,1"]), ("lcm", ["--steps", "8"]),
+        ("sdxl-few", ["--timesteps", "499,249,124"]),
+    ])
+    func byAnotherKindOfModel(kind: String, timesteps: [String]) async throws {
+        try await place.clip("clip.mp4", frames: 2)
+        try await degrade("clip.mp4", "-o", "measurement.mkv", "--task", "deblur")
+        let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("LatentDiffusionTests/Fixtures/models/\(kind)")
+        try await succeed(
+            ["restore", "measurement.mkv", "--model", model.path, "-o", "restored.mkv", "--json", "log.json"]
+                + timesteps)
+        try await inspect("restored.mkv", size: "64,48", frames: 2)
+        // A meaningless prior, held to what was measured.
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("log.json")) as? [String: Any])
+        let residuals = try #require((log["residuals"] as? [[[String: Double]]])?.first?.first)
+        #expect(try #require(residuals["before"]) > 0.5 && #require(residuals["after"]) < 1e-3)
+    }
+
     /// The need is said before, and recorded; small frames go together, one at a time gives the same.
     @Test func memoryIsPlanned() async throws {
         try await place.clip("clip.mkv", frames: 3)

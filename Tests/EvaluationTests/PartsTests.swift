@@ -122,6 +122,20 @@ import VisionXL
             }
             return
         }
+        if ablation == .parts {
+            // Together they are all that differs: no part of the paper's that no row puts back.
+            var all = RestorationOptions()
+            for variant in variants.dropFirst(2) where variant.options.priorError == nil {
+                try variant.options.validate()
+                #expect(variant.options != RestorationOptions() && variant.options != .paper)
+                all.merge(variant.options)
+            }
+            all.samplesEncoder = RestorationOptions.paper.samplesEncoder
+            all.renoising = RestorationOptions.paper.renoising
+            all.solvesFramesAlone = RestorationOptions.paper.solvesFramesAlone
+            #expect(all == .paper && variants[0].options == RestorationOptions() && variants[1].options == .paper)
+            return
+        }
         // The paper's own value is among them, everything else is the paper's.
         #expect(variants.contains { $0.options == .paper })
         for variant in variants {
@@ -134,5 +148,17 @@ import VisionXL
             options.dataStep = RestorationOptions.paper.dataStep
             #expect(options == .paper)
         }
+    }
+}
+
+extension RestorationOptions {
+    /// Takes over what others say.
+    fileprivate mutating func merge(_ other: RestorationOptions) {
+        (steps, tau) = (other.steps ?? steps, other.tau ?? tau)
+        (dataStep, start) = (other.dataStep ?? dataStep, other.start ?? start)
+        conjugateGradientSteps = other.conjugateGradientSteps ?? conjugateGradientSteps
+        (firstEstimate, upsampling) = (other.firstEstimate ?? firstEstimate, other.upsampling ?? upsampling)
+        finalConsistencySteps = other.finalConsistencySteps ?? finalConsistencySteps
+        (steadiness, eta, lowPass) = (other.steadiness ?? steadiness, other.eta ?? eta, other.lowPass ?? lowPass)
     }
 }

@@ -40,7 +40,54 @@ struct KeepingTests {
             // Matroska counts milliseconds.
             #expect(abs(found.seconds(of: frame) - ideal) < 0.0011 && abs(times.seconds(of: frame) - ideal) < 0.0011)
         }
-        if target.hasSuffix("mkv") { #expect(try await allFrames(reader.frames()) == frames) }
+        if target.hasSuffix("mkv") {
+            #expect(try await allFrames(reader.frames()) == frames)
+        } else {
+            // The last frame is seen as long as it was: it does not end at once.
+            let duration = try #require(Double(try await text("v:0", "format=duration", of: target)))
+            #expect(abs(duration - times.seconds(of: 11) - times.lastSeconds) < 0.002, "\(duration)")
+        }
+    }
+
+    /// Times that are closer than frames of the average rate are no damage.
+    @Test(arguments: ["in.mp4", "in.mkv"]) func aVaryingRateIsNoDamage(source: String) async throws {
+        _ = try await varying(source)
+        var frames = try await VideoReader(folder.file(source)).frames().makeAsyncIterator()
+        var count = 0
+        while try await frames.next() != nil { count += 1 }
+        #expect(count == 12 && frames.damage == Damage())
+    }
+
+    @Test(arguments: [
+        // Every frame twice, and telecine's fifth frame.
+        (Array(stride(from: 0, to: 24, by: 2)), 24, 12), ((0..<25).filter { $0 % 5 != 3 }, 25, 5),
+        // A still scene, a fade to black and back, and frames that all differ.
+        ([0, 1, 2, 20], 24, 0), ([0, 1, 2, 3, 4, 5, 11], 12, 0), (Array(0..<24), 24, 0), ([0], 24, 0),
+    ])
+    func repetitionsAreThoseOfARaisedRate(shown: [Int], count: Int, repeated: Int) {
+        #expect(Inspection.repetitions(shown: shown, of: count) == repeated)
+    }
+
+    @Test func fieldsThatRepeatHereAndThereAreNoTelecine() {
+        let every = { (first: Int) in Array(stride(from: first, to: 60, by: 5)) }
+        #expect(Inspection.isTelecine(tops: every(1), bottoms: every(3), of: 60))
+        #expect(Inspection.isTelecine(tops: Array(every(1).suffix(5)), bottoms: every(3).prefix(6) + [7], of: 60))
+        #expect(!Inspection.isTelecine(tops: every(1), bottoms: every(1), of: 60))
+        #expect(!Inspection.isTelecine(tops: every(1), bottoms: [], of: 60))
+        #expect(!Inspection.isTelecine(tops: [10, 15, 22, 29], bottoms: [14, 18, 21, 24, 25], of: 30))
+        #expect(!Inspection.isTelecine(tops: every(1).suffix(4) + [], bottoms: every(3).prefix(4) + [], of: 120))
+    }
+
+    @Test func aRaisedRateAndTelecineAreFound() async throws {
+        for (name, filter) in ["a.mkv": "null", "b.mkv": "fps=48", "c.mkv": "telecine"] {
+            try await ffmpeg([
+                "-f", "lavfi", "-i", "testsrc2=size=160x96:rate=24", "-vf", filter, "-frames:v", "40", "-c:v", "ffv1",
+                folder.file(name),
+            ])
+            let found = try await VideoReader(folder.file(name), countFrames: true).inspected()
+            #expect(found.looked == 40 && found.isTelecined == (name == "c.mkv"), "\(name) \(found)")
+            #expect(found.notes.isEmpty == (name != "b.mkv") && found.repeated == (name == "b.mkv" ? 20 : 0))
+        }
     }
 
     @Test func aRegularRateIsNoListOfTimes() async throws {
@@ -105,7 +152,8 @@ struct KeepingTests {
             case .copied: #expect(wanted == "copy" && plan.notes.isEmpty, "\(path)")
             case .converted(let encoder): #expect(wanted == encoder && plan.notes.count == 1, "\(path)")
             // What goes is named.
-            case .leftOut: #expect(wanted == nil && plan.notes.count == 1 && plan.notes[0].contains(the.codec), "\(path)")
+            case .leftOut:
+                #expect(wanted == nil && plan.notes.count == 1 && plan.notes[0].contains(the.codec), "\(path)")
             }
         }
         let part = try OutputPlan(for: reader, to: "a.mkv", frames: 0..<3)
@@ -126,13 +174,16 @@ struct KeepingTests {
 
     // MARK: How frames are stored
 
-    @Test(arguments: VideoEncoding.Codec.allCases) func everyCodecStoresEveryDepth(codec: VideoEncoding.Codec) async throws {
+    @Test(arguments: VideoEncoding.Codec.allCases)
+    func everyCodecStoresEveryDepth(codec: VideoEncoding.Codec) async throws {
         let frames = try (0..<3).map { try patternFrame(width: 64, height: 64, bitDepth: 16, seed: $0) }
         for container in codec.containers {
             for depth in codec.depths {
                 let path = folder.file("\(codec)-\(depth)" + (container == .pictures ? "/" : ".\(container.rawValue)"))
                 var isMissing = true
-                for encoder in codec.encoders { if try await Encoders.formats(of: encoder) != nil { isMissing = false } }
+                for encoder in codec.encoders where try await Encoders.formats(of: encoder) != nil {
+                    isMissing = false
+                }
                 let encoding = VideoEncoding(codec, bits: depth)
                 guard !isMissing else {
                     // Said before the work, and in a sentence.
@@ -153,7 +204,8 @@ struct KeepingTests {
         let cases: [(String, VideoEncoding, String)] = [
             ("a.mp4", VideoEncoding(.h264, bits: 16), "8 or 10 bits"), ("a.mov", VideoEncoding(.av1), ".mp4 or .mkv"),
             ("a.mp4", VideoEncoding(.prores), ".mov or .mkv"), ("a.mkv", VideoEncoding(.ffv1, quality: 3), "--crf"),
-            ("a/", VideoEncoding(.png, bits: 10), "8 or 16 bits"), ("a.mkv", VideoEncoding(.av1, quality: 64), "0...63"),
+            ("a/", VideoEncoding(.png, bits: 10), "8 or 16 bits"),
+            ("a.mkv", VideoEncoding(.av1, quality: 64), "0...63"),
             ("a.mkv", VideoEncoding(.h264, bits: 10, pixelFormat: "yuv420p"), "has 8 bits"),
             ("a.mkv", VideoEncoding(.h264, pixelFormat: "nope"), "pixel format \"nope\""),
             ("a.mov", VideoEncoding(.prores, pixelFormat: "yuv420p10le"), "cannot store"),

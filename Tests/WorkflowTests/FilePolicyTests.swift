@@ -102,7 +102,8 @@ import VisionXL
     static let cases = [
         Case(path: "a.mp4", codec: .h264, depth: 8), Case(path: "a.mov", codec: .h264, depth: 8),
         Case(path: "a.mkv", codec: .ffv1, depth: 8), Case(path: "a/", codec: .png, depth: 8),
-        Case(path: "a.mp4", stored: 10, codec: .h265, depth: 10), Case(path: "a.mov", stored: 16, codec: .h265, depth: 10),
+        Case(path: "a.mp4", stored: 10, codec: .h265, depth: 10),
+        Case(path: "a.mov", stored: 16, codec: .h265, depth: 10),
         Case(path: "a.mkv", stored: 10, codec: .ffv1, depth: 16), Case(path: "a", stored: 12, codec: .png, depth: 16),
         // Eight bits that are asked for are H.264's.
         Case(path: "a.mp4", bits: 8, stored: 10, codec: .h264, depth: 8),

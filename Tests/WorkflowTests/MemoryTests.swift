@@ -102,6 +102,8 @@ import VisionXL
         #expect(exact.fits && exact.isTight)
         let ample = try Self.plan(needed + 400_000_000, device: .cpu)
         #expect(ample.fits && !ample.isTight && ample.passes == exact.passes)
+        #expect(
+            try !exact.isAmple && !Self.plan(nil, device: .cpu).isAmple && Self.plan(3 * needed, device: .cpu).isAmple)
     }
 
     @Test func saysWhatIsNeeded() throws {

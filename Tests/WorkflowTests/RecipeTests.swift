@@ -50,7 +50,11 @@ import VisionXL
     @Test func everythingSurvivesAFile() throws {
         let folder = try TemporaryFolder("recipe")
         let path = try written(Self.full.text(), in: folder)
-        #expect(try Recipe(contentsOf: path) == Self.full)
+        #expect(try Recipe(contentsOf: path, ffmpeg: Self.full.encoding.ffmpeg) == Self.full)
+        // What could write any file is refused unless it is said beside the recipe, whose own words never count.
+        let error = #expect(throws: WorkflowError.self) { try Recipe(contentsOf: path) }
+        #expect("\(error as Any)".contains("--ffmpeg"))
+        #expect(try Recipe(contentsOf: path, ffmpeg: "-g 1").encoding.ffmpeg == "-g 1")
         // Nothing of the machine, and no permission, is in it.
         let text = try Self.full.text()
         for word in ["device", "threads", "memory", "force", "overwrite", "framesPerPass"] {

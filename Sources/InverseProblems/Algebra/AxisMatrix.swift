@@ -43,9 +43,10 @@ public final class AxisMatrix: Sendable, Hashable {
         /// s once more.
         let singularValues: [Double]
 
-        /// Those above a bound, the largest at least.
-        func prefix(above bound: Double) throws(TensorError) -> Decomposition {
-            let kept = Swift.max(1, singularValues.prefix { $0 > bound }.count)
+        /// Those above a bound, the largest at least, and as many more as make whole blocks.
+        func prefix(above bound: Double, multipleOf block: Int = 1) throws(TensorError) -> Decomposition {
+            let above = Swift.max(1, singularValues.prefix { $0 > bound }.count)
+            let kept = (above + block - 1) / block * block
             guard kept < singularValues.count else { return self }
             return Decomposition(
                 left: try left.narrow(1, from: 0, count: kept), values: try values.narrow(0, from: 0, count: kept),

@@ -86,13 +86,17 @@ extension SeparatedForm {
         var x = x
         var s = try Tensor.full([1, 1], frameValue / area.squareRoot(), dtype: x.dtype, device: x.device)
         var back: [(axis: Int, Tensor)] = []
-        let largest = filter.smallest > 0 ? try largestWithinFrames() : 1
+        // Where channels have singular values of their own, their components cannot be told from their pixels.
+        let smallest = channels == nil ? filter.measured?.blind ?? filter.smallest : filter.smallest
+        let largest = smallest > 0 ? try largestWithinFrames() : 1
         var axes: [(axis: Int, parts: AxisMatrix.Decomposition)] = []
         for (axis, factor) in [(3, columns), (2, rows), (1, channels.map(AxisFactor.matrix) ?? .identity)] {
             guard case .matrix(let matrix) = factor else { continue }
             var parts = try matrix.decomposition(x.dtype, x.device)
-            if filter.smallest > 0 {
-                parts = try parts.prefix(above: filter.smallest * parts.singularValues[0] / (largest * frameValue))
+            if smallest > 0 {
+                parts = try parts.prefix(
+                    above: smallest * parts.singularValues[0] / (largest * frameValue),
+                    multipleOf: filter.measured == nil ? 1 : MeasuredError.side(channels: x.size(1)))
             }
             axes.append((axis, parts))
         }
@@ -102,13 +106,24 @@ extension SeparatedForm {
             return (length - rank) / (length * rank)
         }
         axes.sort { saved($0.axis, $0.parts) > saved($1.axis, $1.parts) }
+        let whole = x
         for (axis, parts) in axes {
             let (from, to) = filter.kind.sides(parts)
             x = try AxisMap.multiply(from.transposed(0, 1), x, along: axis)
             s = try s * parts.values.reshaped([-1] + [Int](repeating: 1, count: 3 - axis))
             back.insert((axis, to), at: 0)
         }
-        try x.multiply(by: filter(s, of: x))
+        var rest: MeasuredError.Rest?
+        if filter.measured != nil, x.count < whole.count {
+            func energy(_ x: Tensor) throws -> Tensor {
+                try x.squared().sum(along: [1, 2, 3], keepingDimensions: true)
+            }
+            // Singular vectors are orthonormal: what the kept components lack of the energy is in the others.
+            rest = MeasuredError.Rest(
+                energy: try ((energy(whole) - energy(x)) / Double(x.size(1))).clamped(to: 0...1e30),
+                count: (whole.count - x.count) / (x.size(0) * x.size(1)))
+        }
+        try x.multiply(by: filter(s, of: x, rest: rest))
         for (axis, matrix) in back { x = try AxisMap.multiply(matrix, x, along: axis) }
         return x
     }

@@ -19,6 +19,9 @@ struct MeasuredError {
     /// What p must exceed sigma^2 by, as a part of it: p is a mean of 1200 squares, with a standard error of 4 %.
     private static let margin = 0.05
 
+    /// Of a block, where so many channels speak for each other.
+    static func side(channels: Int) -> Int { Int((blockSize / Double(channels)).squareRoot()) }
+
     /// The same for some of the frames.
     func rows(_ range: Range<Int>) throws(TensorError) -> MeasuredError {
         var part = self
@@ -26,12 +29,25 @@ struct MeasuredError {
         return part
     }
 
+    /// Singular values up to this are blind: no error within the bounds shows a tenth of the noise there.
+    var blind: Double { (Self.blindShare * noise).squareRoot() / bounds.upperBound }
+    private static let blindShare = 0.01
+
+    /// Blind components that were left out.
+    struct Rest {
+        /// The sum of their squares in a channel, the mean of all channels, (n, 1, 1, 1).
+        var energy: Tensor
+        /// Of a channel.
+        var count: Int
+    }
+
     /// The weights and, as far as it is believed, the noise's variance.
-    func weights(_ s: Tensor, of x: Tensor) throws(TensorError) -> (Tensor, noise: Tensor) {
+    /// - Parameter rest: of what belongs to x and is not in it.
+    func weights(_ s: Tensor, of x: Tensor, rest: Rest? = nil) throws(TensorError) -> (Tensor, noise: Tensor) {
         let (height, width) = (x.size(2), x.size(3))
         // Where channels have singular values of their own, none can speak for another.
         let isApart = s.rank > 2
-        let side = Int((Self.blockSize / Double(isApart ? 1 : x.size(1))).squareRoot())
+        let side = Self.side(channels: isApart ? 1 : x.size(1))
         func inBlocks(_ x: Tensor) throws(TensorError) -> Tensor {
             try x.averagePooled(toHeight: max(1, height / side), width: max(1, width / side))
         }
@@ -48,11 +64,14 @@ struct MeasuredError {
 
         let square = try (s.squared() + Tensor.zeros([1, 1, height, width], dtype: x.dtype, device: x.device)).clamped(
             to: 1e-30...1e30)
-        let isBlind = try (square * -1).isGreater(than: -0.01 * noise / (bounds.upperBound * bounds.upperBound)).to(
-            x.dtype)
-        let count = try isBlind.sum(along: [2, 3], keepingDimensions: true).clamped(to: 1...1e30)
-        let noise = try ((power * isBlind).sum(along: [2, 3], keepingDimensions: true) / count).clamped(
-            to: noise...1e30)
+        let isBlind = try (square * -1).isGreater(than: -blind * blind).to(x.dtype)
+        var count = try isBlind.sum(along: [2, 3], keepingDimensions: true)
+        var energy = try (power * isBlind).sum(along: [2, 3], keepingDimensions: true)
+        if let rest {
+            count = try count + Double(rest.count)
+            energy = try energy + rest.energy
+        }
+        let noise = try (energy / count.clamped(to: 1...1e30)).clamped(to: noise...1e30)
 
         let error = try ((power - noise * (1 + Self.margin)) / spread(inBlocks(square)))
             .clamped(to: bounds.lowerBound * bounds.lowerBound...bounds.upperBound * bounds.upperBound)
@@ -104,13 +123,16 @@ struct SpectralFilter {
     var frames: Range<Int>?
 
     /// The weights for the components x, (n, C, h, w), of singular values s that go with (h, w) or (C, h, w).
-    func callAsFunction(_ s: Tensor, of x: Tensor) throws(TensorError) -> Tensor {
+    /// - Parameter rest: of what belongs to x and is not in it.
+    func callAsFunction(
+        _ s: Tensor, of x: Tensor, rest: MeasuredError.Rest? = nil
+    ) throws(TensorError) -> Tensor {
         guard let measured else {
             let weights = try fixed(s)
             try passedNoise?.add(weights, of: frames, times: x.count)
             return weights
         }
-        let (weights, noise) = try measured.weights(s, of: x)
+        let (weights, noise) = try measured.weights(s, of: x, rest: rest)
         try passedNoise?.add(weights, noise: noise, of: frames, times: x.count)
         return weights
     }

@@ -36,6 +36,8 @@ public struct TextConditioning: Sendable {
     public var prompt: PromptEmbedding
     /// nil: one pass of the U-Net, with the prompt.
     public var guidance: Guidance?
+    /// The scale that a network is told which imitates guidance in one pass; 1 is none.
+    public var embeddedGuidance = 1.0
     /// Where the prompt's embedding comes from.
     public var source: Source
     /// The ends of the texts that found no room in the encoders' 77 tokens.
@@ -88,7 +90,7 @@ public struct TextConditioning: Sendable {
             self.init(prompt: try .zeros(for: unet), source: .none)
             return
         }
-        let isGuided = request.guidance != 1
+        let isGuided = request.guidance != 1 && unet.guidanceChannels == nil
         let stored = folder.appendingPathComponent("null_prompt.safetensors")
         let hasStored = FileManager.default.fileExists(atPath: stored.path)
         // diffusers: no words to lead away from are zeros in models like SDXL, unless their index says otherwise, and else the empty text.
@@ -133,6 +135,7 @@ public struct TextConditioning: Sendable {
             guidance: isGuided ? Guidance(scale: request.guidance, negative: try embedding(of: negative)) : nil,
             source: source,
             removed: removed)
+        if unet.guidanceChannels != nil { embeddedGuidance = request.guidance }
     }
 
     /// `force_zeros_for_empty_prompt` of the folder's `model_index.json`.
