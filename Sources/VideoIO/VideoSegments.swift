@@ -72,7 +72,8 @@ public struct VideoSegments: Sendable {
         return (2000 * ticks * rate.denominator + rate.numerator) / (2 * rate.numerator)
     }
 
-    /// Puts the segments together, with all that is kept of the source, and gives the whole its name.
+    /// Puts the segments together, with all that is kept of the source, and gives the whole its name. Nobody else may write it meanwhile: what
+    /// was left of it by a process that was killed is removed.
     /// - Parameter segments: a file, or for pictures a folder, for each.
     /// - Throws: `VideoError`, as `VideoWriter`.
     public func join(_ segments: [String]) async throws {
@@ -80,6 +81,7 @@ public struct VideoSegments: Sendable {
             to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan)
         defer { withExtendedLifetime(command) {} }
+        Destination.removeRemains(of: path, isFolder: command.isFolder)
         let destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
         do {
             if command.isFolder {
