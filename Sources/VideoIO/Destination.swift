@@ -24,8 +24,8 @@ struct Destination: Sendable {
         }
         let id = "\(getpid())-\(UInt32.random(in: 0 ... .max))"
         let ending = url.pathExtension
-        let stem = isFolder || ending.isEmpty ? name : (name as NSString).deletingPathExtension
-        partial = folder + "/.\(stem).partial-\(id)" + (isFolder || ending.isEmpty ? "" : ".\(ending)")
+        partial =
+            folder + "/" + Self.beginning(url, isFolder) + id + (isFolder || ending.isEmpty ? "" : ".\(ending)")
 
         try checkTarget()
         var folderExists: ObjCBool = false
@@ -33,6 +33,23 @@ struct Destination: Sendable {
             throw .cannotWrite(target, reason: "there is no folder \"\(folder)\"")
         }
         try claim()
+    }
+
+    /// What all partial names for a target begin with.
+    private static func beginning(_ url: URL, _ isFolder: Bool) -> String {
+        let stem = isFolder || url.pathExtension.isEmpty ? url : url.deletingPathExtension()
+        return ".\(stem.lastPathComponent).partial-"
+    }
+
+    /// Removes what processes that are gone have left of a target, for who knows that no other is at work.
+    static func removeRemains(of target: String, isFolder: Bool) {
+        let url = URL(fileURLWithPath: target)
+        let folder = url.deletingLastPathComponent()
+        let (beginning, ending) = (beginning(url, isFolder), isFolder ? "" : url.pathExtension)
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        where name.hasPrefix(beginning) && (isFolder || name.hasSuffix(ending)) {
+            try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+        }
     }
 
     /// Creates the partial file or folder, which shows that the place can be written to.

@@ -16,11 +16,14 @@ public final class FrameBatches: Sendable {
     private let found = FoundDamage()
     private let task: Task<Void, Never>
 
-    /// - Parameter ranges: none of them empty, each beginning and ending no earlier than the one before.
-    public init(_ reader: VideoReader, _ ranges: [Range<Int>]) {
+    /// - Parameters:
+    ///   - ranges: none of them empty, each beginning and ending no earlier than the one before.
+    ///   - whole: all frames that are of interest in the end, whatever is wanted now; nil for all of the video. Decoding always begins there, so
+    ///     that a damaged file gives the same frames each time.
+    public init(_ reader: VideoReader, _ ranges: [Range<Int>], of whole: Range<Int>? = nil) {
         task = Task { [wanted, batches, found] in
             do {
-                try await Self.decode(reader, ranges, wanted, batches, found)
+                try await Self.decode(reader, ranges, whole, wanted, batches, found)
                 batches.finish()
             } catch {
                 batches.finish(.failure(error))
@@ -47,13 +50,12 @@ public final class FrameBatches: Sendable {
     }
 
     private static func decode(
-        _ reader: VideoReader, _ ranges: [Range<Int>], _ wanted: Handoff<Void>, _ batches: Handoff<Batch>,
-        _ found: FoundDamage
+        _ reader: VideoReader, _ ranges: [Range<Int>], _ whole: Range<Int>?, _ wanted: Handoff<Void>,
+        _ batches: Handoff<Batch>, _ found: FoundDamage
     ) async throws {
-        guard let first = ranges.first?.lowerBound, let end = ranges.last?.upperBound else { return }
-        let isWhole = first == 0 && end == reader.info.frameCount
-        var iterator = reader.frames(isWhole ? nil : first..<end).makeAsyncIterator()
-        var (held, decoded) = ([VideoFrame](), first)
+        guard let end = ranges.last?.upperBound else { return }
+        var iterator = reader.frames(whole).makeAsyncIterator()
+        var (held, decoded) = ([VideoFrame](), whole?.lowerBound ?? 0)
         for (number, range) in ranges.enumerated() {
             // What nobody needs any more.
             held.removeFirst(min(held.count, max(0, range.lowerBound - (decoded - held.count))))

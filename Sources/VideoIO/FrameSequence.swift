@@ -8,8 +8,6 @@ public struct FrameSequence: AsyncSequence, Sendable {
     public typealias Element = VideoFrame
     let reader: VideoReader
     let range: Range<Int>?
-    /// Of smaller frames of 8 bits, for a look at a file; nil for frames as they are.
-    var lookSize: (width: Int, height: Int)?
 
     public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
@@ -26,7 +24,7 @@ public struct FrameSequence: AsyncSequence, Sendable {
         public mutating func next() async throws -> VideoFrame? {
             if decoder == nil { decoder = Decoder(sequence) }
             let frame = try await decoder?.frames.next()
-            if frame != nil, sequence.lookSize == nil { FrameCounts.countDecoded() }
+            if frame != nil { FrameCounts.countDecoded() }
             return frame
         }
     }
@@ -73,14 +71,32 @@ extension FrameSequence {
         if let range, range.isEmpty { return Damage() }
         switch reader.source {
         case .file(let stream):
-            let ticks = range.flatMap { range in reader.ticks.map { Array($0[range]) } } ?? reader.ticks
-            let decoder = VideoDecoder(
-                path: reader.path, stream: stream, info: reader.info, range: range, ticks: ticks,
-                acceptsIncomplete: reader.acceptsIncomplete, lookSize: lookSize)
-            return try await decoder.decode(into: frames)
+            return try await reader.decoder(of: stream, range).decode(into: frames)
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
             return Damage()
         }
+    }
+}
+
+extension VideoReader {
+    /// What decodes some frames of a file, or all.
+    /// - Parameter isSmall: at 256 pixels or fewer and in 8 bits, for a first look.
+    func decoder(of stream: Int, _ range: Range<Int>?, isSmall: Bool = false) -> VideoDecoder {
+        let part = range.flatMap { range in ticks.flatMap { range.upperBound <= $0.count ? Array($0[range]) : nil } }
+        return VideoDecoder(
+            path: path, stream: stream, info: isSmall ? info.small : info, range: range,
+            ticks: range == nil ? ticks : part, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall)
+    }
+}
+
+extension VideoInfo {
+    /// At most 256 pixels along the longer side, in red, green and blue of 8 bits.
+    var small: VideoInfo {
+        var copy = self
+        let longest = max(width, height, 256)
+        (copy.width, copy.height) = (max(1, width * 256 / longest), max(1, height * 256 / longest))
+        (copy.isRGB, copy.bitDepth) = (true, 8)
+        return copy
     }
 }

@@ -19,11 +19,25 @@ extension VideoReader {
     public func scanned(
         _ range: Range<Int>? = nil, tell: @escaping @Sendable (Int) -> Void = { _ in }
     ) async throws -> SceneScan {
-        let size = SceneDetector.size(width: info.width, height: info.height)
-        var iterator = FrameSequence(reader: self, range: range, lookSize: size).makeAsyncIterator()
+        if let range, range.isEmpty { return SceneScan(frameCount: 0, cuts: []) }
+        let frames = Handoff<VideoFrame>()
+        let small = info.small
+        let decoding = Task {
+            do {
+                switch source {
+                case .file(let stream): _ = try await decoder(of: stream, range, isSmall: true).decode(into: frames)
+                case .pictures(let all):
+                    try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: self, into: frames)
+                }
+                frames.finish()
+            } catch {
+                frames.finish(.failure(error))
+            }
+        }
+        defer { decoding.cancel() }
         var detector = SceneDetector()
-        while let frame = try await iterator.next() {
-            detector.add(frame.small(size))
+        while let frame = try await frames.next() {
+            detector.add(frame.small(width: small.width, height: small.height))
             if detector.frameCount % 64 == 0 { tell(detector.frameCount) }
         }
         return SceneScan(frameCount: detector.frameCount, cuts: detector.cuts)
@@ -32,14 +46,14 @@ extension VideoReader {
 
 extension VideoFrame {
     /// 8-bit components at a smaller size: one pixel of each block.
-    fileprivate func small(_ size: (width: Int, height: Int)) -> [UInt8] {
-        if (width, height) == size, case .eightBit(let values) = pixels { return values }
+    fileprivate func small(width columns: Int, height rows: Int) -> [UInt8] {
+        if case .eightBit(let values) = pixels, width == columns, height == rows { return values }
         var result: [UInt8] = []
-        result.reserveCapacity(size.width * size.height * 3)
-        for row in 0..<size.height {
-            let line = row * height / size.height * width
-            for column in 0..<size.width {
-                let place = (line + column * width / size.width) * 3
+        result.reserveCapacity(columns * rows * 3)
+        for row in 0..<rows {
+            let line = row * height / rows * width
+            for column in 0..<columns {
+                let place = (line + column * width / columns) * 3
                 switch pixels {
                 case .eightBit(let values): result += values[place..<place + 3]
                 case .sixteenBit(let values): result += values[place..<place + 3].map { UInt8($0 >> 8) }
@@ -47,13 +61,5 @@ extension VideoFrame {
             }
         }
         return result
-    }
-}
-
-extension SceneDetector {
-    /// Of the frames that are looked at: at most 256 pixels along the longer side.
-    static func size(width: Int, height: Int) -> (width: Int, height: Int) {
-        let longest = max(width, height, 256)
-        return (max(1, width * 256 / longest), max(1, height * 256 / longest))
     }
 }

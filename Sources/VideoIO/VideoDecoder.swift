@@ -11,11 +11,11 @@ struct VideoDecoder: Sendable {
     let ticks: [Int]?
     /// Whether a file that breaks off gives what there is of it.
     let acceptsIncomplete: Bool
-    /// Of smaller frames of 8 bits, for a look at the file.
-    var lookSize: (width: Int, height: Int)?
+    /// Whether frames become smaller, and exact colours do not matter.
+    var isSmall = false
 
     /// 8-bit RGB is passed on as it is; everything else is widened, so that YUV loses nothing.
-    private var isEightBit: Bool { lookSize != nil || info.isRGB && info.bitDepth <= 8 }
+    private var isEightBit: Bool { info.isRGB && info.bitDepth <= 8 }
 
     /// Decodes all frames that there are. One that is lost in the middle of a damaged file is replaced by the one before
     /// it, if the times of the frames are known.
@@ -77,15 +77,15 @@ struct VideoDecoder: Sendable {
     private func passOn(
         _ output: SubprocessOutputSequence, to frames: Handoff<VideoFrame>, _ log: DecodingLog
     ) async throws -> Passed {
-        let (width, height) = lookSize ?? (info.width, info.height)
+        let size = info.width * info.height * 3
         var passed = Passed(gaps: FrameGaps(ticks))
-        var assembly = FrameAssembly(componentCount: width * height * 3, isEightBit: isEightBit)
+        var assembly = FrameAssembly(componentCount: size, isEightBit: isEightBit)
         for try await buffer in output {
             var offset = 0
             while offset < buffer.count {
                 offset += buffer.withUnsafeBytes { assembly.take(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
                 guard let pixels = assembly.finished() else { continue }
-                let frame = try VideoFrame(width: width, height: height, pixels: pixels)
+                let frame = try VideoFrame(width: info.width, height: info.height, pixels: pixels)
                 let missing = passed.gaps.missing(before: try await log.tick(of: passed.decoded))
                 // Without a complaint they are packets that show nothing.
                 if log.complaints > 0 {
@@ -138,8 +138,8 @@ struct VideoDecoder: Sendable {
         if let range { filters.append("trim=start_frame=\(range.lowerBound):end_frame=\(range.upperBound)") }
         filters.append(DecodingLog.filters)
         // The size is fixed so that a file that changes size midway still yields frames of one size.
-        if let lookSize {
-            filters += ["scale=\(lookSize.width):\(lookSize.height):flags=area", "format=rgb24"]
+        if isSmall {
+            filters += ["scale=\(info.width):\(info.height):flags=area", "format=rgb24"]
         } else if info.isRGB {
             filters += [
                 "scale=\(info.width):\(info.height):in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)",

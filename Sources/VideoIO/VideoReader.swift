@@ -31,8 +31,14 @@ public struct VideoReader: Sendable {
     }
 
     init(path: String, info: VideoInfo, times: FrameTimes?, source: Source) {
+        self.init(path: path, info: info, times: times, source: source, ticks: times?.ticks, breakOff: nil)
+    }
+
+    private init(
+        path: String, info: VideoInfo, times: FrameTimes?, source: Source, ticks: [Int]?, breakOff: VideoError?
+    ) {
         (self.path, self.info, self.times, self.source) = (path, info, times, source)
-        (ticks, breakOff) = (times?.ticks, nil)
+        (self.ticks, self.breakOff) = (ticks, breakOff)
     }
 
     /// Opens a video, a folder or a picture.
@@ -97,7 +103,11 @@ public struct VideoReader: Sendable {
     public func counting(_ frames: Int) -> VideoReader {
         var info = info
         info.frameCount = frames
-        return VideoReader(path: path, info: info, times: times, source: source)
+        let known = ticks.flatMap { $0.count >= frames ? $0 : nil }
+        var counted = VideoReader(
+            path: path, info: info, times: times, source: source, ticks: known, breakOff: breakOff)
+        counted.acceptsIncomplete = acceptsIncomplete
+        return counted
     }
 
     var isOfPictures: Bool { if case .pictures = source { true } else { false } }

@@ -47,12 +47,16 @@ public struct VideoSegments: Sendable {
     private func times(_ range: Range<Int>) -> FrameTimes? {
         // A .mkv counts in milliseconds; rounded once, as in one piece.
         if container == .mkv {
-            let ticks = range.map { milliseconds(of: $0) - milliseconds(of: range.lowerBound) }
-            return FrameRate(1000).flatMap { FrameTimes(ticks: ticks, perSecond: $0) }
+            return FrameRate(1000).flatMap { times(range, perSecond: $0, milliseconds) }
         }
         guard let whole = plan.times else { return nil }
-        let ticks = range.map { whole.tick(of: $0) - whole.tick(of: range.lowerBound) }
-        return FrameTimes(ticks: ticks, perSecond: whole.perSecond)
+        return times(range, perSecond: whole.perSecond, whole.tick)
+    }
+
+    private func times(_ range: Range<Int>, perSecond: FrameRate, _ tick: (Int) -> Int) -> FrameTimes? {
+        FrameTimes(
+            ticks: range.map { tick($0) - tick(range.lowerBound) }, perSecond: perSecond,
+            lastDuration: tick(range.upperBound) - tick(range.upperBound - 1))
     }
 
     /// Seconds from the video's first frame to another one, or to its end.
@@ -68,7 +72,8 @@ public struct VideoSegments: Sendable {
         return (2000 * ticks * rate.denominator + rate.numerator) / (2 * rate.numerator)
     }
 
-    /// Puts the segments together, with all that is kept of the source, and gives the whole its name.
+    /// Puts the segments together, with all that is kept of the source, and gives the whole its name. Nobody else may write it meanwhile: what
+    /// was left of it by a process that was killed is removed.
     /// - Parameter segments: a file, or for pictures a folder, for each.
     /// - Throws: `VideoError`, as `VideoWriter`.
     public func join(_ segments: [String]) async throws {
@@ -76,6 +81,7 @@ public struct VideoSegments: Sendable {
             to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan)
         defer { withExtendedLifetime(command) {} }
+        Destination.removeRemains(of: path, isFolder: command.isFolder)
         let destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
         do {
             if command.isFolder {
@@ -139,10 +145,9 @@ public struct VideoSegments: Sendable {
 }
 
 extension FrameTimes {
-    /// When a frame is shown; behind the last one as far apart as the last two.
+    /// When a frame is shown; behind the last one as far apart as it lasts.
     func tick(of frame: Int) -> Int {
         let last = ticks.count - 1
-        guard frame > last else { return ticks[frame] }
-        return ticks[last] + (frame - last) * (last > 0 ? ticks[last] - ticks[last - 1] : 1)
+        return frame <= last ? ticks[frame] : ticks[last] + (frame - last) * lastDuration
     }
 }

@@ -203,10 +203,12 @@ struct FileRestoration {
             tags: info.tagsForCopies, keeping: output.plan, overwrite: execution.overwrites)
         let encoder = SegmentEncoder(folder, segments)
         encoder.removeSpent()
-        for index in folder.entries.keys.sorted() { if let entry = folder.entries[index] { log.add(entry) } }
+        let missing = encoder.missingWindows
+        for (index, entry) in folder.entries.sorted(by: { $0.key < $1.key }) where !missing.contains(index) {
+            log.add(entry)
+        }
         var pipeline = EncodingPipeline(encoder)
         do {
-            let missing = encoder.missingWindows
             try await pipeline.advance()
             if !missing.isEmpty {
                 try await restore(missing, bits: 16, &log, &laps, tell) { frames, index, entry in
@@ -252,7 +254,7 @@ struct FileRestoration {
             all.map {
                 let batch = plan.windows[$0].batch
                 return batch.lowerBound + offset..<batch.upperBound + offset
-            })
+            }, of: try video.range())
         log.phases.add(.preparing, laps.next())
         var isFirst = true
         for index in all {

@@ -120,8 +120,8 @@ public struct MeasuredVideo: Sendable {
         var rules = WindowPlan.Rules(window: window, context: context.value, fade: context.value)
         rules.sharesStart = Self.standsAlone(recipe, problem, recordedWindow: recordedWindow) == nil
         rules.isExact = recordedWindow != nil && recipe.window == nil || boundary == .circular || boundary == .valid
-        // Other windows than the record's are parts of the record's.
-        if problem.reach > 0, !rules.isExact { rules.stretch = recordedWindow }
+        // Each of the record's windows has ends of its own; other windows are parts of them.
+        if problem.reach > 0 { rules.stretch = recordedWindow }
         if boundary == .valid { rules.surplus = surplus }
         return WindowPlan(frameCount: frameCount, cuts: cuts, rules: rules)
     }
