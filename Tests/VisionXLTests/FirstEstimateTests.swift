@@ -138,6 +138,35 @@ import Testing
         #expect(try solver.settle(measured(video(2, 12, 16))).firstEstimate == .smooth)
     }
 
+    // MARK: Progress
+
+    /// Frame by frame, or all of them together: what is told rises to all that are estimated, and whoever is told can stop.
+    @Test(arguments: FirstEstimate.allCases, [false, true]) func tellsHowFarItIs(
+        estimate: FirstEstimate, mixing: Bool
+    ) throws {
+        let pooling = try AveragePooling(factor: 2)
+        let A: any LinearOperator = mixing ? try TemporalAverage(window: 3).then(pooling) : pooling
+        let Y = try measured(A.apply(video(5, 16, 24)), A)
+        let network = Interpolation()
+        var told: [Int] = []
+        func run(stoppingAt last: Int) throws {
+            _ = try estimate.frames(1..<4, of: Y, .bicubic, enlargement: network) { done in
+                told.append(done)
+                if done >= last { throw CancellationError() }
+            }
+        }
+        try run(stoppingAt: .max)
+        let expected = estimate == .measurement ? 0 : mixing ? 5 : 3
+        #expect(estimate.count(3, of: Y) == expected)
+        #expect(told.last ?? 0 == expected && told == told.sorted())
+        #expect(estimate != .learned || told == Array(1...expected))
+        guard expected > 0 else { return }
+        told = []
+        network.sizes.withLock { $0 = [] }
+        #expect(throws: CancellationError.self) { try run(stoppingAt: 1) }
+        #expect(told.last == 1 && network.sizes.withLock { $0.count } == (estimate == .learned ? 2 : 0))
+    }
+
     // MARK: All
 
     /// Frames, channels and pixels that the measurement lacks are there, of the video's shape.
