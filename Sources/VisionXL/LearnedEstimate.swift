@@ -43,7 +43,9 @@ package struct LearnedEstimate {
         // What a lossy coding lost is no noise that could be taken away: it gains 0.02 dB and loses texture.
         let coding = measurement.noise.coding?.sigma ?? 0
         let white = max(measurement.noise.sigma * measurement.noise.sigma - coding * coding, 0).squareRoot()
-        if white > Self.denoisedFrom { small = try steadying.applyToMeasurement(small, noise: white) }
+        small =
+            try white > Self.denoisedFrom
+            ? steadying.applyToMeasurement(small, noise: white) : steadying.applyToStill(small)
         let filter = try SamplingFilter(for: sampling, measurement: small.shape)
         var frames: [Tensor] = []
         for index in 0..<small.size(0) {
@@ -52,7 +54,7 @@ package struct LearnedEstimate {
             frames.append(try estimate(Y, sampling, filter))
             try progress(index + 1)
         }
-        let steady = try steadying.applyToEstimate(Tensor.concatenate(frames, along: 0))
+        let steady = try steadying.applyToEstimate(Tensor.concatenate(frames, along: 0), factor: factor)
         return try problem.solveProximal(measurement.best, around: steady, ratio: ratio, iterations: 20).solution
     }
 
