@@ -11,6 +11,7 @@ extension RestorationOptions {
         options.steps = 100
         options.tau = 1
         options.start = .pureNoise
+        options.firstEstimate = .measurement
         options.conjugateGradientSteps = 5
         options.finalConsistencySteps = 5
         options.eta = 0.8

@@ -69,10 +69,13 @@ public struct PriorCost: Sendable {
     public var prediction: Double
     public var decoding: Double
     public var encoding: Double
+    /// Of a first estimate of a frame, which is none of the prior's maps.
+    public var estimating: Double
 
-    public init(prediction: Double = 1, decoding: Double = 1, encoding: Double = 1) {
+    public init(prediction: Double = 1, decoding: Double = 1, encoding: Double = 1, estimating: Double = 1) {
         self.prediction = prediction
         self.decoding = decoding
         self.encoding = encoding
+        self.estimating = estimating
     }
 }

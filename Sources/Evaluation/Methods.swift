@@ -99,27 +99,30 @@ public struct Methods: Sendable {
     ) throws -> Contender {
         var options = base
         options.seed = self.options.seed
-        let (chosen, pixel, framesPerPass) = (options, pixel, session.execution.framesPerPass)
-        return Contender(name: name, settings: "\(pixelDescription) \(try Self.describe(options))") {
-            func solver(_ prior: some DiffusionPrior) -> any Restorer {
+        let (chosen, pixel, session) = (options, pixel, session)
+        let networks = try Self.enlargement(options)
+        return Contender(name: name, settings: "\(pixelDescription) \(try Self.describe(options))\(networks)") {
+            func solver(_ prior: some DiffusionPrior) throws -> any Restorer {
                 var solver = Solver(prior: prior, options: chosen)
-                solver.passes = framesPerPass.map(PassSizes.init(frames:))
+                solver.passes = session.execution.framesPerPass.map(PassSizes.init(frames:))
+                solver.enlargement = try session.enlargement(for: chosen)
                 return solver
             }
-            return solver(try prior(pixel.value))
+            return try solver(prior(pixel.value))
         }
+    }
+
+    /// The networks of a learned first estimate, where it may be made.
+    private static func enlargement(_ options: RestorationOptions) throws -> String {
+        guard options.firstEstimate ?? .learned == .learned, PictureEnlargement.isAvailable else { return "" }
+        return try PictureEnlargement.networks.map { " " + identity(of: try NetworkLibrary.url(of: $0)) }.joined()
     }
 
     /// VISION-XL with the latent prior.
     func contender(_ name: String, options: RestorationOptions, dataStep: (any DataStep)? = nil) throws -> Contender {
         let (latent, session) = (latent, session)
         let step = dataStep.map { " \($0)" } ?? ""
-        let networks =
-            try options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
-            ? " "
-                + PictureEnlargement.networks.map { Self.identity(of: try NetworkLibrary.url(of: $0)) }.joined(
-                    separator: " ")
-            : ""
+        let networks = try Self.enlargement(options)
         return Contender(
             name: name, settings: "\(modelDescription) \(try Self.describe(options))\(step)\(networks)"
         ) {

@@ -52,10 +52,11 @@ public struct LatentDiffusionPrior: DiffusionPrior {
     public var relativeCost: PriorCost {
         let passes = model.text.guidance == nil ? 1.0 : 2.0
         return switch model.autoencoder {
-        // SDXL's networks, TFLOP at 768 x 1280.
-        case .kl: PriorCost(prediction: 6.3 * passes, decoding: 9.8, encoding: 4.5)
-        case .tiny: PriorCost(prediction: 6.3 * passes, decoding: 0.3, encoding: 0.2)
-        case .linear: PriorCost(prediction: passes, decoding: 0.05, encoding: 0.05)
+        // SDXL's networks, TFLOP at 768 x 1280, and twice SPAN's.
+        case .kl: PriorCost(prediction: 6.3 * passes, decoding: 9.8, encoding: 4.5, estimating: 0.12)
+        case .tiny: PriorCost(prediction: 6.3 * passes, decoding: 0.3, encoding: 0.2, estimating: 0.12)
+        // Those of a small model take less time than it.
+        case .linear: PriorCost(prediction: passes, decoding: 0.05, encoding: 0.05, estimating: 3)
         }
     }
 }

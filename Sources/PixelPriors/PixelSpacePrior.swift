@@ -19,7 +19,7 @@ public struct PixelSpacePrior<Denoiser: NoiseConditionalDenoiser>: DiffusionPrio
     public var device: Device { denoiser.device }
     public var frameMultiple: Int { denoiser.frameMultiple }
     public var decoderGain: Double? { 1 }
-    public var relativeCost: PriorCost { PriorCost(prediction: 1, decoding: 0, encoding: 0) }
+    public var relativeCost: PriorCost { PriorCost(prediction: 1, decoding: 0, encoding: 0, estimating: 0.3) }
 
     public func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 3, height, width] }
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { frames }
@@ -48,7 +48,7 @@ public struct ADMPrior: DiffusionPrior {
     public var device: Device { network.device }
     public var frameMultiple: Int { network.configuration.multiple }
     public var decoderGain: Double? { 1 }
-    public var relativeCost: PriorCost { PriorCost(prediction: 1, decoding: 0, encoding: 0) }
+    public var relativeCost: PriorCost { PriorCost(prediction: 1, decoding: 0, encoding: 0, estimating: 0.01) }
 
     public func latentShape(frames: Int, height: Int, width: Int) -> [Int] { [frames, 3, height, width] }
     public func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor { frames }

@@ -16,29 +16,36 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
     /// - Parameters:
     ///   - enlargement: the network of the learned one; without it that is the smooth one.
     ///   - steadying: of the learned one, over the frames that are wanted.
+    ///   - progress: is told how many frames are done, the last time all that `count(_:of:)` says, and stops the work by throwing.
     func frames(
         _ wanted: Range<Int>, of measurement: VideoMeasurement, _ upsampling: Upsampling,
-        enlargement: (any Enlargement)? = nil, steadying: Steadying = Steadying(strength: 0)
+        enlargement: (any Enlargement)? = nil, steadying: Steadying = Steadying(strength: 0),
+        progress: (Int) throws -> Void = { _ in }
     ) throws -> Tensor {
         let full = try measurement.enlarged(upsampling)
         switch self {
         case .learned:
             guard let enlargement, LearnedEstimate.fits(measurement) else {
-                return try FirstEstimate.smooth.frames(wanted, of: measurement, upsampling)
+                return try FirstEstimate.smooth.frames(wanted, of: measurement, upsampling, progress: progress)
             }
             let estimate = LearnedEstimate(network: enlargement, steadying: steadying)
             guard measurement.operator.mixesFrames else {
-                return try estimate.frames(measurement.rows(wanted), enlarged: full.rows(wanted))
+                return try estimate.frames(measurement.rows(wanted), enlarged: full.rows(wanted), progress: progress)
             }
-            return try estimate.frames(measurement, enlarged: full).rows(wanted)
+            return try estimate.frames(measurement, enlarged: full, progress: progress).rows(wanted)
         case .measurement: return try full.rows(wanted)
         case .smooth:
             // A frame that is measured on its own can be estimated on its own.
             guard measurement.operator.mixesFrames else {
-                return try Self.smooth(measurement.rows(wanted), from: full.rows(wanted))
+                return try Self.smooth(measurement.rows(wanted), from: full.rows(wanted), progress)
             }
-            return try Self.smooth(measurement, from: full).rows(wanted)
+            return try Self.smooth(measurement, from: full, progress).rows(wanted)
         }
+    }
+
+    /// How many frames have to be estimated for some that are wanted.
+    func count(_ wanted: Int, of measurement: VideoMeasurement) -> Int {
+        self == .measurement || wanted == 0 ? 0 : measurement.operator.mixesFrames ? measurement.videoShape[0] : wanted
     }
 
     /// The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
@@ -46,7 +53,10 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
 
     /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
     /// frames with holes keeps them; else the proximal point alone.
-    private static func smooth(_ measurement: VideoMeasurement, from start: Tensor) throws -> Tensor {
+    private static func smooth(
+        _ measurement: VideoMeasurement, from start: Tensor, _ progress: (Int) throws -> Void
+    ) throws -> Tensor {
+        let count = start.size(0)
         let noise = measurement.noise.atLeastRounding
         let ratio = error * error / (noise * noise)
         let proximal = try ProximalMap(measurement, ratio: ratio)
@@ -55,10 +65,17 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
         let difference = try smooth - X
         let squares = try Tensor.numbers([difference.innerProduct(difference), X.innerProduct(X)])
-        if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() { return smooth }
+        if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() {
+            try progress(count)
+            return smooth
+        }
         // Where little of a frame's detail was measured, there is less to agree with.
         let isBlurred = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
-        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: isBlurred ? 12 : 25)
+        let iterations = isBlurred ? 12 : 25
+        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: iterations) { iteration in
+            // All frames go on together: a part of the iterations counts as that part of them.
+            try progress(count * iteration / iterations)
+        }
         // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
         return measurement.shrinks ? try (X + least) * 0.5 : least
     }

@@ -23,8 +23,12 @@ package struct LearnedEstimate {
     /// All frames of a measurement that `fits`.
     ///
     /// Cost: two passes of the network for each frame, and a proximal point.
-    /// - Parameter enlarged: the measurement at the video's size.
-    func frames(_ measurement: VideoMeasurement, enlarged: Tensor) throws -> Tensor {
+    /// - Parameters:
+    ///   - enlarged: the measurement at the video's size.
+    ///   - progress: is told how many frames are done, and stops the work by throwing.
+    func frames(
+        _ measurement: VideoMeasurement, enlarged: Tensor, progress: (Int) throws -> Void = { _ in }
+    ) throws -> Tensor {
         let problem = measurement.operator
         let factor = measurement.videoShape[2] / measurement.frames.size(2)
         let noise = measurement.noise.atLeastRounding
@@ -39,15 +43,18 @@ package struct LearnedEstimate {
         // What a lossy coding lost is no noise that could be taken away: it gains 0.02 dB and loses texture.
         let coding = measurement.noise.coding?.sigma ?? 0
         let white = max(measurement.noise.sigma * measurement.noise.sigma - coding * coding, 0).squareRoot()
-        if white > Self.denoisedFrom { small = try steadying.applyToMeasurement(small, noise: white) }
+        small =
+            try white > Self.denoisedFrom
+            ? steadying.applyToMeasurement(small, noise: white) : steadying.applyToStill(small)
         let filter = try SamplingFilter(for: sampling, measurement: small.shape)
         var frames: [Tensor] = []
         for index in 0..<small.size(0) {
             var Y = try small.rows(index..<index + 1)
             if white > Self.denoisedFrom { Y = try network.denoised(Y, sigma: white) }
             frames.append(try estimate(Y, sampling, filter))
+            try progress(index + 1)
         }
-        let steady = try steadying.applyToEstimate(Tensor.concatenate(frames, along: 0))
+        let steady = try steadying.applyToEstimate(Tensor.concatenate(frames, along: 0), factor: factor)
         return try problem.solveProximal(measurement.best, around: steady, ratio: ratio, iterations: 20).solution
     }
 

@@ -23,15 +23,15 @@ struct NetworkPasses {
     private var onSmallerPasses: ((String) -> Void)?
 
     init(
-        _ prior: any DiffusionPrior, _ frames: Padding, _ settings: Settings, sizes: PassSizes,
-        hasStart: Bool = false,
+        _ prior: any DiffusionPrior, _ frames: Padding, _ settings: Settings, estimated: Int = 0,
+        hasStart: Bool = false, sizes: PassSizes,
         progress: @escaping RestorationProgress.Handler, onSmallerPasses: ((String) -> Void)?
     ) {
         (self.prior, self.frames, self.settings, self.sizes) = (prior, frames, settings, sizes)
         (self.progress, self.onSmallerPasses) = (progress, onSmallerPasses)
         meter = WorkMeter(
             cost: prior.relativeCost, frames: frames.count, timesteps: settings.timesteps.count,
-            start: settings.start, hasStart: hasStart)
+            start: settings.start, hasStart: hasStart, estimated: estimated)
     }
 
     // MARK: The maps
@@ -149,6 +149,12 @@ struct NetworkPasses {
             "The memory of \(prior.device) did not suffice; going on with less at once. The frames are the same but for rounding."
         )
         onSmallerPasses = nil
+    }
+
+    /// After some more frames of a first estimate, of which so many are done.
+    mutating func estimated(_ more: Int, done: Int) throws {
+        meter.add(prior.relativeCost.estimating * Double(more))
+        try tell(.estimating, frame: done)
     }
 
     func tell(_ phase: RestorationProgress.Phase, frame: Int, residual: Residual? = nil) throws {

@@ -30,7 +30,7 @@ public enum Policy {
         return Extent(
             timesteps: try rules.timesteps().value.count, exactCodecSteps: try rules.exactCodecSteps().value,
             conjugateGradientSteps: rules.dataStepKind().value == .conjugateGradients ? rules.iterations().value : nil,
-            start: rules.start().value, firstEstimate: try rules.firstEstimate().value)
+            start: try rules.start().value, firstEstimate: try rules.firstEstimate().value)
     }
 
     /// How much a run does.

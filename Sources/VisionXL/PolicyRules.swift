@@ -29,10 +29,11 @@ struct Rules<F: Facts> {
         }
         let kept = timesteps(of: schedule)
         let saysHowMuch = asked.steps != nil || asked.tau != nil || asked.speed != nil
-        if !saysHowMuch, try isLearned(), try priorIsLight(from: kept[0]) {
+        // A prior of pixels, or with a linear codec. What only the decoder knows the noise of may know more.
+        if !saysHowMuch, try isLearned(), try facts.decoderGain() != nil {
             return Choice(
                 Array(kept.suffix(1)),
-                "A light prior knows less than the network that enlarged, and takes texture away.")
+                "A small prior knows less than the network that enlarged, and takes texture away.")
         }
         return Choice(kept, "Those of \(steps().value) steps up to \(tau().value) of the schedule.")
     }
@@ -128,6 +129,9 @@ struct Rules<F: Facts> {
 
     func lambda() throws -> Choice<Double> {
         try Choice(asked.lowPass) {
+            if try isLearned() {
+                return Choice(0.5, "The paper's sqrt 2 would take away what the network that enlarged knew.")
+            }
             if try noiseIsLight(), try eta().value == 1 {
                 return Choice(
                     0.7,
@@ -167,10 +171,16 @@ struct Rules<F: Facts> {
 
     // MARK: The start
 
-    func start() -> Choice<Start> {
-        Choice(
-            asked.start, else: .sharedInversion,
-            "One noise for all frames as in the paper, with what has moved where it belongs.")
+    func start() throws -> Choice<Start> {
+        try Choice(asked.start) {
+            guard try isLearned(), try timesteps().value.count == 1 else {
+                return Choice(
+                    .sharedInversion, "One noise for all frames as in the paper, with what has moved where it belongs.")
+            }
+            return Choice(
+                .everyFrameInversion, "After a single timestep the noise that each frame's inversion found is gone again."
+            )
+        }
     }
 
     func firstEstimate() throws -> Choice<FirstEstimate> {
@@ -223,7 +233,7 @@ struct Rules<F: Facts> {
         followed.solvesFramesAlone = solvesFramesAlone().value
         followed.seed = seed().value
         followed.samplesEncoder = samplesEncoder().value
-        followed.start = start().value
+        followed.start = try start().value
         followed.firstEstimate = try firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
@@ -234,7 +244,7 @@ struct Rules<F: Facts> {
             finalSteps: final > 0 ? [dataStep(iterations: final) { nil }] : [],
             lambda: try lambda().value, lowPassTaps: taps().value, eta: try eta().value, renoising: renoising().value,
             steadying: Steadying(strength: steadiness().value), steadiesResult: try steadiesResult().value,
-            start: start().value,
+            start: try start().value,
             firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
             exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())

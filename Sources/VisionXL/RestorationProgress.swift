@@ -7,7 +7,9 @@ public struct RestorationProgress: Sendable, Equatable {
     public typealias Handler = (RestorationProgress) throws -> Void
 
     public enum Phase: String, Sendable, Codable {
-        /// Encoding and inverting the measurement.
+        /// Making what the start encodes.
+        case estimating
+        /// Encoding and inverting it.
         case inverting
         /// Predicting noise.
         case denoising
@@ -57,10 +59,15 @@ struct WorkMeter {
     let total: Double
     private(set) var done = 0.0
 
-    /// - Parameter hasStart: whether the scene's inversion is there already.
-    init(cost: PriorCost, frames: Int, timesteps: Int, start: Start, hasStart: Bool = false) {
+    /// - Parameters:
+    ///   - hasStart: whether the scene's inversion is there already.
+    ///   - estimated: frames that a first estimate is made of.
+    init(
+        cost: PriorCost, frames: Int, timesteps: Int, start: Start, hasStart: Bool = false, estimated: Int
+    ) {
         let n = Double(frames)
         let steps = Double(timesteps)
+        let estimating = Double(estimated) * cost.estimating
         let starting: Double =
             switch start {
             case .firstFrameInversion: hasStart ? 0 : cost.encoding + steps * cost.prediction
@@ -70,7 +77,7 @@ struct WorkMeter {
             case .independentNoise: n * cost.encoding
             case .pureNoise, .independentPureNoise: 0
             }
-        total = starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+        total = estimating + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
     }
 
     mutating func add(_ work: Double) { done += work }

@@ -42,6 +42,17 @@ public struct Settings: Sendable {
         }
     }
 
+    /// How many frames the start makes a first estimate of.
+    func estimatedFrames(of measurement: VideoMeasurement) -> Int {
+        let wanted =
+            switch start {
+            case .firstFrameInversion, .sharedNoise: 1
+            case .sharedInversion, .everyFrameInversion, .independentNoise: measurement.videoShape[0]
+            case .pureNoise, .independentPureNoise: 0
+            }
+        return firstEstimate.count(wanted, of: measurement)
+    }
+
     /// What was asked, with what was left open filled in (but for taps that are as many as matter): for logs.
     public let options: RestorationOptions
     /// Each value with its reason.

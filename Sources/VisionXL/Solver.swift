@@ -104,8 +104,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
             ?? Policy.passes(on: prior.device, height: frames.height, width: frames.width)
         try sizes.validate()
         let networks = NetworkPasses(
-            prior, frames, settings, sizes: sizes, hasStart: scene != nil, progress: progress,
-            onSmallerPasses: onSmallerPasses)
+            prior, frames, settings, estimated: settings.estimatedFrames(of: measurement), hasStart: scene != nil,
+            sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
         let given = noise.map { noise in { [device = prior.device] in try noise($0).to(device) } }
         return try Algorithm1(
             settings, prior.schedule, measurement, networks, enlargement: enlargement,

@@ -51,11 +51,17 @@ extension Algorithm1 {
         }
     }
 
-    private func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
-        try networks.clock.time(.firstEstimate) {
+    private mutating func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
+        let clock = networks.clock
+        var told = 0
+        return try clock.time(.firstEstimate) {
             try settings.firstEstimate.frames(
                 frames, of: measurement, settings.upsampling, enlargement: enlargement,
-                steadying: settings.steadying)
+                steadying: settings.steadying
+            ) { done in
+                try networks.estimated(done - told, done: done)
+                told = done
+            }
         }
     }
 

@@ -13,8 +13,10 @@ public struct Steadying: Sendable, Equatable {
     private static let mostPassedNoise = 0.025
     /// The prior's whim, as a part of the noise that it was to remove.
     private static let ofPrior = 0.02
-    /// What a network that enlarges makes of the same detail in another frame differs by so much.
-    private static let ofEstimate = 0.05
+    /// What a network that enlarges makes of the same detail in another frame differs by so much, times the factor.
+    private static let ofEstimate = 0.0125
+    /// A step of 8 bits: what a still pixel of any film changes by.
+    private static let ofStill = 0.008
     /// Half a step of 8 bits, so that nothing is averaged in a result that could be seen to differ.
     private static let ofResult = 0.004
 
@@ -24,11 +26,20 @@ public struct Steadying: Sendable, Equatable {
         return try filtered(X, (ofPrior * ofPrior + ofMeasurement * ofMeasurement).squareRoot())
     }
 
-    /// A learned first estimate was made of each frame alone.
-    func applyToEstimate(_ X: Tensor) throws -> Tensor { try filtered(X, Self.ofEstimate) }
+    /// A learned first estimate, which was made of each frame alone. What stands still all the time shall be the same all the time: an average of
+    /// seven frames follows a network's whims.
+    /// - Parameter factor: by which the network enlarged.
+    func applyToEstimate(_ X: Tensor, factor: Int) throws -> Tensor {
+        try filtered(X, Self.ofEstimate * Double(min(factor, 4)), reach: SteadyingFilter.furthest)
+    }
 
     /// White noise of a known strength, before a network takes away what is left of it.
     func applyToMeasurement(_ Y: Tensor, noise: Double) throws -> Tensor { try filtered(Y, noise) }
+
+    /// A measurement that is hardly noisy, before a network makes more of its last steps than they are.
+    func applyToStill(_ Y: Tensor) throws -> Tensor {
+        try filtered(Y, Self.ofStill, reach: SteadyingFilter.furthest)
+    }
 
     /// Undoing a blur of one frame differs a little from undoing that of the next.
     func applyToResult(_ X: Tensor, passedNoise: Double) throws -> Tensor {
@@ -36,23 +47,27 @@ public struct Steadying: Sendable, Equatable {
         return try filtered(X, (Self.ofResult * Self.ofResult + noise * noise).squareRoot())
     }
 
-    private func filtered(_ X: Tensor, _ flicker: Double) throws -> Tensor {
+    private func filtered(_ X: Tensor, _ flicker: Double, reach: Int = SteadyingFilter.usualReach) throws -> Tensor {
         // Below float32's rounding there is nothing to average, and h^2 would vanish.
         let h = strength * flicker
-        return h > 1e-7 ? try SteadyingFilter(strength: h).apply(X) : X
+        return h > 1e-7 ? try SteadyingFilter(strength: h, reach: reach).apply(X) : X
     }
 }
 
 /// Averages each pixel over time where a video stands still: what flickers there is the measurement's noise and the prior's whim.
 ///
-/// A frame's neighbours up to three away take part with the weight exp(-max(D - 2 h^2, 0) / h^2), D their mean squared difference around the
+/// A frame's neighbours up to `reach` away take part with the weight exp(-max(D - 2 h^2, 0) / h^2), D their mean squared difference around the
 /// pixel: non-local means along time (Buades, Coll & Morel 2005, section 5), with the weights of BM3D's kind for two noisy frames. Where anything
 /// moves by more than a few h, the weights are 0 and nothing happens.
 struct SteadyingFilter {
     /// h: by how much a still pixel is thought to flicker, in units of [-1, 1]. Above 0.
     var strength: Double
     /// Frames before and after that take part.
-    var reach = 3
+    var reach = usualReach
+
+    static let usualReach = 3
+    /// All of a usual window.
+    static let furthest = 24
 
     /// About 7x7 pixels; what all filters have in common, so that its matrices are copied to a GPU once.
     private static let neighbourhood = Result { try GaussianBlur.lowPass(sigma: 2) }

@@ -153,15 +153,19 @@ public struct ModelSession: Sendable {
         for network in PictureEnlargement.networks { _ = try NetworkLibrary.url(of: network) }
     }
 
+    /// The networks of a learned first estimate, where they were fetched and it may be made.
+    public func enlargement(for options: RestorationOptions) throws -> PictureEnlargement? {
+        guard options.firstEstimate ?? .learned == .learned, PictureEnlargement.isAvailable else { return nil }
+        return try PictureEnlargement(device: device)
+    }
+
     /// The solver as this program runs it: its passes follow from the memory, and a learned first estimate has its networks where
     /// they were fetched.
     public func solver(
         _ model: LatentDiffusionModel, options: RestorationOptions
     ) throws -> Solver<LatentDiffusionPrior> {
         var solver = Solver(prior: LatentDiffusionPrior(model), options: options)
-        if options.firstEstimate ?? .learned == .learned, PictureEnlargement.isAvailable {
-            solver.enlargement = try PictureEnlargement(device: device)
-        }
+        solver.enlargement = try enlargement(for: options)
         solver.plan = { [self] frames, height, width in
             let plan = plan(frames: frames, height: height, width: width)
             if device == .cpu { plan.settleHeap() }

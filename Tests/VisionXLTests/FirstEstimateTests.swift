@@ -85,6 +85,35 @@ import Testing
         #expect(network.sigmas.withLock { $0.count } == 3)
     }
 
+    /// A network that makes much of little: what stands still in the measurement stands still in the estimate, also where noise of a step lies on
+    /// it, while what moves is left where it is.
+    @Test func theLearnedEstimateStandsStill() throws {
+        final class Whim: Enlargement {
+            let device = Device.cpu
+            let factor = 4
+            let count = Mutex<UInt64>(0)
+            func enlarged(_ pictures: Tensor) throws -> Tensor {
+                let seed = count.withLock { $0 += 1; return $0 }
+                var random = RandomGenerator(seed: seed)
+                let large = try pictures.resizedBicubic(height: 4 * pictures.size(2), width: 4 * pictures.size(3))
+                return try large.adding(random.normal(large.shape), times: 0.02)
+            }
+            func denoised(_ pictures: Tensor, sigma: Double) throws -> Tensor { pictures }
+        }
+        let picture = try video(1, 40, 48)
+        let A = try AveragePooling(factor: 4)
+        func flicker(_ strength: Double) throws -> Double {
+            let still = try A.apply(picture.expanded([9, -1, -1, -1]).contiguous())
+            let Y = try addNoise(to: still, sigma: 0.002, seed: 3)
+            let X = try FirstEstimate.learned.frames(
+                0..<9, of: measured(Y, A, noise: 0.002), .bicubic, enlargement: Whim(),
+                steadying: Steadying(strength: strength))
+            return try (X.rows(1..<9) - X.rows(0..<8)).norm()
+        }
+        // Seven of nine frames' average would leave a fifth.
+        #expect(try flicker(1) < 0.12 * flicker(0))
+    }
+
     /// After an average over time the network is given frames of which it was undone.
     @Test func theLearnedEstimateOfAveragedFrames() throws {
         let truth = try video(5, 32, 40)
@@ -136,6 +165,35 @@ import Testing
         #expect(try Y.residual(of: result.frames) < 1e-3)
         // Nothing shrank: nothing is asked of it.
         #expect(try solver.settle(measured(video(2, 12, 16))).firstEstimate == .smooth)
+    }
+
+    // MARK: Progress
+
+    /// Frame by frame, or all of them together: what is told rises to all that are estimated, and whoever is told can stop.
+    @Test(arguments: FirstEstimate.allCases, [false, true]) func tellsHowFarItIs(
+        estimate: FirstEstimate, mixing: Bool
+    ) throws {
+        let pooling = try AveragePooling(factor: 2)
+        let A: any LinearOperator = mixing ? try TemporalAverage(window: 3).then(pooling) : pooling
+        let Y = try measured(A.apply(video(5, 16, 24)), A)
+        let network = Interpolation()
+        var told: [Int] = []
+        func run(stoppingAt last: Int) throws {
+            _ = try estimate.frames(1..<4, of: Y, .bicubic, enlargement: network) { done in
+                told.append(done)
+                if done >= last { throw CancellationError() }
+            }
+        }
+        try run(stoppingAt: .max)
+        let expected = estimate == .measurement ? 0 : mixing ? 5 : 3
+        #expect(estimate.count(3, of: Y) == expected)
+        #expect(told.last ?? 0 == expected && told == told.sorted())
+        #expect(estimate != .learned || told == Array(1...expected))
+        guard expected > 0 else { return }
+        told = []
+        network.sizes.withLock { $0 = [] }
+        #expect(throws: CancellationError.self) { try run(stoppingAt: 1) }
+        #expect(told.last == 1 && network.sizes.withLock { $0.count } == (estimate == .learned ? 2 : 0))
     }
 
     // MARK: All

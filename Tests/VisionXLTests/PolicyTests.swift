@@ -209,13 +209,15 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         }
     }
 
-    /// Where a network can enlarge, the estimate is its, and a light prior adds nothing to it; what is said about the schedule holds.
+    /// Where a network can enlarge, the estimate is its, and a small prior adds nothing to it; what is said about the schedule holds, and the
+    /// filter keeps the estimate then.
     @Test func aNetworkThatEnlarges() throws {
         for conditions in Conditions.all where conditions.shrinks && conditions.bits == nil {
             let facts = NotedFacts(conditions, enlarges: true)
             let settings = try Policy.settle(conditions.asked, facts)
             #expect(settings.firstEstimate == .learned && settings.options.firstEstimate == .learned)
-            let isShort = conditions.gain == .light
+            let isShort = conditions.gain != nil
+            #expect(settings.start == (isShort ? .everyFrameInversion : .sharedInversion) && settings.lambda == 0.5)
             #expect(settings.options.timesteps == (isShort ? [1] : nil) && (settings.options.steps == nil) == isShort)
             // What is followed, asked for, is followed again.
             #expect(try Policy.settle(settings.options, facts).timesteps == settings.timesteps)

@@ -234,7 +234,9 @@ import Testing
         #expect(last.phase == .finishing && last.step == 8 && last.stepCount == 8)
         #expect(abs(last.fraction - 1) < 1e-9)
         #expect(
-            Set(log.entries.map(\.phase)) == [.inverting, .denoising, .decoding, .consistency, .encoding, .finishing])
+            Set(log.entries.map(\.phase)) == [
+                .estimating, .inverting, .denoising, .decoding, .consistency, .encoding, .finishing,
+            ])
     }
 
     /// Whatever the start asks of the networks is part of the work, at what it costs.
@@ -242,7 +244,7 @@ import Testing
         let A = try AveragePooling(factor: 2)
         let log = Log()
         var prior = BlurPrior()
-        prior.relativeCost = PriorCost(prediction: 3, decoding: 0.25, encoding: 2)
+        prior.relativeCost = PriorCost(prediction: 3, decoding: 0.25, encoding: 2, estimating: 1.5)
         var solver = Solver(prior: prior, options: .from(start))
         // A last piece of work that is smaller than whatever could be left out.
         solver.passes = PassSizes(frames: 1)

@@ -79,8 +79,9 @@ import Testing
     /// h as the documents have it, and no more of the noise that was let through than is good.
     @Test func theStrengthFollowsTheNoise() throws {
         let frames = try Self.flickering(0.03)
-        func expectFilter(_ h: Double, _ steady: Tensor) throws {
-            #expect(try (steady - SteadyingFilter(strength: h).apply(frames)).norm() < 1e-6 * frames.norm())
+        func expectFilter(_ h: Double, reach: Int = 3, _ steady: Tensor) throws {
+            let expected = try SteadyingFilter(strength: h, reach: reach).apply(frames)
+            #expect(try (steady - expected).norm() < 1e-6 * frames.norm())
         }
         let steadying = Steadying(strength: 1.5)
         try expectFilter(0.03, steadying.apply(frames, measurementNoise: 0.04, passedNoise: 0.01, noiseToSignal: 0))
@@ -90,6 +91,12 @@ import Testing
         try expectFilter(0.0075, steadying.applyToResult(frames, passedNoise: 0.003))
         try expectFilter(
             1.5 * (0.004 * 0.004 + 0.025 * 0.025).squareRoot(), steadying.applyToResult(frames, passedNoise: 9))
+        // What a network is given and makes, over all frames.
+        try expectFilter(0.03, steadying.applyToMeasurement(frames, noise: 0.02))
+        try expectFilter(0.012, reach: 24, steadying.applyToStill(frames))
+        try expectFilter(0.0375, reach: 24, steadying.applyToEstimate(frames, factor: 2))
+        try expectFilter(0.075, reach: 24, steadying.applyToEstimate(frames, factor: 4))
+        try expectFilter(0.075, reach: 24, steadying.applyToEstimate(frames, factor: 8))
     }
 
     /// A still picture with noise in each frame.

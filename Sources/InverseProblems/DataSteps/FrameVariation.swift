@@ -18,9 +18,11 @@ import TensorKit
 ///   - weight: above 0. 1 / b where differences are of the size b, in units of [-1, 1].
 ///   - iterations: 0 or more.
 ///   - step: t, above 0, in units of [-1, 1] times `weight`: it changes the way, not the least value of the objective.
+///   - progress: is told how many iterations are done, and stops the work by throwing.
 /// - Throws: `ProblemError` for arguments that do not fit or hold NaN, `TensorError` from the engine.
 public func minimizeFrameVariation(
-    _ measurement: VideoMeasurement, start: Tensor, weight: Double = 10, iterations: Int = 20, step: Double = 0.06
+    _ measurement: VideoMeasurement, start: Tensor, weight: Double = 10, iterations: Int = 20, step: Double = 0.06,
+    progress: (Int) throws -> Void = { _ in }
 ) throws -> Tensor {
     let (problem, Y, noise) = (measurement.operator, measurement.best, measurement.noise.atLeastRounding)
     for (what, value) in [("weight of the variation", weight), ("step", step)] {
@@ -43,7 +45,7 @@ public func minimizeFrameVariation(
     let neighbours = Neighbours.all(shape).filter { $0.axis != 0 }
     var u = try neighbours.map { try Tensor.zeros($0.shape(in: shape), dtype: start.dtype, device: start.device) }
     var (X, result) = (start, start)
-    for _ in 0..<iterations {
+    for iteration in 0..<iterations {
         var target = try X.copied()
         for (index, pairs) in neighbours.enumerated() { try pairs.addAdjoint(u[index], times: -step, to: &target) }
         let next = try proximal(target)
@@ -58,6 +60,7 @@ public func minimizeFrameVariation(
         }
         try X.multiply(by: 1 - relaxation)
         try X.add(next, times: relaxation)
+        try progress(iteration + 1)
     }
     return result
 }
