@@ -178,7 +178,8 @@ struct Rules<F: Facts> {
                     .sharedInversion, "One noise for all frames as in the paper, with what has moved where it belongs.")
             }
             return Choice(
-                .everyFrameInversion, "After a single timestep the noise that each frame's inversion found is gone again."
+                .everyFrameInversion,
+                "After a single timestep the noise that each frame's inversion found is gone again."
             )
         }
     }

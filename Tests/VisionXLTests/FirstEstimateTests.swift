@@ -93,7 +93,10 @@ import Testing
             let factor = 4
             let count = Mutex<UInt64>(0)
             func enlarged(_ pictures: Tensor) throws -> Tensor {
-                let seed = count.withLock { $0 += 1; return $0 }
+                let seed = count.withLock {
+                    $0 += 1
+                    return $0
+                }
                 var random = RandomGenerator(seed: seed)
                 let large = try pictures.resizedBicubic(height: 4 * pictures.size(2), width: 4 * pictures.size(3))
                 return try large.adding(random.normal(large.shape), times: 0.02)

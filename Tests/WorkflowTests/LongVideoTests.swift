@@ -91,8 +91,11 @@ import VideoIO
     }
 
     /// A window's frames depend on nothing that was done before: one that is made again, alone, comes out the same to the bit.
-    @Test(arguments: [TemporalBoundary?.none, .open, .replicate]) func windowsDependOnNoOrder(ends: TemporalBoundary?) async throws {
-        try await write(Tensor.concatenate([movingTexture(30, Self.height, Self.width), other(14)], along: 0), to: "film.mkv")
+    @Test(arguments: [TemporalBoundary?.none, .open, .replicate]) func windowsDependOnNoOrder(
+        ends: TemporalBoundary?
+    ) async throws {
+        try await write(
+            Tensor.concatenate([movingTexture(30, Self.height, Self.width), other(14)], along: 0), to: "film.mkv")
         func run(_ execution: Execution) async throws -> Tensor {
             let model = folder.file("tiny")
             return try await restored("film.mkv", to: "out.mkv", model: model, execution) {
