@@ -11,7 +11,8 @@ public struct FrameSequence: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
-    public struct Iterator: AsyncIteratorProtocol {
+    /// Copies share what is being decoded: each frame goes to whoever asks first.
+    public struct Iterator: AsyncIteratorProtocol, Sendable {
         private let sequence: FrameSequence
         private var decoder: Decoder?
 
@@ -29,9 +30,6 @@ public struct FrameSequence: AsyncSequence, Sendable {
         }
     }
 }
-
-@available(*, unavailable)
-extension FrameSequence.Iterator: Sendable {}
 
 /// What the task that decodes leaves behind.
 private final class FoundDamage: Sendable {
@@ -74,7 +72,7 @@ extension FrameSequence {
             let ticks = range.flatMap { range in reader.ticks.map { Array($0[range]) } } ?? reader.ticks
             let decoder = VideoDecoder(
                 path: reader.path, stream: stream, info: reader.info, range: range, ticks: ticks,
-                acceptsIncomplete: reader.acceptsIncomplete)
+                acceptsIncomplete: reader.acceptsIncomplete, showsOpacity: reader.showsOpacity)
             return try await decoder.decode(into: frames)
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)

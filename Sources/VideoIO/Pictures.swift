@@ -68,7 +68,7 @@ extension Pictures {
     /// Decodes pictures one after the other. All must have the size of the reader's first.
     static func decode(_ paths: [String], of reader: VideoReader, into frames: Handoff<VideoFrame>) async throws {
         for path in paths {
-            let frame = try await decode(path)
+            let frame = try await decode(path, opacity: reader.showsOpacity)
             guard frame.width == reader.info.width, frame.height == reader.info.height else {
                 throw VideoError.mixedPictureSizes(
                     folder: reader.path, first: "\(reader.info.width)x\(reader.info.height)",
@@ -79,9 +79,9 @@ extension Pictures {
     }
 
     /// One picture: 16 bits per component from a 16-bit PNG, else 8.
-    static func decode(_ path: String) async throws -> VideoFrame {
+    static func decode(_ path: String, opacity: Bool = false) async throws -> VideoFrame {
         // Without a format, the PPM encoder picks 8 or 16 bits by what the picture stores.
-        let filter = "scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)"
+        let filter = (opacity ? "alphaextract," : "") + "scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)"
         let arguments =
             FFmpeg.quietly + ["-xerror"] + asOneFile(path) + ["-i", FFmpeg.url(path)]
             + ["-vf", filter, "-frames:v", "1", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"]

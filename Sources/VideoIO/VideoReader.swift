@@ -12,7 +12,7 @@ import Foundation
 /// when it is shown is in `times` where the rate varies.
 public struct VideoReader: Sendable {
     public let path: String
-    public let info: VideoInfo
+    public private(set) var info: VideoInfo
     /// When each frame is shown, where the rate varies; nil for one rate, and where frames were not counted.
     public let times: FrameTimes?
     /// Whether a file that breaks off gives what there is of it, and no error.
@@ -20,6 +20,8 @@ public struct VideoReader: Sendable {
     /// Why the file is not whole, where counting its frames showed that; nil for a whole one.
     public let breakOff: VideoError?
     let source: Source
+    /// Whether frames show how opaque each pixel is, in grey, and not its colour.
+    private(set) var showsOpacity = false
     /// Of every frame, in the file's own clock; nil where they are not known.
     let ticks: [Int]?
 
@@ -91,6 +93,16 @@ public struct VideoReader: Sendable {
             self.info = info
             source = .file(stream: stream)
         }
+    }
+
+    /// The same video, of which each frame shows in grey how opaque its pixels are, from black for not at all; nil for
+    /// a video without transparency.
+    public var opacity: VideoReader? {
+        guard info.hasTransparency, !showsOpacity else { return nil }
+        var copy = self
+        copy.showsOpacity = true
+        copy.info.isRGB = true
+        return copy
     }
 
     var isOfPictures: Bool { if case .pictures = source { true } else { false } }

@@ -109,11 +109,14 @@ struct FileRestoration {
         let (frames, plan, depth) = (windows.plan, plan, writer.bitDepth)
         let gauge = MemoryGauge(session.device)
         log.phases.add(.preparing, laps.next())
+        var place = windows.range?.lowerBound ?? 0
         while let decoded = try await windows.next() {
+            let A = try await video.operator(for: place..<place + decoded.count)
+            place += decoded.count
             let Y = try await onThread { _ in try video.measured(decoded) }
             // One level for all windows, or seams would show.
             let sigma: NoiseFigure
-            if let noise { sigma = noise } else { sigma = try await video.noise(of: Y) }
+            if let noise { sigma = noise } else { sigma = try await video.noise(of: Y, measuredBy: A) }
             if index == 0, options.dataStep != .conjugateGradients || options.steadiness != 0 {
                 tell(.note("measurement noise \(sigma)"))
             }
@@ -122,7 +125,7 @@ struct FileRestoration {
             let (result, restored, around, estimate) = try await onThread(of: session.device) { checkCancellation in
                 let clock = PhaseClock()
                 let (measurement, settings) = try clock.time(.reading) {
-                    let measurement = try VideoMeasurement(Y.to(session.device), operator: video.operator, noise: sigma)
+                    let measurement = try VideoMeasurement(Y.to(session.device), operator: A, noise: sigma)
                     return (measurement, try known ?? current.settle(measurement))
                 }
                 var estimate: TimeEstimate?
@@ -173,6 +176,6 @@ struct FileRestoration {
         if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
             notes.append(ModelSession.lacksEnlargement)
         }
-        return notes + output.notes + session.notes(on: plan, frames: together)
+        return notes + video.masks.notes + output.notes + session.notes(on: plan, frames: together)
     }
 }

@@ -17,8 +17,10 @@ public struct MeasuredVideo: Sendable {
     /// Of the restored frames.
     public let height: Int
     public let width: Int
-    /// A; it keeps its decompositions from window to window.
+    /// A; it keeps its decompositions from window to window. Of a mask that differs from frame to frame it has the first
+    /// picture, for plans.
     let `operator`: any LinearOperator
+    let masks: MaskFiles
     private let recipe: Recipe
 
     public var info: VideoInfo { reader.info }
@@ -48,8 +50,8 @@ public struct MeasuredVideo: Sendable {
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
         (height, width) = (full[2], full[3])
-        let sizes = try await onThread { _ in try problem.fileSizes(height: full[2], width: full[3]) }
-        let files = try await Masks.read(sizes)
+        masks = try await MaskFiles(problem, height: full[2], width: full[3], frames: reader.info.frameCount)
+        let files = try await masks.first()
         `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
         _ = try `operator`.outputShape(for: full)
         // A record counts frames before the degradation, which an average without a border leaves fewer of.
@@ -63,6 +65,13 @@ public struct MeasuredVideo: Sendable {
 
     /// Y of a window's frames: decoded and converted once.
     func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
+
+    /// A for measured frames of a range, counted in the file.
+    func `operator`(for frames: Range<Int>) async throws -> any LinearOperator {
+        guard masks.isFilm else { return `operator` }
+        let files = try await masks.masks(frames)
+        return try await onThread { [self] _ in try problem.operator(height: height, width: width, files: files) }
+    }
 
     /// The operator taken apart, for a window of so many measured frames.
     func form(frames: Int) throws -> SeparatedForm? {
@@ -81,32 +90,8 @@ public struct MeasuredVideo: Sendable {
     func known(_ shape: [Int]) throws -> Tensor? { try `operator`.known(inMeasurement: shape) }
 
     /// The noise, from the first window.
-    func noise(of first: Tensor) async throws -> NoiseFigure {
-        let mask = try await onThread { [self] _ in try known(first.shape) }
+    func noise(of first: Tensor, measuredBy A: any LinearOperator) async throws -> NoiseFigure {
+        let mask = try await onThread { _ in try A.known(inMeasurement: first.shape) }
         return try await .found(recipe.noise, recorded: record?.noise, in: reader, frames: first, known: mask)
-    }
-}
-
-/// Pictures of holes.
-enum Masks {
-    /// Masks of 0 and 1, (H, W), from pictures: known where it is brighter than middle grey.
-    static func read(_ files: [(path: String, height: Int, width: Int)]) async throws -> [String: Tensor] {
-        var masks: [String: Tensor] = [:]
-        for file in files { masks[file.path] = try await read(file.path, height: file.height, width: file.width) }
-        return masks
-    }
-
-    private static func read(_ path: String, height: Int, width: Int) async throws -> Tensor {
-        let reader = try await VideoReader(path)
-        guard reader.info.height == height, reader.info.width == width else {
-            throw WorkflowError.message(
-                "The mask \(path) has \(reader.info.width)x\(reader.info.height) pixels and the measurement \(width)x\(height); "
-                    + "it must have the measurement's size.")
-        }
-        var iterator = reader.frames().makeAsyncIterator()
-        guard let frame = try await iterator.next() else {
-            throw WorkflowError.message("The mask \(path) holds no picture.")
-        }
-        return try await onThread { _ in try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32) }
     }
 }
