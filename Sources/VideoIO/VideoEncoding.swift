@@ -127,6 +127,9 @@ extension VideoEncoding.Codec {
         }
     }
 
+    /// Whether a kind of file, or a folder, can have it.
+    public func isHeld(by container: Container) -> Bool { containers.contains(container) }
+
     var containers: [Container] {
         switch self {
         case .h264, .h265: [.mp4, .mov, .mkv]

@@ -107,6 +107,7 @@ struct FileRestoration {
         var windows = windows
         var (index, noise, settings) = (0, NoiseFigure?.none, Settings?.none)
         let (frames, plan, depth) = (windows.plan, plan, writer.bitDepth)
+        let finishing = recipe.finishing
         let gauge = MemoryGauge(session.device)
         log.phases.add(.preparing, laps.next())
         var place = windows.range?.lowerBound ?? 0
@@ -142,7 +143,7 @@ struct FileRestoration {
                     tell(.progress(progress, window: number, windows: frames.count, deviceMemory: gauge.peak))
                 }
                 let restored = try clock.time(.writing) {
-                    try VideoFrame.frames(of: result.frames, bitDepth: depth)
+                    try VideoFrame.frames(of: finishing.applied(to: result.frames, measurement), bitDepth: depth)
                 }
                 return (result, restored, clock.times, estimate)
             }
@@ -168,6 +169,7 @@ struct FileRestoration {
         if execution.device == nil, session.device == .cpu, let reason = Engine.unusedDriver {
             notes.append("There is an NVIDIA driver, and yet the CPU computes: \(reason).")
         }
+        if let sentence = video.saysNothing { notes.append(sentence) }
         notes += network.text.removed.map { "CLIP's text encoders take 77 tokens; left out of the prompt: \($0)" }
         notes.append(
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "

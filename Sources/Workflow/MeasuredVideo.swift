@@ -21,12 +21,14 @@ public struct MeasuredVideo: Sendable {
     /// picture, for plans.
     let `operator`: any LinearOperator
     let masks: MaskFiles
+    /// What to tell where nobody says what went wrong; else nil.
+    let saysNothing: String?
     private let recipe: Recipe
 
     public var info: VideoInfo { reader.info }
 
     /// Opens the input of a recipe.
-    /// - Throws: `WorkflowError` where nobody says what went wrong, `VideoError`, `ProblemError` for frames that do not fit.
+    /// - Throws: `WorkflowError` for a record that is none, `VideoError`, `ProblemError` for frames that do not fit.
     public init(_ recipe: Recipe) async throws {
         self.recipe = recipe
         // Counted, for the time that is left.
@@ -40,11 +42,12 @@ public struct MeasuredVideo: Sendable {
         record =
             recipe.problem == nil
             ? try MeasurementRecord.read(beside: recipe.input) : try? MeasurementRecord.read(beside: recipe.input)
-        guard let problem = recipe.problem ?? record?.problem else {
-            throw WorkflowError.message(
-                "What went wrong with \(recipe.input) is not known: say it with --task (\(Problem.tasks.joined(separator: ", "))) or the options "
-                    + "for its parts (there is no \(MeasurementRecord.path(beside: recipe.input)) that says it).")
-        }
+        let problem = recipe.problem ?? record?.problem ?? Problem()
+        saysNothing =
+            recipe.problem ?? record?.problem == nil
+            ? "Nothing says what went wrong with \(recipe.input), so noise alone is removed: else say it with --task "
+                + "(\(Problem.tasks.joined(separator: ", "))) or the options for its parts (there is no "
+                + "\(MeasurementRecord.path(beside: recipe.input)) that says it)." : nil
         self.problem = problem
         let info = reader.info
         // Of a video that is long enough for an average over time without a border.

@@ -6,7 +6,7 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, log, problem, noise
+        case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, finishing, log, problem, noise
         case window, model, text, options
     }
 
@@ -27,6 +27,7 @@ extension Recipe: Codable {
         leaveOut = try values.decodeIfPresent([OutputPlan.Part].self, forKey: .leaveOut) ?? []
         isProgressive = try values.decodeIfPresent(Bool.self, forKey: .progressive) ?? false
         acceptsIncomplete = try values.decodeIfPresent(Bool.self, forKey: .incomplete) ?? false
+        finishing = try values.decodeIfPresent(Finishing.self, forKey: .finishing) ?? Finishing()
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
@@ -47,6 +48,7 @@ extension Recipe: Codable {
         if !leaveOut.isEmpty { try values.encode(leaveOut, forKey: .leaveOut) }
         if isProgressive { try values.encode(true, forKey: .progressive) }
         if acceptsIncomplete { try values.encode(true, forKey: .incomplete) }
+        if !finishing.isEmpty { try values.encode(finishing, forKey: .finishing) }
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)

@@ -28,9 +28,11 @@ public struct Recipe: Sendable, Equatable {
     public var isProgressive = false
     /// Whether what there is of a file that breaks off is restored.
     public var acceptsIncomplete = false
+    /// What is done to the restored frames.
+    public var finishing = Finishing()
     /// A file for what was done, in JSON.
     public var log: String?
-    /// What went wrong; what the .json beside the input says when nil.
+    /// What went wrong; what the .json beside the input says when nil, and noise alone where there is none.
     public var problem: Problem?
     public var noise: NoiseChoice?
     /// Frames that are restored together.
@@ -63,6 +65,7 @@ public struct Recipe: Sendable, Equatable {
         try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
         try check(bits.map { [8, 10, 16].contains($0) } ?? true, "--bits must be 8, 10 or 16.")
         _ = try encoding.words()
+        try finishing.validate()
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
         if case .sigma(let sigma) = noise {
             try check(sigma >= 0 && sigma.isFinite, "--noise must be 0 or more, or auto.")
