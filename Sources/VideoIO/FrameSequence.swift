@@ -74,6 +74,9 @@ extension FrameSequence {
                 path: reader.path, stream: stream, info: reader.info, range: range, ticks: ticks,
                 acceptsIncomplete: reader.acceptsIncomplete, showsOpacity: reader.showsOpacity)
             return try await decoder.decode(into: frames)
+        case .array(let array):
+            for index in range ?? 0..<array.count { try await frames.send(array.frame(index)) }
+            return Damage()
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
             return Damage()

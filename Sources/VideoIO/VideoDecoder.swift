@@ -194,6 +194,8 @@ struct FrameAssembly {
             pixels = .sixteenBit([])
             taken = values.withUnsafeMutableBytes { copy(to: $0) }
             pixels = .sixteenBit(values)
+        // ffmpeg hands over whole numbers.
+        case .float: taken = 0
         }
         filled += taken
         return taken

@@ -18,6 +18,8 @@ public struct VideoEncoding: Sendable, Equatable {
         case ffv1
         /// A folder of lossless PNG pictures of 8 or 16 bits: 000000.png, 000001.png ...
         case png
+        /// Numbers in [-1, 1], not rounded, in a .npy or .safetensors: (N, 3, H, W).
+        case float32
     }
 
     public var codec: Codec
@@ -56,6 +58,7 @@ public struct VideoEncoding: Sendable, Equatable {
         case .mp4, .mov: self = storedBits > 8 ? VideoEncoding(.h265) : VideoEncoding(.h264)
         case .mkv: self = .ffv1
         case .pictures: self = .png
+        case .npy, .safetensors: self = VideoEncoding(.float32)
         }
     }
 }
@@ -63,6 +66,8 @@ public struct VideoEncoding: Sendable, Equatable {
 /// What holds the frames: a kind of file, or a folder.
 public enum Container: String, Sendable, CaseIterable {
     case mp4, mov, mkv
+    /// Arrays of numbers.
+    case npy, safetensors
     case pictures = "folder of pictures"
 
     /// By the name's extension.
@@ -72,12 +77,18 @@ public enum Container: String, Sendable, CaseIterable {
         case "mp4": self = .mp4
         case "mov": self = .mov
         case "mkv": self = .mkv
+        case "npy": self = .npy
+        case "safetensors": self = .safetensors
         case "": self = .pictures
         default:
             throw .unsupportedTarget(
-                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv or a folder name")
+                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, a folder name, or .npy"
+                    + " or .safetensors for numbers")
         }
     }
+
+    /// Whether it has nothing but frames, without times.
+    var isFramesAlone: Bool { self == .pictures || self == .npy || self == .safetensors }
 
     /// "a .mp4", "a folder of pictures".
     var words: String { self == .pictures ? "a folder of pictures" : "a .\(rawValue)" }
@@ -93,11 +104,12 @@ extension VideoEncoding.Codec {
         case .prores: "ProRes"
         case .ffv1: "FFV1"
         case .png: "PNG"
+        case .float32: "float32"
         }
     }
 
     /// Whether the file gives back the values that came in, at the bits that it stores.
-    public var isLossless: Bool { self == .ffv1 || self == .png }
+    public var isLossless: Bool { self == .ffv1 || self == .png || self == .float32 }
 
     /// The bits of a component that it can store.
     public var depths: [Int] {
@@ -106,6 +118,7 @@ extension VideoEncoding.Codec {
         case .prores: [10]
         case .ffv1: [8, 10, 16]
         case .png: [8, 16]
+        case .float32: [32]
         }
     }
 
@@ -114,7 +127,7 @@ extension VideoEncoding.Codec {
         switch self {
         case .h264, .h265: 0...51
         case .av1: 0...63
-        case .prores, .ffv1, .png: nil
+        case .prores, .ffv1, .png, .float32: nil
         }
     }
 
@@ -137,6 +150,7 @@ extension VideoEncoding.Codec {
         case .prores: [.mov, .mkv]
         case .ffv1: [.mkv]
         case .png: [.pictures]
+        case .float32: [.npy, .safetensors]
         }
     }
 
@@ -149,6 +163,7 @@ extension VideoEncoding.Codec {
         case .prores: ["prores_ks"]
         case .ffv1: ["ffv1"]
         case .png: ["png"]
+        case .float32: []
         }
     }
 }
@@ -239,7 +254,7 @@ extension VideoEncoding {
         switch codec {
         case .h264: 8
         case .h265, .av1, .prores: 10
-        case .ffv1, .png: frameBits
+        case .ffv1, .png, .float32: frameBits
         }
     }
 
@@ -251,6 +266,7 @@ extension VideoEncoding {
         case .prores: return fullChroma || isOdd ? "yuv444p10le" : "yuv422p10le"
         case .ffv1: return depth == 8 ? "bgr0" : "gbrp\(depth)le"
         case .png: return depth == 8 ? "rgb24" : "rgb48be"
+        case .float32: return "gbrpf32le"
         }
     }
 

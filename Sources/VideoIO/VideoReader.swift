@@ -1,6 +1,7 @@
 import Foundation
 
-/// Reads the frames of a video file, of a folder of PNG or JPEG pictures, or of a single picture.
+/// Reads the frames of a video file, of a folder of PNG or JPEG pictures, of a single picture, or of a .npy or
+/// .safetensors with numbers (N, 3, H, W) in [-1, 1].
 ///
 ///     let reader = try await VideoReader("clip.mp4")
 ///     for try await frame in reader.frames(0..<25) { ... }
@@ -30,6 +31,8 @@ public struct VideoReader: Sendable {
         case file(stream: Int)
         /// Paths of pictures, in order.
         case pictures([String])
+        /// Numbers.
+        case array(FrameArray)
     }
 
     init(path: String, info: VideoInfo, times: FrameTimes?, source: Source) {
@@ -52,7 +55,15 @@ public struct VideoReader: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw VideoError.fileMissing(path)
         }
-        if isFolder.boolValue || Pictures.isPicture(path) {
+        if !isFolder.boolValue, FrameArray.Kind(path: path) != nil {
+            let array = try FrameArray(path)
+            info = VideoInfo(
+                width: array.width, height: array.height, frameRate: pictureRate, frameCount: array.count,
+                codec: "rawvideo", bitDepth: 32, pixelFormat: "gbrpf32le", isRGB: true,
+                duration: Double(array.count) / pictureRate.perSecond)
+            (times, ticks, breakOff) = (nil, nil, nil)
+            source = .array(array)
+        } else if isFolder.boolValue || Pictures.isPicture(path) {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
             var info = try await Probe.video(first, isPicture: true).info
@@ -105,7 +116,8 @@ public struct VideoReader: Sendable {
         return copy
     }
 
-    var isOfPictures: Bool { if case .pictures = source { true } else { false } }
+    /// Whether it is a media file, which can hold more than frames.
+    var isOfFile: Bool { if case .file = source { true } else { false } }
 
     /// What is known of a video without decoding it; see `init`.
     public static func probe(

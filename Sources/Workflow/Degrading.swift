@@ -77,7 +77,8 @@ extension Workflow {
         }
         let encoding = try VideoEncoding(forPath: request.output)
         let isLossy = !encoding.codec.isLossless
-        let depth = isLossy ? 16 : bits
+        let isFloat = encoding.codec == .float32
+        let depth = isFloat ? 32 : isLossy ? 16 : bits
         let writer = try await VideoWriter(
             to: request.output, width: shape[3], height: shape[2], bitDepth: depth, frameRate: info.frameRate,
             encoding: encoding,
@@ -106,12 +107,12 @@ extension Workflow {
             await writer.cancel()
             throw error
         }
-        let stored = isLossy ? 8 : bits
+        let stored = isFloat ? 32 : isLossy ? 8 : bits
         let record = MeasurementRecord(
             problem: problem, height: height, width: width, frameCount: frameCount, window: request.window,
             noise: .init(
                 added: request.noise, seed: request.seed, bitDepth: stored,
-                rounding: NoiseLevel.rounding(toBits: stored),
+                rounding: isFloat ? 0 : NoiseLevel.rounding(toBits: stored),
                 isLossy: isLossy))
         try JSONFile.write(record, to: recordPath)
         return (record, shape[2], shape[3])

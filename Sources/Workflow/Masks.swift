@@ -76,6 +76,7 @@ struct MaskFrame {
         switch frame.pixels {
         case .eightBit(let values): values.map { Float($0) / 255 }
         case .sixteenBit(let values): values.map { Float($0) / 65535 }
+        case .float(let values): values.map { ($0 + 1) / 2 }
         }
     }
 

@@ -64,7 +64,8 @@ struct OutputSettlement: Sendable {
         ).value.with(extraArguments: recipe.encoding.words())
         plan = try OutputPlan(for: reader, to: recipe.output, frames: frames, leaving: Set(recipe.leaveOut))
         // Rounded once: where the file is not what the frames are, by the encoder.
-        frameBits = encoding.codec.isLossless && encoding.bits == 8 && encoding.pixelFormat == nil ? 8 : 16
+        let isWhole = encoding.codec.isLossless && encoding.bits == 8 && encoding.pixelFormat == nil
+        frameBits = encoding.codec == .float32 ? 32 : isWhole ? 8 : 16
         try await VideoWriter.rehearse(
             to: recipe.output, width: width, height: height, bitDepth: frameBits, frameRate: info.frameRate,
             encoding: encoding, tags: info.tagsForCopies, keeping: plan)
