@@ -64,11 +64,13 @@ struct RecipeOptions: ParsableArguments {
     }
 
     /// The recipe that was named, or an empty one, with what was said over it.
-    /// - Parameter reading: whether a .json beside the input may be asked for the problem that options change.
+    /// - Parameters:
+    ///   - reading: whether a .json beside the input may be asked for the problem that options change.
+    ///   - base: what is changed in place of the recipe that was named.
     /// - Throws: `WorkflowError`, `ValidationError`.
-    func recipe(input: String?, output: String?, reading: Bool = true) throws -> Recipe {
+    func recipe(input: String?, output: String?, reading: Bool = true, over base: Recipe? = nil) throws -> Recipe {
         var result =
-            try recipe.map { try Recipe(contentsOf: $0, ffmpeg: storage.ffmpeg) }
+            try base ?? recipe.map { try Recipe(contentsOf: $0, ffmpeg: storage.ffmpeg) }
             ?? Recipe(input: input ?? "", output: output ?? "")
         if let input { result.input = input }
         if let output { result.output = output }

@@ -163,6 +163,60 @@ struct FileRestoration {
         log.peakDeviceMemoryBytes = gauge.peak
     }
 
+    /// Some frames, as measured and as the whole run would give them, in 8 bits; and how long that would take. The noise
+    /// and what is settled by it come from the first window, as in a whole run.
+    func look(
+        at chosen: [Int], _ tell: @escaping @Sendable (RestorationEvent) -> Void
+    ) async throws -> (measured: [VideoFrame], restored: [VideoFrame], estimate: TimeEstimate?) {
+        let (session, video, finishing, plan, frames) = (session, video, recipe.finishing, plan, windows.plan)
+        let network = try await onThread(of: session.device) { _ in try session.load() }
+        var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
+        solver.passes = plan.passes
+        var (windows, place) = (windows, windows.range?.lowerBound ?? 0)
+        var (known, estimate) = (((noise: NoiseFigure, settings: Settings)?).none, TimeEstimate?.none)
+        var (measured, restored) = ([Int: VideoFrame](), [Int: VideoFrame]())
+        while restored.count < chosen.count, let decoded = try await windows.next() {
+            let range = place..<place + decoded.count
+            place = range.upperBound
+            let wanted = chosen.filter { range.contains($0) }
+            guard known == nil || !wanted.isEmpty else { continue }
+            let A = try await video.operator(for: range)
+            let Y = try await onThread { _ in try video.measured(decoded) }
+            let noise: NoiseFigure
+            if let known { noise = known.noise } else { noise = try await video.noise(of: Y, measuredBy: A) }
+            let (current, before) = (solver, known)
+            let found = try await onThread(of: session.device) { check in
+                let measurement = try VideoMeasurement(Y.to(session.device), operator: A, noise: noise)
+                let settings = try before?.settings ?? current.settle(measurement)
+                var estimate: TimeEstimate?
+                if before == nil {
+                    estimate = try TimeEstimate.found(
+                        video, frames, plan.passes, current.prior, Policy.Extent(settings), check)
+                }
+                guard !wanted.isEmpty else { return (settings, estimate, [VideoFrame](), [VideoFrame]()) }
+                let result = try current.restore(measurement, following: settings) { progress in
+                    try check()
+                    tell(.progress(progress, window: 0, windows: 1, deviceMemory: nil))
+                }
+                let X = try finishing.applied(to: result.frames, measurement)
+                let enlarged = try measurement.enlarged(.bicubic)
+                // An average without a border leaves fewer frames than there were.
+                let first = (X.size(0) - range.count) / 2 - range.lowerBound
+                return (
+                    settings, estimate,
+                    try wanted.map { try VideoFrame(tensor: enlarged.select(0, first + $0), bitDepth: 8) },
+                    try wanted.map { try VideoFrame(tensor: X.select(0, first + $0), bitDepth: 8) }
+                )
+            }
+            known = (noise, found.0)
+            estimate = estimate ?? found.1
+            for (index, frame) in wanted.enumerated() {
+                (measured[frame], restored[frame]) = (found.2[index], found.3[index])
+            }
+        }
+        return (chosen.compactMap { measured[$0] }, chosen.compactMap { restored[$0] }, estimate)
+    }
+
     private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) throws -> [String] {
         var notes: [String] = []
         // Hours instead of minutes, for a reason that can be mended.

@@ -18,11 +18,19 @@ public struct EncodingChoice: Sendable, Hashable, Codable {
 
     public var isEmpty: Bool { self == EncodingChoice() }
 
-    /// The words of `ffmpeg`: apart by spaces, but for what stands in quotes or behind a backslash.
+    /// The words of `ffmpeg`.
     /// - Throws: `WorkflowError` for a quote that does not end.
-    func words() throws -> [String] {
+    func words() throws -> [String] { try ShellWords.split(ffmpeg ?? "", of: "--ffmpeg") }
+}
+
+/// A text taken apart as a shell does it.
+public enum ShellWords {
+    /// Words are apart by spaces, but for what stands in quotes or behind a backslash.
+    /// - Parameter option: whose text it is, for the error.
+    /// - Throws: `WorkflowError` for a quote that does not end.
+    public static func split(_ text: String, of option: String) throws -> [String] {
         var (words, word, quote, isEscaped) = ([String](), String?.none, Character?.none, false)
-        for character in ffmpeg ?? "" {
+        for character in text {
             if isEscaped {
                 word = (word ?? "") + String(character)
                 isEscaped = false
@@ -40,7 +48,7 @@ public struct EncodingChoice: Sendable, Hashable, Codable {
             }
         }
         guard quote == nil, !isEscaped else {
-            throw WorkflowError.message("A quote in --ffmpeg does not end; close it.")
+            throw WorkflowError.message("A quote in \(option) does not end; close it.")
         }
         return words + (word.map { [$0] } ?? [])
     }
