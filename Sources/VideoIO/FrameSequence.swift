@@ -26,7 +26,8 @@ public struct FrameSequence: AsyncSequence, Sendable {
             if decoder == nil { decoder = Decoder(sequence) }
             let frame = try await decoder?.frames.next()
             if frame != nil { FrameCounts.countDecoded() }
-            return frame
+            guard let crop = sequence.reader.crop else { return frame }
+            return try frame?.cropped(to: crop)
         }
     }
 }
@@ -71,7 +72,7 @@ extension FrameSequence {
         case .file(let stream):
             let ticks = range.flatMap { range in reader.ticks.map { Array($0[range]) } } ?? reader.ticks
             let decoder = VideoDecoder(
-                path: reader.path, stream: stream, info: reader.info, range: range, ticks: ticks,
+                path: reader.path, stream: stream, info: reader.decodedInfo, range: range, ticks: ticks,
                 acceptsIncomplete: reader.acceptsIncomplete, showsOpacity: reader.showsOpacity)
             return try await decoder.decode(into: frames)
         case .array(let array):

@@ -69,11 +69,11 @@ public struct OutputPlan: Sendable, Equatable {
         pictureMetadata = keepsMetadata ? info.pictureMetadata : [:]
         staleMetadata = info.metadata.keys.filter { Self.stale.contains($0.lowercased()) }.sorted()
         timecode = container.isFramesAlone || isPart || out.contains(.timecode) ? nil : info.timecode
-        aspect = container.isFramesAlone ? nil : info.sampleAspectRatio
+        aspect = container.isFramesAlone && container != .y4m ? nil : info.sampleAspectRatio
         mastering = info.mastering
         let whole = reader.times
         times = container.isFramesAlone ? nil : frames.flatMap { whole?.part($0) } ?? (isPart ? nil : whole)
-        startDelay = isPart ? 0 : info.startDelay
+        startDelay = isPart || container.isFramesAlone ? 0 : info.startDelay
 
         var notes = Self.notes(items, container)
         func lost(_ what: String, _ reason: String) { notes.append("Left out: \(what); \(reason).") }
@@ -92,7 +92,7 @@ public struct OutputPlan: Sendable, Equatable {
                 lost("the tags \(unknown.joined(separator: ", "))", "\(container.words) has no place for them")
             }
         }
-        if container.isFramesAlone, let aspect = info.sampleAspectRatio {
+        if container.isFramesAlone, container != .y4m, let aspect = info.sampleAspectRatio {
             lost(
                 "that a pixel is \(aspect.replacing(":", with: "/")) times as wide as high",
                 "\(container.words) has no place for it, and shows wider or narrower than it should")
@@ -135,7 +135,7 @@ public struct OutputPlan: Sendable, Equatable {
     private static func sound(_ codec: String, in container: Container) -> Treatment {
         let lossless = ["flac", "alac", "wavpack", "tta", "truehd", "mlp", "ape", "shorten"]
         switch container {
-        case .pictures, .npy, .safetensors: return .leftOut(nil)
+        case .pictures, .npy, .safetensors, .y4m: return .leftOut(nil)
         case .mkv:
             let unknown: Set = ["pcm_bluray", "pcm_dvd", "pcm_s16be_planar", "pcm_s8_planar", "pcm_s16le_planar"]
             return unknown.contains(codec) ? .converted(encoder: "flac") : .copied
@@ -157,7 +157,7 @@ public struct OutputPlan: Sendable, Equatable {
     private static func subtitles(_ codec: String, in container: Container) -> Treatment {
         let texts: Set = ["subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text", "subviewer", "microdvd", "sami"]
         switch container {
-        case .pictures, .npy, .safetensors: return .leftOut(nil)
+        case .pictures, .npy, .safetensors, .y4m: return .leftOut(nil)
         case .mkv:
             let known: Set = [
                 "subrip", "srt", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "hdmv_text_subtitle", "dvd_subtitle",

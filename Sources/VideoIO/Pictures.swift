@@ -69,9 +69,10 @@ extension Pictures {
     static func decode(_ paths: [String], of reader: VideoReader, into frames: Handoff<VideoFrame>) async throws {
         for path in paths {
             let frame = try await decode(path, opacity: reader.showsOpacity)
-            guard frame.width == reader.info.width, frame.height == reader.info.height else {
+            let info = reader.decodedInfo
+            guard frame.width == info.width, frame.height == info.height else {
                 throw VideoError.mixedPictureSizes(
-                    folder: reader.path, first: "\(reader.info.width)x\(reader.info.height)",
+                    folder: reader.path, first: "\(info.width)x\(info.height)",
                     other: "\((path as NSString).lastPathComponent) is \(frame.width)x\(frame.height)")
             }
             try await frames.send(frame)

@@ -20,6 +20,8 @@ public struct VideoEncoding: Sendable, Equatable {
         case png
         /// Numbers in [-1, 1], not rounded, in a .npy or .safetensors: (N, 3, H, W).
         case float32
+        /// Uncompressed, of 8 or 10 bits, for .y4m.
+        case raw
     }
 
     public var codec: Codec
@@ -59,6 +61,7 @@ public struct VideoEncoding: Sendable, Equatable {
         case .mkv: self = .ffv1
         case .pictures: self = .png
         case .npy, .safetensors: self = VideoEncoding(.float32)
+        case .y4m: self = VideoEncoding(.raw)
         }
     }
 }
@@ -66,6 +69,8 @@ public struct VideoEncoding: Sendable, Equatable {
 /// What holds the frames: a kind of file, or a folder.
 public enum Container: String, Sendable, CaseIterable {
     case mp4, mov, mkv
+    /// Uncompressed frames one after the other, as programs hand them to each other.
+    case y4m
     /// Arrays of numbers.
     case npy, safetensors
     case pictures = "folder of pictures"
@@ -77,18 +82,19 @@ public enum Container: String, Sendable, CaseIterable {
         case "mp4": self = .mp4
         case "mov": self = .mov
         case "mkv": self = .mkv
+        case "y4m": self = .y4m
         case "npy": self = .npy
         case "safetensors": self = .safetensors
         case "": self = .pictures
         default:
             throw .unsupportedTarget(
-                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, a folder name, or .npy"
-                    + " or .safetensors for numbers")
+                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, .y4m, a folder name,"
+                    + " or .npy or .safetensors for numbers")
         }
     }
 
     /// Whether it has nothing but frames, without times.
-    var isFramesAlone: Bool { self == .pictures || self == .npy || self == .safetensors }
+    var isFramesAlone: Bool { ![.mp4, .mov, .mkv].contains(self) }
 
     /// "a .mp4", "a folder of pictures".
     var words: String { self == .pictures ? "a folder of pictures" : "a .\(rawValue)" }
@@ -105,6 +111,7 @@ extension VideoEncoding.Codec {
         case .ffv1: "FFV1"
         case .png: "PNG"
         case .float32: "float32"
+        case .raw: "Uncompressed video"
         }
     }
 
@@ -114,7 +121,7 @@ extension VideoEncoding.Codec {
     /// The bits of a component that it can store.
     public var depths: [Int] {
         switch self {
-        case .h264, .h265, .av1: [8, 10]
+        case .h264, .h265, .av1, .raw: [8, 10]
         case .prores: [10]
         case .ffv1: [8, 10, 16]
         case .png: [8, 16]
@@ -127,7 +134,7 @@ extension VideoEncoding.Codec {
         switch self {
         case .h264, .h265: 0...51
         case .av1: 0...63
-        case .prores, .ffv1, .png, .float32: nil
+        case .prores, .ffv1, .png, .float32, .raw: nil
         }
     }
 
@@ -151,6 +158,7 @@ extension VideoEncoding.Codec {
         case .ffv1: [.mkv]
         case .png: [.pictures]
         case .float32: [.npy, .safetensors]
+        case .raw: [.y4m]
         }
     }
 
@@ -164,6 +172,7 @@ extension VideoEncoding.Codec {
         case .ffv1: ["ffv1"]
         case .png: ["png"]
         case .float32: []
+        case .raw: ["wrapped_avframe"]
         }
     }
 }
@@ -252,7 +261,7 @@ extension VideoEncoding {
     /// H.264 stays at what every player shows.
     private func usualDepth(_ frameBits: Int) -> Int {
         switch codec {
-        case .h264: 8
+        case .h264, .raw: 8
         case .h265, .av1, .prores: 10
         case .ffv1, .png, .float32: frameBits
         }
@@ -260,7 +269,7 @@ extension VideoEncoding {
 
     private func usualFormat(_ depth: Int, isOdd: Bool) -> String {
         switch codec {
-        case .h264, .h265, .av1:
+        case .h264, .h265, .av1, .raw:
             // Halved chroma cannot hold odd sizes, and no pixel is to be lost.
             return (fullChroma || isOdd ? "yuv444p" : "yuv420p") + (depth == 8 ? "" : "\(depth)le")
         case .prores: return fullChroma || isOdd ? "yuv444p10le" : "yuv422p10le"

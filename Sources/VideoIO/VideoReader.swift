@@ -23,6 +23,10 @@ public struct VideoReader: Sendable {
     let source: Source
     /// Whether frames show how opaque each pixel is, in grey, and not its colour.
     private(set) var showsOpacity = false
+    /// The part of each frame that is seen; nil for all of it.
+    private(set) var crop: Crop?
+    /// What the decoder gives, before it is cropped.
+    private(set) var whole: (width: Int, height: Int)?
     /// Of every frame, in the file's own clock; nil where they are not known.
     let ticks: [Int]?
 
@@ -104,6 +108,34 @@ public struct VideoReader: Sendable {
             self.info = info
             source = .file(stream: stream)
         }
+    }
+
+    /// The same video, of which only a part of each frame is seen.
+    /// - Throws: `VideoError.outside` for a part that does not lie in the frames.
+    public func cropped(to part: Crop) throws(VideoError) -> VideoReader {
+        guard crop == nil, part.x <= info.width - part.width, part.y <= info.height - part.height else {
+            throw .outside(path, part: "\(part)", size: "\(info.width)x\(info.height)")
+        }
+        var copy = self
+        (copy.crop, copy.whole) = (part, (info.width, info.height))
+        (copy.info.width, copy.info.height) = (part.width, part.height)
+        return copy
+    }
+
+    /// Another video whose frames are as large as these before they were cropped, cropped in the same way; any other one
+    /// as it is.
+    public func croppedAlike(_ other: VideoReader) throws(VideoError) -> VideoReader {
+        guard let crop, let whole, other.info.width == whole.width, other.info.height == whole.height else {
+            return other
+        }
+        return try other.cropped(to: crop)
+    }
+
+    /// What is known of the frames before they are cropped.
+    var decodedInfo: VideoInfo {
+        var info = info
+        if let whole { (info.width, info.height) = whole }
+        return info
     }
 
     /// The same video, of which each frame shows in grey how opaque its pixels are, from black for not at all; nil for

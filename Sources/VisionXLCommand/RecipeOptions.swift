@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import VideoIO
 import VisionXL
 import Workflow
 
@@ -14,6 +15,10 @@ extension NoiseChoice: ExpressibleByArgument {
             self = .sigma(sigma)
         }
     }
+}
+
+extension Crop: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
 }
 
 extension FrameRange: ExpressibleByArgument {
@@ -46,6 +51,12 @@ struct RecipeOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
+
+    @Option(
+        help: ArgumentHelp(
+            "Only a part of each frame: its size, and the column and row of its upper left corner.",
+            valueName: "WxH+X+Y"))
+    var crop: Crop?
 
     @Option(help: "Frames that are restored together. (default: 25, or what the measurement's .json says)")
     var window: Int?
@@ -88,6 +99,7 @@ struct RecipeOptions: ParsableArguments {
         if model.fast != nil, let steps = model.fullVaeSteps { result.options.exactCodecSteps = steps }
         try algorithm.check(result.options)
         if let frames { result.frames = frames }
+        if let crop { result.crop = crop }
         if let window { result.window = window }
         storage.apply(to: &result)
         return result

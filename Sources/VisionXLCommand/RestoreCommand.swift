@@ -22,8 +22,8 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @Argument(
         help: """
-            A video, a folder of PNG or JPEG pictures, or a picture; several of them, and folders of videos, into the folder \
-            after -o.
+            A video, a folder of PNG or JPEG pictures, a picture, or - for standard input; several of them, and folders of \
+            videos, into the folder after -o.
             """)
     var inputs: [String] = []
 
@@ -35,7 +35,10 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: "A .mp4 or .mov, a .mkv (lossless unless --codec says otherwise), or a folder for PNG pictures.")
+        help: """
+            A .mp4 or .mov, a .mkv (lossless unless --codec says otherwise), a folder for PNG pictures, a .npy or \
+            .safetensors, a .y4m, or - for y4m on standard output.
+            """)
     var output: String?
 
     @OptionGroup
@@ -68,7 +71,11 @@ struct RestoreCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         if isBatch, !printRecipe { return try await restoreAll() }
-        var recipe = try asked.recipe(input: input, output: output)
+        let streams = input == "-" || output == "-" ? try StandardStreams() : nil
+        let (source, target) = try (
+            input == "-" && !printRecipe ? streams?.input() : input, output == "-" ? streams?.output : output
+        )
+        var recipe = try asked.recipe(input: source, output: target)
         if let json { recipe.log = json }
         if printRecipe {
             try recipe.validate()
@@ -77,8 +84,9 @@ struct RestoreCommand: AsyncParsableCommand {
         let display = ProgressDisplay()
         let log = try await Workflow.restore(recipe, asked.model.execution(overwrites: force)) { display.show($0) }
         display.finish()
+        if output == "-" { try streams?.deliver() }
         Console.note(
-            "\(log.output): \(Console.count(log.frameCount, "frame")) in \(durationText(seconds: log.seconds)), "
+            "\(output == "-" ? "standard output" : log.output): \(Console.count(log.frameCount, "frame")) in \(durationText(seconds: log.seconds)), "
                 + Usage.peaks(memory: log.peakMemoryBytes, deviceMemory: log.peakDeviceMemoryBytes))
     }
 

@@ -164,10 +164,13 @@ actor MaskFile {
     ///   - height: of the frames that the mask is for, likewise `width`.
     ///   - frames: of the measured video; nil where nobody knows.
     /// - Throws: `WorkflowError` for a mask without holes, without known pixels, or of another shape; `VideoError`.
-    init(_ holes: Holes, height: Int, width: Int, frames: Int?) async throws {
+    init(
+        _ holes: Holes, height: Int, width: Int, frames: Int?, cropping measured: VideoReader? = nil
+    ) async throws {
         let path = holes.file ?? ""
         (self.holes, self.path, self.width, self.height) = (holes, path, width, height)
-        reader = try await VideoReader(path, countFrames: true)
+        let own = try await VideoReader(path, countFrames: true)
+        reader = try measured.map { try $0.croppedAlike(own) } ?? own
         let info = reader.info
         guard info.width * height == info.height * width else {
             throw WorkflowError.message(
@@ -293,13 +296,17 @@ struct MaskFiles: Sendable {
     /// - Parameters:
     ///   - height: of the full frames, likewise `width`.
     ///   - frames: of the measured video; nil where nobody knows.
-    init(_ problem: Problem, height: Int, width: Int, frames: Int?) async throws {
+    ///   - reader: of the measurement, where a part of it is seen: masks of whole frames are cropped with it.
+    init(
+        _ problem: Problem, height: Int, width: Int, frames: Int?, cropping reader: VideoReader? = nil
+    ) async throws {
         var files: [MaskFile] = []
         let sizes = try await onThread { _ in try problem.fileSizes(height: height, width: width) }
         for size in sizes {
             guard let holes = problem.stages.lazy.compactMap({ $0 as? Holes }).first(where: { $0.file == size.path })
             else { continue }
-            files.append(try await MaskFile(holes, height: size.height, width: size.width, frames: frames))
+            files.append(
+                try await MaskFile(holes, height: size.height, width: size.width, frames: frames, cropping: reader))
         }
         self.files = files
     }

@@ -37,6 +37,7 @@ public struct MeasuredVideo: Sendable {
         // Frames before the break are whole.
         let isBefore = recipe.frames?.upper.map { $0 < reader.info.frameCount ?? 0 } ?? false
         if let breakOff = reader.breakOff, !recipe.acceptsIncomplete, !isBefore { throw breakOff }
+        if let crop = recipe.crop { reader = try reader.cropped(to: crop) }
         self.reader = reader
         // What is said says everything; only without it must the record be sound.
         record =
@@ -53,7 +54,7 @@ public struct MeasuredVideo: Sendable {
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
         (height, width) = (full[2], full[3])
-        masks = try await MaskFiles(problem, height: full[2], width: full[3], frames: reader.info.frameCount)
+        masks = try await MaskFiles(problem, height: full[2], width: full[3], frames: reader.info.frameCount, cropping: reader)
         let files = try await masks.first()
         `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
         _ = try `operator`.outputShape(for: full)

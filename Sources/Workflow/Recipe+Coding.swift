@@ -6,7 +6,7 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, finishing, log, problem, noise
+        case version, input, frames, crop, progressive, incomplete, output, bits, encoding, leaveOut, finishing, log, problem, noise
         case window, model, text, options
     }
 
@@ -22,6 +22,7 @@ extension Recipe: Codable {
             input: try values.decode(String.self, forKey: .input),
             output: try values.decode(String.self, forKey: .output))
         frames = try values.decodeIfPresent(FrameRange.self, forKey: .frames)
+        crop = try values.decodeIfPresent(Crop.self, forKey: .crop)
         bits = try values.decodeIfPresent(Int.self, forKey: .bits)
         encoding = try values.decodeIfPresent(EncodingChoice.self, forKey: .encoding) ?? EncodingChoice()
         leaveOut = try values.decodeIfPresent([OutputPlan.Part].self, forKey: .leaveOut) ?? []
@@ -42,6 +43,7 @@ extension Recipe: Codable {
         try values.encode(Self.version, forKey: .version)
         try values.encode(input, forKey: .input)
         try values.encodeIfPresent(frames, forKey: .frames)
+        try values.encodeIfPresent(crop, forKey: .crop)
         try values.encode(output, forKey: .output)
         try values.encodeIfPresent(bits, forKey: .bits)
         if !encoding.isEmpty { try values.encode(encoding, forKey: .encoding) }

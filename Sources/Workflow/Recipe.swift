@@ -17,6 +17,8 @@ public struct Recipe: Sendable, Equatable {
     public var input: String
     /// All frames when nil.
     public var frames: FrameRange?
+    /// The part of each frame that is restored; all of it when nil.
+    public var crop: Crop?
     /// A .mp4, .mov or .mkv, or a folder for PNG pictures.
     public var output: String
     /// Of each component in the file: 8, 10 or 16.

@@ -174,7 +174,8 @@ struct KeepingTests {
 
     // MARK: How frames are stored
 
-    @Test(arguments: VideoEncoding.Codec.allCases)
+    // Numbers have tests of their own.
+    @Test(arguments: VideoEncoding.Codec.allCases.filter { $0 != .float32 })
     func everyCodecStoresEveryDepth(codec: VideoEncoding.Codec) async throws {
         let frames = try (0..<3).map { try patternFrame(width: 64, height: 64, bitDepth: 16, seed: $0) }
         for container in codec.containers {
