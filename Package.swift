@@ -48,7 +48,7 @@ let package = Package(
         .target(
             name: "VideoIO",
             dependencies: [
-                "TensorKit",
+                "TensorKit", "Weights",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 systemPackage,
             ]),

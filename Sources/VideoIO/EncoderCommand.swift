@@ -46,7 +46,7 @@ struct EncoderCommand: Sendable {
         self.plan = plan
         let times = plan?.times
         let isLate = (plan?.startDelay ?? 0) > 0.0005
-        if times != nil || isLate || plan?.mastering != nil, container != .pictures {
+        if times != nil || isLate || plan?.mastering != nil, !container.isFramesAlone {
             let stream = TimedStream(
                 width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, mastering: plan?.mastering)
             packaging = Packaging(stream: stream, times: times)
@@ -91,7 +91,7 @@ struct EncoderCommand: Sendable {
             // ffmpeg runs inside the folder, so that a percent sign in its name is not taken for a pattern.
             return arguments + ["-start_number", "0", "-f", "image2", "%06d.png"]
         }
-        if container != .mkv {
+        if container == .mp4 || container == .mov {
             if let clock, let packaging {
                 arguments += ["-video_track_timescale", "\(clock)"]
                 // Encoders do not say how long a frame of its own time lasts, and the last one would end at once.
@@ -100,6 +100,8 @@ struct EncoderCommand: Sendable {
             }
             arguments += ["-movflags", "+faststart"]
         }
+        // What is more than 8 bits is no part of the format's first description.
+        if container == .y4m { arguments += ["-strict", "-1"] }
         return arguments + [FFmpeg.url(output)]
     }
 }
@@ -108,9 +110,9 @@ extension SettledEncoding {
     /// Refuses to put values that stand for HDR's light where nothing would say so.
     func check(_ tags: ColourTags, path: String) throws(VideoError) {
         guard tags.isHDR else { return }
-        if codec == .png {
+        if codec == .png || codec == .raw {
             throw .unsupportedTarget(
-                path, reason: "the video is HDR, and PNG pictures cannot say so; write a .mkv, or a .mp4 of 10 bits")
+                path, reason: "the video is HDR, and \(codec.title) cannot say so; write a .mkv, or a .mp4 of 10 bits")
         }
         if bits < 10 {
             throw .unsupportedTarget(

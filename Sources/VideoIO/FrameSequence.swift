@@ -11,7 +11,8 @@ public struct FrameSequence: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
-    public struct Iterator: AsyncIteratorProtocol {
+    /// Copies share what is being decoded: each frame goes to whoever asks first.
+    public struct Iterator: AsyncIteratorProtocol, Sendable {
         private let sequence: FrameSequence
         private var decoder: Decoder?
 
@@ -25,13 +26,11 @@ public struct FrameSequence: AsyncSequence, Sendable {
             if decoder == nil { decoder = Decoder(sequence) }
             let frame = try await decoder?.frames.next()
             if frame != nil { FrameCounts.countDecoded() }
-            return frame
+            guard let crop = sequence.reader.crop else { return frame }
+            return try frame?.cropped(to: crop)
         }
     }
 }
-
-@available(*, unavailable)
-extension FrameSequence.Iterator: Sendable {}
 
 /// What the task that decodes leaves behind.
 final class FoundDamage: Sendable {
@@ -72,6 +71,9 @@ extension FrameSequence {
         switch reader.source {
         case .file(let stream):
             return try await reader.decoder(of: stream, range).decode(into: frames)
+        case .array(let array):
+            for index in range ?? 0..<array.count { try await frames.send(array.frame(index)) }
+            return Damage()
         case .pictures(let all):
             try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
             return Damage()
@@ -85,8 +87,9 @@ extension VideoReader {
     func decoder(of stream: Int, _ range: Range<Int>?, isSmall: Bool = false) -> VideoDecoder {
         let part = range.flatMap { range in ticks.flatMap { range.upperBound <= $0.count ? Array($0[range]) : nil } }
         return VideoDecoder(
-            path: path, stream: stream, info: isSmall ? info.small : info, range: range,
-            ticks: range == nil ? ticks : part, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall)
+            path: path, stream: stream, info: isSmall ? decodedInfo.small : decodedInfo, range: range,
+            ticks: range == nil ? ticks : part, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall,
+            showsOpacity: showsOpacity)
     }
 }
 

@@ -13,6 +13,7 @@ extension VideoFrame {
             switch pixels {
             case .eightBit(let values): raw = try Tensor(values, shape: shape)
             case .sixteenBit(let values): raw = try Tensor(values, shape: shape)
+            case .float(let values): return try Tensor(values, shape: shape).permuted([2, 0, 1]).contiguous()
             }
             let planes = try raw.to(.float32).permuted([2, 0, 1]).contiguous()
             return try planes * (2 / maximum(bitDepth)) - 1
@@ -21,12 +22,18 @@ extension VideoFrame {
 
     /// A frame from a tensor of shape (3, height, width), or (1, 3, height, width), on any device.
     ///
-    /// Values are clamped to [-1, 1] and rounded to the nearest of 0 ... 255 or 0 ... 65535.
+    /// Values are clamped to [-1, 1] and rounded to the nearest of 0 ... 255 or 0 ... 65535; of 32 bits they stay as they
+    /// are.
     /// Throws `VideoError.badFrame` for another shape or depth.
     public init(tensor: Tensor, bitDepth: Int) throws {
         let planes = tensor.rank == 4 && tensor.size(0) == 1 ? try tensor.select(0, 0) : tensor
         guard planes.rank == 3, planes.size(0) == 3 else {
             throw VideoError.badFrame("a tensor of the shape \(tensor.shape) is not a (3, height, width) picture")
+        }
+        if bitDepth == 32 {
+            let values = try planes.to(.float32).permuted([1, 2, 0]).contiguous()
+            try self.init(width: planes.size(2), height: planes.size(1), pixels: .float(values.array()))
+            return
         }
         guard bitDepth == 8 || bitDepth == 16 else {
             throw VideoError.badFrame("a frame cannot have \(bitDepth) bits per component")

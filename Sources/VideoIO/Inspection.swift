@@ -8,12 +8,14 @@ public struct Inspection: Sendable, Equatable {
     public var repeated = 0
     /// Whether film was spread over more frames by weaving fields, two of every five from two moments.
     public var isTelecined = false
+    /// What is odd in the names of pictures, a sentence each.
+    public var pictureNotes: [String] = []
     /// Sizes that follow the first one: the video changes its size.
     public var otherSizes: [String] = []
 
     /// A sentence for each thing that a person should know.
     public var notes: [String] {
-        var notes: [String] = []
+        var notes = pictureNotes
         if repeated * 10 >= looked, looked >= 10 {
             notes.append(
                 "\(repeated) of the first \(looked) frames repeat the one before, as where the rate was raised; each is"
@@ -56,8 +58,9 @@ extension VideoReader {
     /// Costs decoding `frames` frames, and the key frames of codings that may change their size midway.
     /// - Throws: `VideoError.toolMissing`, `CancellationError`.
     public func inspected(frames: Int = 120) async throws -> Inspection {
-        guard case .file(let stream) = source else { return Inspection() }
         var inspection = Inspection()
+        if case .pictures(let all) = source { inspection.pictureNotes = Pictures.notes(all) }
+        guard case .file(let stream) = source else { return inspection }
         var (shown, tops, bottoms, current) = ([Int](), [Int](), [Int](), 0)
         // Numbers for times, of which repetitions are missing.
         let filters =

@@ -63,17 +63,17 @@ public struct OutputPlan: Sendable, Equatable {
                 stream: stream,
                 treatment: Self.treatment(of: stream, in: container, leaving: out, isPart: reason, info: info))
         }
-        let holdsAll = container != .pictures && !isPart
+        let holdsAll = !container.isFramesAlone && !isPart
         keepsChapters = holdsAll && info.chapterCount > 0 && !out.contains(.chapters)
-        keepsMetadata = container != .pictures && !reader.isOfPictures && !out.contains(.metadata)
+        keepsMetadata = !container.isFramesAlone && reader.isOfFile && !out.contains(.metadata)
         pictureMetadata = keepsMetadata ? info.pictureMetadata : [:]
         staleMetadata = info.metadata.keys.filter { Self.stale.contains($0.lowercased()) }.sorted()
-        timecode = container == .pictures || isPart || out.contains(.timecode) ? nil : info.timecode
-        aspect = container == .pictures ? nil : info.sampleAspectRatio
+        timecode = container.isFramesAlone || isPart || out.contains(.timecode) ? nil : info.timecode
+        aspect = container.isFramesAlone && container != .y4m ? nil : info.sampleAspectRatio
         mastering = info.mastering
         let whole = reader.times
-        times = container == .pictures ? nil : frames.flatMap { whole?.part($0) } ?? (isPart ? nil : whole)
-        startDelay = isPart ? 0 : info.startDelay
+        times = container.isFramesAlone ? nil : frames.flatMap { whole?.part($0) } ?? (isPart ? nil : whole)
+        startDelay = isPart || container.isFramesAlone ? 0 : info.startDelay
 
         var notes = Self.notes(items, container)
         func lost(_ what: String, _ reason: String) { notes.append("Left out: \(what); \(reason).") }
@@ -92,17 +92,17 @@ public struct OutputPlan: Sendable, Equatable {
                 lost("the tags \(unknown.joined(separator: ", "))", "\(container.words) has no place for them")
             }
         }
-        if container == .pictures, let aspect = info.sampleAspectRatio {
+        if container.isFramesAlone, container != .y4m, let aspect = info.sampleAspectRatio {
             lost(
                 "that a pixel is \(aspect.replacing(":", with: "/")) times as wide as high",
-                "pictures have no place for it, and show wider or narrower than they should")
+                "\(container.words) has no place for it, and shows wider or narrower than it should")
         }
-        if container == .pictures, whole != nil {
+        if container.isFramesAlone, whole != nil {
             lost("the times of the frames, which vary", "pictures have none")
         }
         if info.hasTransparency { lost("the transparency", "only the colours are restored") }
         for kind in info.dynamicMetadata { lost("\(kind) data, which change from scene to scene", "they are not read") }
-        if !info.rateIsKnown, container != .pictures {
+        if !info.rateIsKnown, !container.isFramesAlone {
             notes.append("The file says no rate; \(info.frameRate) frames a second is a guess.")
         }
         self.notes = notes
@@ -123,7 +123,7 @@ public struct OutputPlan: Sendable, Equatable {
         of stream: MediaStream, in container: Container, leaving out: Set<Part>, isPart: String?, info: VideoInfo
     ) -> Treatment {
         if let part = stream.part, out.contains(part) { return .leftOut(nil) }
-        if container == .pictures { return .leftOut("a folder of pictures holds nothing else") }
+        if container.isFramesAlone { return .leftOut("\(container.words) holds nothing else") }
         if let isPart { return .leftOut(isPart) }
         switch stream.kind {
         case .audio: return sound(stream.codec, in: container)
@@ -144,7 +144,7 @@ public struct OutputPlan: Sendable, Equatable {
     private static func sound(_ codec: String, in container: Container) -> Treatment {
         let lossless = ["flac", "alac", "wavpack", "tta", "truehd", "mlp", "ape", "shorten"]
         switch container {
-        case .pictures: return .leftOut(nil)
+        case .pictures, .npy, .safetensors, .y4m: return .leftOut(nil)
         case .mkv:
             let unknown: Set = ["pcm_bluray", "pcm_dvd", "pcm_s16be_planar", "pcm_s8_planar", "pcm_s16le_planar"]
             return unknown.contains(codec) ? .converted(encoder: "flac") : .copied
@@ -166,7 +166,7 @@ public struct OutputPlan: Sendable, Equatable {
     private static func subtitles(_ codec: String, in container: Container) -> Treatment {
         let texts: Set = ["subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text", "subviewer", "microdvd", "sami"]
         switch container {
-        case .pictures: return .leftOut(nil)
+        case .pictures, .npy, .safetensors, .y4m: return .leftOut(nil)
         case .mkv:
             let known: Set = [
                 "subrip", "srt", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "hdmv_text_subtitle", "dvd_subtitle",
@@ -229,7 +229,7 @@ public struct OutputPlan: Sendable, Equatable {
 
     /// ffmpeg's options that map and describe all but the picture, which is stream 0 of input 0; the source is input 1.
     var arguments: [String] {
-        guard container != .pictures else { return [] }
+        guard !container.isFramesAlone else { return [] }
         var arguments: [String] = []
         var index = 1
         for item in items where !(item.stream.kind == .cover && container == .mkv) {

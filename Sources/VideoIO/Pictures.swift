@@ -34,6 +34,43 @@ enum Pictures {
             .map { (folder as NSString).appendingPathComponent($0) }
     }
 
+    /// What a person should know of the names of a series: numbers that are missing, and more than one series.
+    static func notes(_ paths: [String]) -> [String] {
+        /// A name without its last number and its ending, and the number.
+        func parts(_ path: String) -> (series: String, number: Int?) {
+            let name = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+            let all = runs(name)
+            guard let place = all.lastIndex(where: { isDigit($0.first) }) else { return (name, nil) }
+            return ((all[..<place] + ["#"] + all[(place + 1)...]).joined(), Int(all[place]))
+        }
+        var order: [String] = []
+        var numbers: [String: [Int]] = [:]
+        for path in paths {
+            let (series, number) = parts(path)
+            if numbers[series] == nil { order.append(series) }
+            numbers[series, default: []] += number.map { [$0] } ?? []
+        }
+        // Names without numbers are no series.
+        order = order.filter { (numbers[$0] ?? []).count > 1 }
+        var notes: [String] = []
+        if order.count > 1 {
+            let names = order.map { "\($0) (\((numbers[$0] ?? []).count))" }.joined(separator: ", then ")
+            notes.append(
+                "The folder has \(order.count) series of pictures, which follow each other as one video: \(names).")
+        }
+        for series in order {
+            let present = Set(numbers[series] ?? [])
+            guard let first = present.min(), let last = present.max(), last - first < 1 << 24 else { continue }
+            let missing = (first...last).filter { !present.contains($0) }
+            if missing.isEmpty { continue }
+            let some = missing.prefix(5).map(String.init).joined(separator: ", ") + (missing.count > 5 ? " ..." : "")
+            notes.append(
+                "Numbers are missing in \(series): \(some) (\(missing.count) of \(last - first + 1)); the pictures around a"
+                    + " hole follow each other.")
+        }
+        return notes
+    }
+
     /// Compares runs of digits by their value, everything else by its characters.
     static func naturallyBefore(_ a: String, _ b: String) -> Bool {
         let (left, right) = (runs(a), runs(b))
@@ -68,10 +105,11 @@ extension Pictures {
     /// Decodes pictures one after the other. All must have the size of the reader's first.
     static func decode(_ paths: [String], of reader: VideoReader, into frames: Handoff<VideoFrame>) async throws {
         for path in paths {
-            let frame = try await decode(path)
-            guard frame.width == reader.info.width, frame.height == reader.info.height else {
+            let frame = try await decode(path, opacity: reader.showsOpacity)
+            let info = reader.decodedInfo
+            guard frame.width == info.width, frame.height == info.height else {
                 throw VideoError.mixedPictureSizes(
-                    folder: reader.path, first: "\(reader.info.width)x\(reader.info.height)",
+                    folder: reader.path, first: "\(info.width)x\(info.height)",
                     other: "\((path as NSString).lastPathComponent) is \(frame.width)x\(frame.height)")
             }
             try await frames.send(frame)
@@ -79,9 +117,9 @@ extension Pictures {
     }
 
     /// One picture: 16 bits per component from a 16-bit PNG, else 8.
-    static func decode(_ path: String) async throws -> VideoFrame {
+    static func decode(_ path: String, opacity: Bool = false) async throws -> VideoFrame {
         // Without a format, the PPM encoder picks 8 or 16 bits by what the picture stores.
-        let filter = "scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)"
+        let filter = (opacity ? "alphaextract," : "") + "scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)"
         let arguments =
             FFmpeg.quietly + ["-xerror"] + asOneFile(path) + ["-i", FFmpeg.url(path)]
             + ["-vf", filter, "-frames:v", "1", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"]

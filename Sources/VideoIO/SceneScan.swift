@@ -21,13 +21,15 @@ extension VideoReader {
     ) async throws -> SceneScan {
         if let range, range.isEmpty { return SceneScan(frameCount: 0, cuts: []) }
         let frames = Handoff<VideoFrame>()
-        let small = info.small
+        let small = decodedInfo.small
         let decoding = Task {
             do {
                 switch source {
                 case .file(let stream): _ = try await decoder(of: stream, range, isSmall: true).decode(into: frames)
                 case .pictures(let all):
                     try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: self, into: frames)
+                case .array(let array):
+                    for index in range ?? 0..<array.count { try await frames.send(array.frame(index)) }
                 }
                 frames.finish()
             } catch {
@@ -57,6 +59,8 @@ extension VideoFrame {
                 switch pixels {
                 case .eightBit(let values): result += values[place..<place + 3]
                 case .sixteenBit(let values): result += values[place..<place + 3].map { UInt8($0 >> 8) }
+                case .float(let values):
+                    result += values[place..<place + 3].map { UInt8(min(max(($0 + 1) * 127.5, 0), 255).rounded()) }
                 }
             }
         }

@@ -13,6 +13,8 @@ struct VideoDecoder: Sendable {
     let acceptsIncomplete: Bool
     /// Whether frames become smaller, and exact colours do not matter.
     var isSmall = false
+    /// Whether grey frames show how opaque pixels are.
+    var showsOpacity = false
 
     /// 8-bit RGB is passed on as it is; everything else is widened, so that YUV loses nothing.
     private var isEightBit: Bool { info.isRGB && info.bitDepth <= 8 }
@@ -133,10 +135,17 @@ struct VideoDecoder: Sendable {
         return exactly ? Int(frames.rounded()) : Int((frames * 0.98).rounded(.down)) - 2
     }
 
+    /// ffmpeg's own decoder leaves out what lies beside the colours of a .webm.
+    private var transparencyDecoder: [String] {
+        guard showsOpacity, ["vp8", "vp9"].contains(info.codec) else { return [] }
+        return ["-c:v", info.codec == "vp8" ? "libvpx" : "libvpx-vp9"]
+    }
+
     func arguments(_ colour: ColourConversion) -> [String] {
         var filters: [String] = []
         if let range { filters.append("trim=start_frame=\(range.lowerBound):end_frame=\(range.upperBound)") }
         filters.append(DecodingLog.filters)
+        if showsOpacity { filters.append("alphaextract") }
         // The size is fixed so that a file that changes size midway still yields frames of one size.
         if isSmall {
             filters += ["scale=\(info.width):\(info.height):flags=area", "format=rgb24"]
@@ -148,7 +157,7 @@ struct VideoDecoder: Sendable {
         } else {
             filters += colour.toRGB(info, matrix: info.decodingMatrix ?? .bt709)
         }
-        var arguments = FFmpeg.quietly + ["-copyts", "-i", FFmpeg.url(path), "-map", "0:\(stream)"]
+        var arguments = FFmpeg.quietly + transparencyDecoder + ["-copyts", "-i", FFmpeg.url(path), "-map", "0:\(stream)"]
         arguments += ["-vf", filters.joined(separator: ","), "-fps_mode", "passthrough"]
         if let range { arguments += ["-frames:v", "\(range.count)"] }
         // A clock in which no two times of a rate that varies are one, or ffmpeg would complain of each pair.
@@ -189,6 +198,8 @@ struct FrameAssembly {
             pixels = .sixteenBit([])
             taken = values.withUnsafeMutableBytes { copy(to: $0) }
             pixels = .sixteenBit(values)
+        // ffmpeg hands over whole numbers.
+        case .float: taken = 0
         }
         filled += taken
         return taken

@@ -18,6 +18,10 @@ public struct VideoEncoding: Sendable, Equatable {
         case ffv1
         /// A folder of lossless PNG pictures of 8 or 16 bits: 000000.png, 000001.png ...
         case png
+        /// Numbers in [-1, 1], not rounded, in a .npy or .safetensors: (N, 3, H, W).
+        case float32
+        /// Uncompressed, of 8 or 10 bits, for .y4m.
+        case raw
     }
 
     public var codec: Codec
@@ -56,6 +60,8 @@ public struct VideoEncoding: Sendable, Equatable {
         case .mp4, .mov: self = storedBits > 8 ? VideoEncoding(.h265) : VideoEncoding(.h264)
         case .mkv: self = .ffv1
         case .pictures: self = .png
+        case .npy, .safetensors: self = VideoEncoding(.float32)
+        case .y4m: self = VideoEncoding(.raw)
         }
     }
 }
@@ -63,6 +69,10 @@ public struct VideoEncoding: Sendable, Equatable {
 /// What holds the frames: a kind of file, or a folder.
 public enum Container: String, Sendable, CaseIterable {
     case mp4, mov, mkv
+    /// Uncompressed frames one after the other, as programs hand them to each other.
+    case y4m
+    /// Arrays of numbers.
+    case npy, safetensors
     case pictures = "folder of pictures"
 
     /// By the name's extension.
@@ -72,12 +82,19 @@ public enum Container: String, Sendable, CaseIterable {
         case "mp4": self = .mp4
         case "mov": self = .mov
         case "mkv": self = .mkv
+        case "y4m": self = .y4m
+        case "npy": self = .npy
+        case "safetensors": self = .safetensors
         case "": self = .pictures
         default:
             throw .unsupportedTarget(
-                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv or a folder name")
+                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, .y4m, a folder name,"
+                    + " or .npy or .safetensors for numbers")
         }
     }
+
+    /// Whether it has nothing but frames, without times.
+    var isFramesAlone: Bool { ![.mp4, .mov, .mkv].contains(self) }
 
     /// "a .mp4", "a folder of pictures".
     var words: String { self == .pictures ? "a folder of pictures" : "a .\(rawValue)" }
@@ -93,19 +110,22 @@ extension VideoEncoding.Codec {
         case .prores: "ProRes"
         case .ffv1: "FFV1"
         case .png: "PNG"
+        case .float32: "float32"
+        case .raw: "Uncompressed video"
         }
     }
 
     /// Whether the file gives back the values that came in, at the bits that it stores.
-    public var isLossless: Bool { self == .ffv1 || self == .png }
+    public var isLossless: Bool { self == .ffv1 || self == .png || self == .float32 }
 
     /// The bits of a component that it can store.
     public var depths: [Int] {
         switch self {
-        case .h264, .h265, .av1: [8, 10]
+        case .h264, .h265, .av1, .raw: [8, 10]
         case .prores: [10]
         case .ffv1: [8, 10, 16]
         case .png: [8, 16]
+        case .float32: [32]
         }
     }
 
@@ -114,7 +134,7 @@ extension VideoEncoding.Codec {
         switch self {
         case .h264, .h265: 0...51
         case .av1: 0...63
-        case .prores, .ffv1, .png: nil
+        case .prores, .ffv1, .png, .float32, .raw: nil
         }
     }
 
@@ -127,6 +147,9 @@ extension VideoEncoding.Codec {
         }
     }
 
+    /// Whether a kind of file, or a folder, can have it.
+    public func isHeld(by container: Container) -> Bool { containers.contains(container) }
+
     var containers: [Container] {
         switch self {
         case .h264, .h265: [.mp4, .mov, .mkv]
@@ -134,6 +157,8 @@ extension VideoEncoding.Codec {
         case .prores: [.mov, .mkv]
         case .ffv1: [.mkv]
         case .png: [.pictures]
+        case .float32: [.npy, .safetensors]
+        case .raw: [.y4m]
         }
     }
 
@@ -146,6 +171,8 @@ extension VideoEncoding.Codec {
         case .prores: ["prores_ks"]
         case .ffv1: ["ffv1"]
         case .png: ["png"]
+        case .float32: []
+        case .raw: ["wrapped_avframe"]
         }
     }
 }
@@ -234,20 +261,21 @@ extension VideoEncoding {
     /// H.264 stays at what every player shows.
     private func usualDepth(_ frameBits: Int) -> Int {
         switch codec {
-        case .h264: 8
+        case .h264, .raw: 8
         case .h265, .av1, .prores: 10
-        case .ffv1, .png: frameBits
+        case .ffv1, .png, .float32: frameBits
         }
     }
 
     private func usualFormat(_ depth: Int, isOdd: Bool) -> String {
         switch codec {
-        case .h264, .h265, .av1:
+        case .h264, .h265, .av1, .raw:
             // Halved chroma cannot hold odd sizes, and no pixel is to be lost.
             return (fullChroma || isOdd ? "yuv444p" : "yuv420p") + (depth == 8 ? "" : "\(depth)le")
         case .prores: return fullChroma || isOdd ? "yuv444p10le" : "yuv422p10le"
         case .ffv1: return depth == 8 ? "bgr0" : "gbrp\(depth)le"
         case .png: return depth == 8 ? "rgb24" : "rgb48be"
+        case .float32: return "gbrpf32le"
         }
     }
 

@@ -16,6 +16,8 @@ public enum VideoError: Error, Equatable, Sendable {
     case truncated(String, decoded: Int, expected: Int?, details: String)
     /// The frames asked for are not all in the video; `count` is nil where the file does not say how many it has.
     case frameRangeOutside(String, range: Range<Int>, count: Int?)
+    /// A part of the picture that does not lie in it.
+    case outside(String, part: String, size: String)
     /// A YUV matrix that ffmpeg's scaler cannot turn into RGB.
     case unsupportedColour(String, matrix: String)
     /// A frame whose pixels do not fit its size, or that does not fit the file it is written to.
@@ -58,6 +60,8 @@ extension VideoError: CustomStringConvertible {
         case .frameRangeOutside(let path, let range, let count):
             "frames \(range.lowerBound)..<\(range.upperBound) are not all in \"\(path)\","
                 + " which has \(count.map { "\($0) frames" } ?? "fewer"); ask for frames that exist"
+        case .outside(let path, let part, let size):
+            "\"\(path)\" has frames of \(size), and \(part) does not lie in them; give width x height + column + row"
         case .unsupportedColour(let path, let matrix):
             "\"\(path)\" uses the colour matrix \(matrix), which cannot be converted here;"
                 + " convert the file to bt709 first"

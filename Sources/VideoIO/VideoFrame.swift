@@ -6,12 +6,15 @@ public struct VideoFrame: Sendable, Equatable {
     public enum Pixels: Sendable, Equatable {
         case eightBit([UInt8])
         case sixteenBit([UInt16])
+        /// As the engine has them, in [-1, 1], and beyond where nothing was rounded.
+        case float([Float])
 
         /// Number of components: 3 per pixel.
         public var count: Int {
             switch self {
             case .eightBit(let values): values.count
             case .sixteenBit(let values): values.count
+            case .float(let values): values.count
             }
         }
     }
@@ -33,11 +36,12 @@ public struct VideoFrame: Sendable, Equatable {
         self.pixels = pixels
     }
 
-    /// Bits per component, 8 or 16.
+    /// Bits per component, 8, 16, or 32 for numbers that were not rounded.
     public var bitDepth: Int {
         switch pixels {
         case .eightBit: 8
         case .sixteenBit: 16
+        case .float: 32
         }
     }
 
@@ -45,8 +49,8 @@ public struct VideoFrame: Sendable, Equatable {
     static func componentCount(width: Int, height: Int) -> Int? {
         guard width > 0, height > 0 else { return nil }
         let (area, overflow) = width.multipliedReportingOverflow(by: height)
-        // Room for 16 bits per component, so that byte counts cannot overflow later.
-        guard !overflow, area <= Int.max / 6 else { return nil }
+        // Room for 32 bits per component, so that byte counts cannot overflow later.
+        guard !overflow, area <= Int.max / 12 else { return nil }
         return area * 3
     }
 }

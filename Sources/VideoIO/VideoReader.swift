@@ -1,6 +1,7 @@
 import Foundation
 
-/// Reads the frames of a video file, of a folder of PNG or JPEG pictures, or of a single picture.
+/// Reads the frames of a video file, of a folder of PNG or JPEG pictures, of a single picture, or of a .npy or
+/// .safetensors with numbers (N, 3, H, W) in [-1, 1].
 ///
 ///     let reader = try await VideoReader("clip.mp4")
 ///     for try await frame in reader.frames(0..<25) { ... }
@@ -12,7 +13,7 @@ import Foundation
 /// when it is shown is in `times` where the rate varies.
 public struct VideoReader: Sendable {
     public let path: String
-    public let info: VideoInfo
+    public private(set) var info: VideoInfo
     /// When each frame is shown, where the rate varies; nil for one rate, and where frames were not counted.
     public let times: FrameTimes?
     /// Whether a file that breaks off gives what there is of it, and no error.
@@ -20,14 +21,22 @@ public struct VideoReader: Sendable {
     /// Why the file is not whole, where counting its frames showed that; nil for a whole one.
     public let breakOff: VideoError?
     let source: Source
+    /// Whether frames show how opaque each pixel is, in grey, and not its colour.
+    private(set) var showsOpacity = false
+    /// The part of each frame that is seen; nil for all of it.
+    private(set) var crop: Crop?
+    /// What the decoder gives, before it is cropped.
+    private(set) var whole: (width: Int, height: Int)?
     /// Of every frame, in the file's own clock; nil where they are not known.
-    let ticks: [Int]?
+    private(set) var ticks: [Int]?
 
     enum Source: Sendable {
         /// A media file and the index of its video stream.
         case file(stream: Int)
         /// Paths of pictures, in order.
         case pictures([String])
+        /// Numbers.
+        case array(FrameArray)
     }
 
     init(path: String, info: VideoInfo, times: FrameTimes?, source: Source) {
@@ -56,7 +65,15 @@ public struct VideoReader: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw VideoError.fileMissing(path)
         }
-        if isFolder.boolValue || Pictures.isPicture(path) {
+        if !isFolder.boolValue, FrameArray.Kind(path: path) != nil {
+            let array = try FrameArray(path)
+            info = VideoInfo(
+                width: array.width, height: array.height, frameRate: pictureRate, frameCount: array.count,
+                codec: "rawvideo", bitDepth: 32, pixelFormat: "gbrpf32le", isRGB: true,
+                duration: Double(array.count) / pictureRate.perSecond)
+            (times, ticks, breakOff) = (nil, nil, nil)
+            source = .array(array)
+        } else if isFolder.boolValue || Pictures.isPicture(path) {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
             var info = try await Probe.video(first, isPicture: true).info
@@ -101,16 +118,52 @@ public struct VideoReader: Sendable {
 
     /// The same with as many frames as were counted by decoding them.
     public func counting(_ frames: Int) -> VideoReader {
-        var info = info
-        info.frameCount = frames
-        let known = ticks.flatMap { $0.count >= frames ? $0 : nil }
-        var counted = VideoReader(
-            path: path, info: info, times: times, source: source, ticks: known, breakOff: breakOff)
-        counted.acceptsIncomplete = acceptsIncomplete
-        return counted
+        var copy = self
+        copy.info.frameCount = frames
+        copy.ticks = ticks.flatMap { $0.count >= frames ? $0 : nil }
+        return copy
     }
 
-    var isOfPictures: Bool { if case .pictures = source { true } else { false } }
+    /// The same video, of which only a part of each frame is seen.
+    /// - Throws: `VideoError.outside` for a part that does not lie in the frames.
+    public func cropped(to part: Crop) throws(VideoError) -> VideoReader {
+        guard crop == nil, part.x <= info.width - part.width, part.y <= info.height - part.height else {
+            throw .outside(path, part: "\(part)", size: "\(info.width)x\(info.height)")
+        }
+        var copy = self
+        (copy.crop, copy.whole) = (part, (info.width, info.height))
+        (copy.info.width, copy.info.height) = (part.width, part.height)
+        return copy
+    }
+
+    /// Another video whose frames are as large as these before they were cropped, cropped in the same way; any other one
+    /// as it is.
+    public func croppedAlike(_ other: VideoReader) throws(VideoError) -> VideoReader {
+        guard let crop, let whole, other.info.width == whole.width, other.info.height == whole.height else {
+            return other
+        }
+        return try other.cropped(to: crop)
+    }
+
+    /// What is known of the frames before they are cropped.
+    var decodedInfo: VideoInfo {
+        var info = info
+        if let whole { (info.width, info.height) = whole }
+        return info
+    }
+
+    /// The same video, of which each frame shows in grey how opaque its pixels are, from black for not at all; nil for
+    /// a video without transparency.
+    public var opacity: VideoReader? {
+        guard info.hasTransparency, !showsOpacity else { return nil }
+        var copy = self
+        copy.showsOpacity = true
+        copy.info.isRGB = true
+        return copy
+    }
+
+    /// Whether it is a media file, which can hold more than frames.
+    var isOfFile: Bool { if case .file = source { true } else { false } }
 
     /// What is known of a video without decoding it; see `init`.
     public static func probe(

@@ -18,7 +18,7 @@ public final class VideoWriter: Sendable {
     public let path: String
     public let width: Int
     public let height: Int
-    /// Bits per component of the frames to come, 8 or 16.
+    /// Bits per component of the frames to come: 8 or 16, or 32 for numbers in a .npy or .safetensors.
     public let bitDepth: Int
 
     private let destination: Destination
@@ -45,13 +45,29 @@ public final class VideoWriter: Sendable {
         encoding: VideoEncoding? = nil, tags: ColourTags = .bt709, keeping plan: OutputPlan? = nil,
         overwrite: Bool = false
     ) async throws {
-        let command = try await EncoderCommand(
-            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
-            tags: tags, keeping: plan)
-        let destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
-        let arguments = command.arguments(output: destination.partial)
         let frames = Handoff<VideoFrame>()
-        let workingDirectory = command.isFolder ? destination.partial : nil
+        let encode: @Sendable () async throws -> Void
+        let destination: Destination
+        if let kind = FrameArray.Kind(path: path) {
+            try (encoding ?? VideoEncoding(forPath: path)).check(path: path)
+            guard bitDepth == 32 else { throw VideoError.badFrame("frames of \(bitDepth) bits are no numbers") }
+            destination = try Destination(target: path, isFolder: false, overwrite: overwrite)
+            let partial = destination.partial
+            encode = { try await Self.store(frames, path: path, in: partial, kind: kind, height: height, width: width) }
+        } else {
+            let command = try await EncoderCommand(
+                to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+                tags: tags, keeping: plan)
+            destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
+            let arguments = command.arguments(output: destination.partial)
+            let workingDirectory = command.isFolder ? destination.partial : nil
+            encode = {
+                // The command keeps files that ffmpeg reads.
+                defer { withExtendedLifetime(command) {} }
+                try await Self.encode(
+                    frames, path: path, arguments: arguments, packaging: command.packaging, in: workingDirectory)
+            }
+        }
         self.path = path
         self.width = width
         self.height = height
@@ -60,15 +76,26 @@ public final class VideoWriter: Sendable {
         self.frames = frames
         encoder = Task {
             do {
-                // The command keeps files that ffmpeg reads.
-                defer { withExtendedLifetime(command) {} }
-                try await Self.encode(
-                    frames, path: path, arguments: arguments, packaging: command.packaging, in: workingDirectory)
+                try await encode()
             } catch {
                 destination.discard()
                 frames.finish(.failure(error))
                 throw error
             }
+        }
+    }
+
+    /// Numbers, without ffmpeg.
+    private static func store(
+        _ frames: Handoff<VideoFrame>, path: String, in partial: String, kind: FrameArray.Kind, height: Int, width: Int
+    ) async throws {
+        do {
+            var writer = try FrameArrayWriter(partial, kind: kind, height: height, width: width)
+            while let frame = try await frames.next() { try writer.append(frame) }
+            try writer.finish()
+        } catch let error as NSError where error.domain == NSCocoaErrorDomain {
+            throw error.code == NSFileWriteOutOfSpaceError
+                ? VideoError.diskFull(path) : VideoError.cannotWrite(path, reason: error.localizedDescription)
         }
     }
 
@@ -88,6 +115,7 @@ public final class VideoWriter: Sendable {
         to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate, encoding: VideoEncoding,
         tags: ColourTags, keeping plan: OutputPlan?
     ) async throws {
+        guard FrameArray.Kind(path: path) == nil else { return try encoding.check(path: path) }
         let command = try await EncoderCommand(
             to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan)
@@ -248,6 +276,7 @@ public final class VideoWriter: Sendable {
         switch frame.pixels {
         case .eightBit(let values): await write(values, to: input)
         case .sixteenBit(let values): (try? await input.write(values.span.bytes)) == values.count * 2
+        case .float: false
         }
     }
 

@@ -45,6 +45,15 @@ struct OutputOptions: ParsableArguments {
             valueName: "words"))
     var ffmpeg: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How much of the result there is, the rest being the measurement enlarged: 0 to 1. (default: 1)",
+            valueName: "part"))
+    var mix: Double?
+
+    @Flag(help: "Put the measurement's noise back: the part of the residual that is no larger than noise.")
+    var keepGrain = false
+
     @Flag(help: "Leave out the sound.")
     var noAudio = false
 
@@ -70,6 +79,7 @@ struct OutputOptions: ParsableArguments {
     var incomplete = false
 
     mutating func validate() throws {
+        if let mix, !(0...1).contains(mix) { throw ValidationError("--mix must lie between 0 and 1.") }
         if let bits, ![8, 10, 16].contains(bits) { throw ValidationError("--bits must be 8, 10 or 16.") }
     }
 
@@ -88,6 +98,8 @@ struct OutputOptions: ParsableArguments {
         if let pixelFormat { recipe.encoding.pixelFormat = pixelFormat }
         if let ffmpeg { recipe.encoding.ffmpeg = ffmpeg }
         for part in leftOut where !recipe.leaveOut.contains(part) { recipe.leaveOut.append(part) }
+        if let mix { recipe.finishing.mix = mix }
+        if keepGrain { recipe.finishing.grain = 1 }
         if progressive { recipe.isProgressive = true }
         if incomplete { recipe.acceptsIncomplete = true }
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import VideoIO
 import VisionXL
 import Workflow
 
@@ -21,6 +22,10 @@ extension SceneChoice: ExpressibleByArgument {
         guard !argument.isEmpty else { return nil }
         self.init(argument)
     }
+}
+
+extension Crop: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
 }
 
 extension FrameRange: ExpressibleByArgument {
@@ -53,6 +58,12 @@ struct RecipeOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
+
+    @Option(
+        help: ArgumentHelp(
+            "Only a part of each frame: its size, and the column and row of its upper left corner.",
+            valueName: "WxH+X+Y"))
+    var crop: Crop?
 
     @Option(
         help:
@@ -89,11 +100,13 @@ struct RecipeOptions: ParsableArguments {
     }
 
     /// The recipe that was named, or an empty one, with what was said over it.
-    /// - Parameter reading: whether a .json beside the input may be asked for the problem that options change.
+    /// - Parameters:
+    ///   - reading: whether a .json beside the input may be asked for the problem that options change.
+    ///   - base: what is changed in place of the recipe that was named.
     /// - Throws: `WorkflowError`, `ValidationError`.
-    func recipe(input: String?, output: String?, reading: Bool = true) throws -> Recipe {
+    func recipe(input: String?, output: String?, reading: Bool = true, over base: Recipe? = nil) throws -> Recipe {
         var result =
-            try recipe.map { try Recipe(contentsOf: $0, ffmpeg: storage.ffmpeg) }
+            try base ?? recipe.map { try Recipe(contentsOf: $0, ffmpeg: storage.ffmpeg) }
             ?? Recipe(input: input ?? "", output: output ?? "")
         if let input { result.input = input }
         if let output { result.output = output }
@@ -111,6 +124,7 @@ struct RecipeOptions: ParsableArguments {
         if model.fast != nil, let steps = model.fullVaeSteps { result.options.exactCodecSteps = steps }
         try algorithm.check(result.options)
         if let frames { result.frames = frames }
+        if let crop { result.crop = crop }
         if let window { result.window = window }
         if let context { result.context = context }
         if let scenes { result.scenes = scenes }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import InverseProblems
+import VideoIO
 import Workflow
 
 struct RestoreCommand: AsyncParsableCommand, Resumable {
@@ -15,17 +16,31 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
               visionxl restore small.mp4 -o large.mp4 --task sr4
               visionxl restore holes.mkv -o whole.mkv --mask holes.png
               visionxl restore soft.mov -o sharp/ --blur-sigma 2 --model ~/models/sdxl
+              visionxl restore a.mp4 b.mp4 films/ -o restored --scale 2
 
             Numbers of the algorithm that are not said are chosen; `visionxl explain` with the same options shows each with its reason.
             A longer video is restored in windows, which lie in OUTPUT.work until the result is whole: the same command goes on after an interruption.
             """)
 
-    @Argument(help: "A video, a folder of PNG or JPEG pictures, or a picture.")
-    var input: String?
+    @Argument(
+        help: """
+            A video, a folder of PNG or JPEG pictures, a picture, or - for standard input; several of them, and folders of \
+            videos, into the folder after -o.
+            """)
+    var inputs: [String] = []
+
+    /// The one that there is, or the first of several.
+    var input: String? { inputs.first }
+
+    @Option(help: ArgumentHelp("Restore the files that a text file names, one on each line.", valueName: "file"))
+    var list: String?
 
     @Option(
         name: .shortAndLong,
-        help: "A .mp4 or .mov, a .mkv (lossless unless --codec says otherwise), or a folder for PNG pictures.")
+        help: """
+            A .mp4 or .mov, a .mkv (lossless unless --codec says otherwise), a folder for PNG pictures, a .npy or \
+            .safetensors, a .y4m, or - for y4m on standard output.
+            """)
     var output: String?
 
     @OptionGroup
@@ -58,18 +73,28 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
 
     mutating func validate() throws {
         if asked.recipe == nil {
-            guard input != nil else { throw ValidationError("Missing expected argument '<input>'") }
+            guard input != nil || list != nil else { throw ValidationError("Missing expected argument '<input>'") }
             guard output != nil else { throw ValidationError("Missing expected argument '--output <output>'") }
         }
-        if input == "" {
+        if inputs.contains("") {
             throw ValidationError("The input's name is empty; name a video, a folder of pictures, or a picture.")
         }
         if work == "" { throw ValidationError("The name after --work is empty; name a folder.") }
         if output == "" { throw ValidationError("The name after --output is empty; name a file or a folder.") }
     }
 
+    /// Whether the output is a folder for several results.
+    private var isBatch: Bool {
+        inputs.count > 1 || list != nil || inputs.first.map { Batch.isFolderOfVideos($0) } ?? false
+    }
+
     mutating func run() async throws {
-        var recipe = try asked.recipe(input: input, output: output)
+        if isBatch, !printRecipe { return try await restoreAll() }
+        let streams = input == "-" || output == "-" ? try StandardStreams() : nil
+        let (source, target) = try (
+            input == "-" && !printRecipe ? streams?.input() : input, output == "-" ? streams?.output : output
+        )
+        var recipe = try asked.recipe(input: source, output: target)
         if let json { recipe.log = json }
         if printRecipe {
             try recipe.validate()
@@ -85,8 +110,50 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         }
         let log = try await Workflow.restore(recipe, execution) { display.show($0) }
         display.finish()
+        if output == "-" { try streams?.deliver() }
         Console.note(
-            "\(log.output): \(Console.count(log.frameCount, "frame")) in \(durationText(seconds: log.seconds)), "
+            "\(output == "-" ? "standard output" : log.output): \(Console.count(log.frameCount, "frame")) in \(durationText(seconds: log.seconds)), "
                 + Usage.peaks(memory: log.peakMemoryBytes, deviceMemory: log.peakDeviceMemoryBytes))
+    }
+
+    /// Each of several; the exit status says whether one failed.
+    private func restoreAll() async throws {
+        let folder = try output ?? asked.recipe(input: input, output: nil).output
+        guard (try? Container(path: folder)) == .pictures else {
+            throw WorkflowError.message(
+                "\(folder) is one file, and several are to be restored; name a folder after -o.")
+        }
+        guard json == nil else {
+            throw WorkflowError.message("--json is for one file; leave it out where several are restored.")
+        }
+        let recipe = try asked.recipe(input: input ?? "", output: folder)
+        let batch = try Batch(
+            inputs + (list.map { try Batch.list($0) } ?? []), into: folder, codec: recipe.encoding.codec)
+        let display = ProgressDisplay()
+        let results = try await batch.run(recipe, asked.model.execution(overwrites: force)) { item, event in
+            display.show(event)
+        } starting: { index, item in
+            Console.note("\(index + 1)/\(batch.items.count): \(item.input)")
+        } done: { item, outcome in
+            display.finish()
+            if case .failed(let reason) = outcome { Console.error(reason) }
+        }
+        var failures = 0
+        for (item, outcome) in results {
+            switch outcome {
+            case .restored(let log):
+                let time = durationText(seconds: log.seconds)
+                Console.note("done    \(item.output)  \(Console.count(log.frameCount, "frame")) in \(time)")
+            case .wasThere: Console.note("there   \(item.output)")
+            case .failed(let reason):
+                failures += 1
+                Console.note(
+                    "failed  \(item.input)  \(reason.split(whereSeparator: \.isNewline).joined(separator: " "))")
+            }
+        }
+        guard failures > 0 else { return }
+        Console.note(
+            "\(failures) of \(Console.count(results.count, "file")) failed; the same command again does what is left.")
+        throw ExitCode((failures < results.count ? ExitStatus.someFailed : .failed).rawValue)
     }
 }

@@ -37,8 +37,18 @@ struct TaskOptions: ParsableArguments {
     var maskSeed: UInt64?
 
     @Option(
-        help: ArgumentHelp("A picture of the known pixels (white) and the missing ones (black).", valueName: "file"))
+        help: ArgumentHelp(
+            """
+            A picture of the known pixels (white) and the missing ones (black), or painted in a colour, or transparent; or \
+            a film or a folder with one for each frame.
+            """, valueName: "file"))
     var mask: String?
+
+    @Option(help: ArgumentHelp("Grow the mask's holes by so many pixels on each side.", valueName: "pixels"))
+    var maskGrow: Int?
+
+    @Flag(help: "The mask marks the missing pixels in white.")
+    var maskInverted = false
 
     @Option(help: "Every frame is the mean of this many.")
     var average: Int?
@@ -59,7 +69,7 @@ struct TaskOptions: ParsableArguments {
             (blurSigma != nil || blurSize != nil || blurBoundary != nil, changeBlur),
             (scale != nil, { $0.set(scale == 1 ? nil : scale.map(Shrink.init(factor:))) }),
             (grey != nil, { $0.set(grey.map(Grey.init)) }),
-            (maskRatio != nil || maskSeed != nil || mask != nil, changeHoles),
+            (maskRatio != nil || maskSeed != nil || mask != nil || maskGrow != nil || maskInverted, changeHoles),
         ]
     }
 
@@ -67,6 +77,7 @@ struct TaskOptions: ParsableArguments {
         if let task, !Problem.tasks.contains(task) {
             throw ValidationError("\(ProblemError.unknownTask(task, known: Problem.tasks))")
         }
+        if let maskGrow, maskGrow < 0 { throw ValidationError("--mask-grow must be 0 or more.") }
         if mask != nil && maskRatio != nil {
             throw ValidationError("--mask and --mask-ratio are two masks; leave one of them out.")
         }
@@ -101,7 +112,15 @@ struct TaskOptions: ParsableArguments {
     }
 
     private func changeHoles(_ problem: inout Problem) throws {
-        if let mask { return problem.set(Holes(file: mask)) }
+        if let mask {
+            return problem.set(Holes(file: mask, grow: maskGrow, inverted: maskInverted ? true : nil))
+        }
+        if maskGrow != nil || maskInverted {
+            guard var holes: Holes = problem.stage(), holes.file != nil else { throw Self.nothing("mask", "--mask") }
+            if let maskGrow { holes.grow = maskGrow }
+            if maskInverted { holes.inverted = true }
+            return problem.set(holes)
+        }
         guard let ratio = maskRatio ?? problem.stage(Holes.self)?.ratio else {
             throw Self.nothing("random mask", "--mask-ratio")
         }

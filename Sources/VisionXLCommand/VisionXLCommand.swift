@@ -15,7 +15,8 @@ struct VisionXLCommand: AsyncParsableCommand {
             """,
         version: "visionxl 0.1.0",
         subcommands: [
-            RestoreCommand.self, ExplainCommand.self, DegradeCommand.self, CompareCommand.self, EvaluateCommand.self,
+            RestoreCommand.self, PreviewCommand.self, ExplainCommand.self, DegradeCommand.self, CompareCommand.self,
+            EvaluateCommand.self,
             DoctorCommand.self, ModelsCommand.self,
         ])
 

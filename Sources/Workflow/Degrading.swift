@@ -67,7 +67,8 @@ extension Workflow {
 
         // The shape of one full window says the measurement's size, and refuses frames that do not fit.
         let (height, width) = (info.height, info.width)
-        let files = try await Masks.read(problem.fileSizes(height: height, width: width))
+        let masks = try await MaskFiles(problem, height: height, width: width, frames: info.frameCount)
+        let files = try await masks.first()
         let A = try problem.operator(height: height, width: width, files: files)
         let shape = try A.outputShape(for: [windows.plan.longest, 3, height, width])
         // The last window may be too short for an average without a border.
@@ -76,7 +77,8 @@ extension Workflow {
         }
         let encoding = try VideoEncoding(forPath: request.output)
         let isLossy = !encoding.codec.isLossless
-        let depth = isLossy ? 16 : bits
+        let isFloat = encoding.codec == .float32
+        let depth = isFloat ? 32 : isLossy ? 16 : bits
         let writer = try await VideoWriter(
             to: request.output, width: shape[3], height: shape[2], bitDepth: depth, frameRate: info.frameRate,
             encoding: encoding,
@@ -87,7 +89,10 @@ extension Workflow {
             while let frames = try await windows.next() {
                 // A seed of its own for every window, so that noise does not repeat.
                 let (noise, seed) = (request.noise, request.seed &+ index &* 0x9E37_79B9_7F4A_7C15)
+                let place = (windows.range?.lowerBound ?? 0) + frameCount
+                let own = masks.isFilm ? try await masks.masks(place..<place + frames.count) : files
                 let degraded = try await onThread { checkCancellation in
+                    let A = masks.isFilm ? try problem.operator(height: height, width: width, files: own) : A
                     let Y = try A.apply(Tensor(frames: frames))
                     try checkCancellation()
                     return try VideoFrame.frames(
@@ -102,12 +107,12 @@ extension Workflow {
             await writer.cancel()
             throw error
         }
-        let stored = isLossy ? 8 : bits
+        let stored = isFloat ? 32 : isLossy ? 8 : bits
         let record = MeasurementRecord(
             problem: problem, height: height, width: width, frameCount: frameCount, window: request.window,
             noise: .init(
                 added: request.noise, seed: request.seed, bitDepth: stored,
-                rounding: NoiseLevel.rounding(toBits: stored),
+                rounding: isFloat ? 0 : NoiseLevel.rounding(toBits: stored),
                 isLossy: isLossy))
         try JSONFile.write(record, to: recordPath)
         return (record, shape[2], shape[3])

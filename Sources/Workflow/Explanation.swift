@@ -33,7 +33,7 @@ public struct Explanation: Sendable, Encodable {
         rows = [
             .init(
                 "problem", "--task", "\(video.problem)",
-                recipe.problem == nil ? "The measurement's .json says so." : "As said."),
+                video.saysNothing ?? (recipe.problem == nil ? "The measurement's .json says so." : "As said.")),
             .init(
                 "frames", "--frames",
                 "\(frameCount.map(String.init) ?? "all") of \(video.info.width)x\(video.info.height) to "

@@ -51,6 +51,7 @@ extension Policy {
         _ asked: Int?, codec: VideoEncoding.Codec = .ffv1, storedBits: Int = 8
     ) -> Choice<Int> {
         Choice(asked) {
+            if codec == .float32 { return Choice(32, "Numbers as they are.") }
             guard storedBits > 8 else {
                 // These bands show less, and every player of them shows ten bits.
                 return codec.depths.contains(8) && codec != .h265 && codec != .av1

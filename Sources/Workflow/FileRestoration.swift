@@ -103,6 +103,12 @@ struct FileRestoration {
         if let settled, folder != nil, execution.framesPerPass == nil { memory.passes = settled.passes }
         self.memory = memory
 
+        // What lies in a work folder has 16 bits.
+        if output.encoding.codec == .float32, plan.windows.count > 1 {
+            throw WorkflowError.message(
+                "Numbers in float32 are written of one window alone, and \(recipe.input) would be restored in \(plan.windows.count); take "
+                    + "--window \(plan.frameCount) with --scenes off, or a part of it (--frames).")
+        }
         let segments = plan.segments(frameBytes: video.height * video.width * 6)
         disk = DiskPlan(
             frames: plan.resultCount, longest: plan.windows.count > 1 ? plan.mostStored(segments) : 0,
@@ -244,6 +250,7 @@ struct FileRestoration {
         solver.passes = memory.passes
         solver.onSmallerPasses = { tell(.note($0)) }
         var restorer = try WindowRestorer(session, video, plan, options, solver: solver)
+        let finishing = recipe.finishing
         let gauge = MemoryGauge(session.device)
         // The first window of a scene tells what the others start from.
         let unprepared = Set(wanted.map { plan.windows[$0].scene }).filter { folder?.hasScene($0) != true }
@@ -292,7 +299,9 @@ struct FileRestoration {
                     tell(.progress(progress, window: index, windows: plan.windows.count, deviceMemory: gauge.peak))
                 }
                 let restored = try clock.time(.writing) {
-                    try VideoFrame.frames(of: result.frames.rows(video.kept(of: window)), bitDepth: bits)
+                    let first = video.firstMeasured(of: window)
+                    let X = try finishing.applied(to: result.frames, measurement, from: first)
+                    return try VideoFrame.frames(of: X.rows(video.kept(of: window)), bitDepth: bits)
                 }
                 return (result, restored, clock.times, estimate)
             }
@@ -314,12 +323,69 @@ struct FileRestoration {
         log.peakDeviceMemoryBytes = gauge.peak
     }
 
+    /// Some frames, as measured and as the whole run would give them, in 8 bits; and how long that would take.
+    /// - Parameter chosen: counted from the first frame that is restored.
+    func look(
+        at chosen: [Int], _ tell: @escaping @Sendable (RestorationEvent) -> Void
+    ) async throws -> (measured: [VideoFrame], restored: [VideoFrame], estimate: TimeEstimate?) {
+        let (session, video, plan, memory, finishing) = (session, video, plan, memory, recipe.finishing)
+        let network = try await onThread(of: session.device) { _ in try session.load() }
+        var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
+        solver.passes = memory.passes
+        var restorer = try WindowRestorer(session, video, plan, options, solver: solver)
+        // Those in which the frames lie, those that are faded into them there, and what these begin with.
+        let own = plan.windows.indices.filter { index in chosen.contains(where: plan.windows[index].kept.contains) }
+        let wanted = Set(own.flatMap { plan.sources(of: $0..<$0 + 1) }).sorted()
+        let all = Set(wanted).union(wanted.map { plan.firstWindow(ofScene: plan.windows[$0].scene) }).sorted()
+        let batches = FrameBatches(video.reader, all.map { plan.windows[$0].batch })
+        var (estimate, measured, windows) = (TimeEstimate?.none, [Int: VideoFrame](), [Int: [VideoFrame]]())
+        for index in all {
+            guard let batch = try await batches.next() else { break }
+            let Y = try await restorer.measured(batch)
+            let (measurement, preparation, _) = try await restorer.prepared(index, Y, folder: nil)
+            let (current, estimates, window) = (restorer.solver, estimate == nil, plan.windows[index])
+            let found = try await onThread(of: session.device) { check in
+                let estimate =
+                    estimates
+                    ? try TimeEstimate.found(
+                        video, plan, memory.passes, current.prior, Policy.Extent(preparation.settings), check) : nil
+                guard wanted.contains(index) else { return (estimate, [Int: VideoFrame](), [VideoFrame]()) }
+                let result = try current.restore(
+                    measurement, following: preparation.settings, from: preparation.start
+                ) { progress in
+                    try check()
+                    tell(.progress(progress, window: index, windows: plan.windows.count, deviceMemory: nil))
+                }
+                let X = try finishing.applied(
+                    to: result.frames, measurement, from: video.firstMeasured(of: window))
+                let enlarged = try measurement.enlarged(.bicubic)
+                var measured: [Int: VideoFrame] = [:]
+                for frame in chosen where window.kept.contains(frame) {
+                    measured[frame] = try VideoFrame(
+                        tensor: enlarged.select(0, frame - window.batch.lowerBound), bitDepth: 8)
+                }
+                return (estimate, measured, try VideoFrame.frames(of: X.rows(video.kept(of: window)), bitDepth: 16))
+            }
+            estimate = estimate ?? found.0
+            measured.merge(found.1) { first, _ in first }
+            windows[index] = found.2
+        }
+        let restored = try chosen.compactMap { frame -> VideoFrame? in
+            guard let index = own.first(where: { plan.windows[$0].kept.contains(frame) }) else { return nil }
+            // Of an average without a border the frames around it are results, too.
+            let place = frame - plan.windows[index].kept.lowerBound + plan.rules.surplus / 2
+            return try plan.faded(index, place) { windows[$0] ?? [] }.reducedTo8Bits()
+        }
+        return (chosen.compactMap { measured[$0] }, restored, estimate)
+    }
+
     private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) throws -> [String] {
         var notes: [String] = []
         // Hours instead of minutes, for a reason that can be mended.
         if execution.device == nil, session.device == .cpu, let reason = Engine.unusedDriver {
             notes.append("There is an NVIDIA driver, and yet the CPU computes: \(reason).")
         }
+        if let sentence = video.saysNothing { notes.append(sentence) }
         notes += network.text.removed.map { "CLIP's text encoders take 77 tokens; left out of the prompt: \($0)" }
         notes.append(
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
@@ -328,7 +394,7 @@ struct FileRestoration {
         if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
             notes.append(ModelSession.lacksEnlargement)
         }
-        return notes + output.notes + session.notes(on: memory, frames: together)
+        return notes + video.masks.notes + output.notes + session.notes(on: memory, frames: together)
     }
 }
 

@@ -20,17 +20,21 @@ public struct MeasuredVideo: Sendable {
     /// Of the restored frames.
     public let height: Int
     public let width: Int
-    /// A of a whole video; it keeps its decompositions from window to window.
+    /// A of a whole video; it keeps its decompositions from window to window. Of a mask that differs from frame to frame it has the first
+    /// picture, for plans.
     let `operator`: any LinearOperator
     private let parts: OperatorsOfParts
+    let masks: MaskFiles
     /// Frames of A's X beyond those of its Y.
     let surplus: Int
+    /// What to tell where nobody says what went wrong; else nil.
+    let saysNothing: String?
     private let recipe: Recipe
 
     public var info: VideoInfo { reader.info }
 
     /// Opens the input of a recipe.
-    /// - Throws: `WorkflowError` where nobody says what went wrong, `VideoError`, `ProblemError` for frames that do not fit.
+    /// - Throws: `WorkflowError` for a record that is none, `VideoError`, `ProblemError` for frames that do not fit.
     public init(_ recipe: Recipe) async throws {
         self.recipe = recipe
         // Counted, for the time that is left.
@@ -39,23 +43,26 @@ public struct MeasuredVideo: Sendable {
         // Frames before the break are whole.
         let isBefore = recipe.frames?.upper.map { $0 < reader.info.frameCount ?? 0 } ?? false
         if let breakOff = reader.breakOff, !recipe.acceptsIncomplete, !isBefore { throw breakOff }
+        if let crop = recipe.crop { reader = try reader.cropped(to: crop) }
         self.reader = reader
         // What is said says everything; only without it must the record be sound.
         record =
             recipe.problem == nil
             ? try MeasurementRecord.read(beside: recipe.input) : try? MeasurementRecord.read(beside: recipe.input)
-        guard let problem = recipe.problem ?? record?.problem else {
-            throw WorkflowError.message(
-                "What went wrong with \(recipe.input) is not known: say it with --task (\(Problem.tasks.joined(separator: ", "))) or the options "
-                    + "for its parts (there is no \(MeasurementRecord.path(beside: recipe.input)) that says it).")
-        }
+        let problem = recipe.problem ?? record?.problem ?? Problem()
+        saysNothing =
+            recipe.problem ?? record?.problem == nil
+            ? "Nothing says what went wrong with \(recipe.input), so noise alone is removed: else say it with --task "
+                + "(\(Problem.tasks.joined(separator: ", "))) or the options for its parts (there is no "
+                + "\(MeasurementRecord.path(beside: recipe.input)) that says it)." : nil
         self.problem = problem
         let info = reader.info
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
         (height, width, surplus) = (full[2], full[3], full[0] - 1)
-        let sizes = try await onThread { _ in try problem.fileSizes(height: full[2], width: full[3]) }
-        let files = try await Masks.read(sizes)
+        masks = try await MaskFiles(
+            problem, height: full[2], width: full[3], frames: reader.info.frameCount, cropping: reader)
+        let files = try await masks.first()
         `operator` = try await onThread { _ in try problem.operator(height: full[2], width: full[3], files: files) }
         parts = OperatorsOfParts(problem: problem, height: full[2], width: full[3], files: files, whole: `operator`)
         _ = try `operator`.outputShape(for: full)
@@ -127,18 +134,40 @@ public struct MeasuredVideo: Sendable {
     }
 
     /// A of a window's batch.
-    func `operator`(of window: WindowPlan.Window) throws -> any LinearOperator {
+    /// - Throws: also `WorkflowError` where a film of masks ends too early.
+    func `operator`(of window: WindowPlan.Window) async throws -> any LinearOperator {
+        guard masks.isFilm else { return try await onThread { [self] _ in try likeOperator(of: window) } }
+        let first = try range()?.lowerBound ?? 0
+        let files = try await masks.masks(first + window.batch.lowerBound..<first + window.batch.upperBound)
+        let ends = problem.boundary == .replicate ? window.openEnds : []
+        return try await onThread { [self] _ in
+            try problem.operator(height: height, width: width, files: files, openEnds: ends)
+        }
+    }
+
+    /// The same with the first picture of a film of masks: of the same shapes.
+    private func likeOperator(of window: WindowPlan.Window) throws -> any LinearOperator {
         try problem.boundary == .replicate ? parts.part(window.openEnds) : `operator`
+    }
+
+    /// The place of the first measured frame among those that are restored of a window's batch.
+    func firstMeasured(of window: WindowPlan.Window) -> Int {
+        switch problem.boundary {
+        case .valid: surplus / 2
+        case .open: problem.reach
+        case .replicate: window.openEnds.contains(.before) ? problem.reach : 0
+        default: 0
+        }
     }
 
     /// Which of a batch's restored frames are kept, those that are faded with other windows' included.
     func kept(of window: WindowPlan.Window) throws -> Range<Int> {
-        let shape = [window.batch.count, problem.channels, info.height, info.width]
-        let count = try `operator`(of: window).inputShape(for: shape)[0]
-        if problem.boundary == .valid { return 0..<count }
+        if problem.boundary == .valid {
+            let shape = [window.batch.count, problem.channels, info.height, info.width]
+            return 0..<(try likeOperator(of: window).inputShape(for: shape)[0])
+        }
         // An open end has frames beyond those that were measured.
-        let beyond = problem.boundary == .open || window.openEnds.contains(.before) && problem.boundary == .replicate
-        let first = (beyond ? problem.reach : 0) + window.kept.lowerBound - window.fadeBefore - window.batch.lowerBound
+        let first = firstMeasured(of: window) + window.kept.lowerBound - window.fadeBefore - window.batch.lowerBound
         return first..<first + window.fadeBefore + window.kept.count + window.fadeAfter
     }
 
@@ -167,34 +196,10 @@ public struct MeasuredVideo: Sendable {
     }
 
     /// The noise of a scene, from its first window's batch.
-    func noise(of first: Tensor, quantizerStep: Double?) throws -> NoiseFigure {
+    func noise(of first: Tensor, measuredBy A: any LinearOperator, quantizerStep: Double?) throws -> NoiseFigure {
         try .found(
             recipe.noise, recorded: record?.noise, in: reader, quantizerStep: quantizerStep, frames: first,
-            known: known(first.shape))
-    }
-}
-
-/// Pictures of holes.
-enum Masks {
-    /// Masks of 0 and 1, (H, W), from pictures: known where it is brighter than middle grey.
-    static func read(_ files: [(path: String, height: Int, width: Int)]) async throws -> [String: Tensor] {
-        var masks: [String: Tensor] = [:]
-        for file in files { masks[file.path] = try await read(file.path, height: file.height, width: file.width) }
-        return masks
-    }
-
-    private static func read(_ path: String, height: Int, width: Int) async throws -> Tensor {
-        let reader = try await VideoReader(path)
-        guard reader.info.height == height, reader.info.width == width else {
-            throw WorkflowError.message(
-                "The mask \(path) has \(reader.info.width)x\(reader.info.height) pixels and the measurement \(width)x\(height); "
-                    + "it must have the measurement's size.")
-        }
-        var iterator = reader.frames().makeAsyncIterator()
-        guard let frame = try await iterator.next() else {
-            throw WorkflowError.message("The mask \(path) holds no picture.")
-        }
-        return try await onThread { _ in try frame.tensor.mean(along: [0]).isGreater(than: 0.0).to(.float32) }
+            known: A.known(inMeasurement: first.shape))
     }
 }
 

@@ -18,11 +18,19 @@ public struct EncodingChoice: Sendable, Hashable, Codable {
 
     public var isEmpty: Bool { self == EncodingChoice() }
 
-    /// The words of `ffmpeg`: apart by spaces, but for what stands in quotes or behind a backslash.
+    /// The words of `ffmpeg`.
     /// - Throws: `WorkflowError` for a quote that does not end.
-    func words() throws -> [String] {
+    func words() throws -> [String] { try ShellWords.split(ffmpeg ?? "", of: "--ffmpeg") }
+}
+
+/// A text taken apart as a shell does it.
+public enum ShellWords {
+    /// Words are apart by spaces, but for what stands in quotes or behind a backslash.
+    /// - Parameter option: whose text it is, for the error.
+    /// - Throws: `WorkflowError` for a quote that does not end.
+    public static func split(_ text: String, of option: String) throws -> [String] {
         var (words, word, quote, isEscaped) = ([String](), String?.none, Character?.none, false)
-        for character in ffmpeg ?? "" {
+        for character in text {
             if isEscaped {
                 word = (word ?? "") + String(character)
                 isEscaped = false
@@ -40,7 +48,7 @@ public struct EncodingChoice: Sendable, Hashable, Codable {
             }
         }
         guard quote == nil, !isEscaped else {
-            throw WorkflowError.message("A quote in --ffmpeg does not end; close it.")
+            throw WorkflowError.message("A quote in \(option) does not end; close it.")
         }
         return words + (word.map { [$0] } ?? [])
     }
@@ -64,7 +72,8 @@ struct OutputSettlement: Sendable {
         ).value.with(extraArguments: recipe.encoding.words())
         plan = try OutputPlan(for: reader, to: recipe.output, frames: frames, leaving: Set(recipe.leaveOut))
         // Rounded once: where the file is not what the frames are, by the encoder.
-        frameBits = encoding.codec.isLossless && encoding.bits == 8 && encoding.pixelFormat == nil ? 8 : 16
+        let isWhole = encoding.codec.isLossless && encoding.bits == 8 && encoding.pixelFormat == nil
+        frameBits = encoding.codec == .float32 ? 32 : isWhole ? 8 : 16
         try await VideoWriter.rehearse(
             to: recipe.output, width: width, height: height, bitDepth: frameBits, frameRate: info.frameRate,
             encoding: encoding, tags: info.tagsForCopies, keeping: plan)

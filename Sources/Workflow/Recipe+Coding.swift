@@ -6,8 +6,8 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, progressive, incomplete, output, bits, encoding, leaveOut, log, problem, noise
-        case window, context, scenes, model, text, options
+        case version, input, frames, crop, progressive, incomplete, output, bits, encoding, leaveOut, finishing, log
+        case problem, noise, window, context, scenes, model, text, options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -22,11 +22,13 @@ extension Recipe: Codable {
             input: try values.decode(String.self, forKey: .input),
             output: try values.decode(String.self, forKey: .output))
         frames = try values.decodeIfPresent(FrameRange.self, forKey: .frames)
+        crop = try values.decodeIfPresent(Crop.self, forKey: .crop)
         bits = try values.decodeIfPresent(Int.self, forKey: .bits)
         encoding = try values.decodeIfPresent(EncodingChoice.self, forKey: .encoding) ?? EncodingChoice()
         leaveOut = try values.decodeIfPresent([OutputPlan.Part].self, forKey: .leaveOut) ?? []
         isProgressive = try values.decodeIfPresent(Bool.self, forKey: .progressive) ?? false
         acceptsIncomplete = try values.decodeIfPresent(Bool.self, forKey: .incomplete) ?? false
+        finishing = try values.decodeIfPresent(Finishing.self, forKey: .finishing) ?? Finishing()
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
@@ -43,12 +45,14 @@ extension Recipe: Codable {
         try values.encode(Self.version, forKey: .version)
         try values.encode(input, forKey: .input)
         try values.encodeIfPresent(frames, forKey: .frames)
+        try values.encodeIfPresent(crop, forKey: .crop)
         try values.encode(output, forKey: .output)
         try values.encodeIfPresent(bits, forKey: .bits)
         if !encoding.isEmpty { try values.encode(encoding, forKey: .encoding) }
         if !leaveOut.isEmpty { try values.encode(leaveOut, forKey: .leaveOut) }
         if isProgressive { try values.encode(true, forKey: .progressive) }
         if acceptsIncomplete { try values.encode(true, forKey: .incomplete) }
+        if !finishing.isEmpty { try values.encode(finishing, forKey: .finishing) }
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)

@@ -17,6 +17,8 @@ public struct Recipe: Sendable, Equatable {
     public var input: String
     /// All frames when nil.
     public var frames: FrameRange?
+    /// The part of each frame that is restored; all of it when nil.
+    public var crop: Crop?
     /// A .mp4, .mov or .mkv, or a folder for PNG pictures.
     public var output: String
     /// Of each component in the file: 8, 10 or 16.
@@ -28,9 +30,11 @@ public struct Recipe: Sendable, Equatable {
     public var isProgressive = false
     /// Whether what there is of a file that breaks off is restored.
     public var acceptsIncomplete = false
+    /// What is done to the restored frames.
+    public var finishing = Finishing()
     /// A file for what was done, in JSON.
     public var log: String?
-    /// What went wrong; what the .json beside the input says when nil.
+    /// What went wrong; what the .json beside the input says when nil, and noise alone where there is none.
     public var problem: Problem?
     public var noise: NoiseChoice?
     /// Frames that are kept of what is restored together, at most.
@@ -67,6 +71,7 @@ public struct Recipe: Sendable, Equatable {
         try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
         try check(bits.map { [8, 10, 16].contains($0) } ?? true, "--bits must be 8, 10 or 16.")
         _ = try encoding.words()
+        try finishing.validate()
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
         try check(context.map { (0...9999).contains($0) } ?? true, "--context must be between 0 and 9999.")
         try check(scenes != .file(""), "--scenes takes auto, off or the name of a file.")

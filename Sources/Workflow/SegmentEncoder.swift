@@ -66,22 +66,11 @@ struct SegmentEncoder: Sendable {
                 "\(folder.path) has a window of \(frames.count) frames instead of \(plan.stored(window)); begin anew with --restart."
             )
         }
-        let before = window.fadeBefore > 0 ? try folder.window(index - 1) : nil
-        let after = window.fadeAfter > 0 ? try folder.window(index + 1) : nil
-        let count = window.kept.count + plan.rules.surplus
-        for place in 0..<count {
-            var frame = try frames[window.fadeBefore + place]
-            if let before, place < window.fadeBefore {
-                // The last frames of the window before are those around the edge.
-                let other = try before[before.count - window.fadeBefore + place]
-                frame = try frame.faded(
-                    into: other, share: 0.5 - (Double(place) + 0.5) / Double(2 * window.fadeBefore))
-            } else if let after, place >= count - window.fadeAfter {
-                let behind = count - 1 - place
-                let other = try after[window.fadeAfter - 1 - behind]
-                frame = try frame.faded(
-                    into: other, share: 0.5 - (Double(behind) + 0.5) / Double(2 * window.fadeAfter))
-            }
+        var others: [Int: WindowFrames] = [index: frames]
+        if window.fadeBefore > 0 { others[index - 1] = try folder.window(index - 1) }
+        if window.fadeAfter > 0 { others[index + 1] = try folder.window(index + 1) }
+        for place in 0..<window.kept.count + plan.rules.surplus {
+            let frame = try plan.faded(index, place) { others[$0] ?? frames }
             try await writer.append(frame.bitDepth == writer.bitDepth ? frame : frame.reducedTo8Bits())
         }
     }
@@ -89,6 +78,37 @@ struct SegmentEncoder: Sendable {
     /// Joins the segments.
     func join() async throws {
         try await video.join(folder.segments.indices.map { folder.segmentPath($0, ending: video.ending) })
+    }
+}
+
+/// Frames of a window, those beyond its edges that are faded included.
+protocol StoredFrames {
+    var count: Int { get }
+    subscript(index: Int) -> VideoFrame { get throws }
+}
+
+extension WindowFrames: StoredFrames {}
+extension [VideoFrame]: StoredFrames {}
+
+extension WindowPlan {
+    /// A frame of the result, faded at the ends of a window with the windows beside it.
+    /// - Parameters:
+    ///   - place: among the window's own frames, from 0.
+    ///   - stored: what is stored of a window and of those beside it, in 16 bits.
+    func faded(_ index: Int, _ place: Int, _ stored: (Int) throws -> some StoredFrames) throws -> VideoFrame {
+        let (window, frames) = (windows[index], try stored(index))
+        let count = window.kept.count + rules.surplus
+        let frame = try frames[window.fadeBefore + place]
+        if place < window.fadeBefore {
+            // The last frames of the window before are those around the edge.
+            let before = try stored(index - 1)
+            let other = try before[before.count - window.fadeBefore + place]
+            return try frame.faded(into: other, share: 0.5 - (Double(place) + 0.5) / Double(2 * window.fadeBefore))
+        }
+        let behind = count - 1 - place
+        guard behind < window.fadeAfter else { return frame }
+        let other = try stored(index + 1)[window.fadeAfter - 1 - behind]
+        return try frame.faded(into: other, share: 0.5 - (Double(behind) + 0.5) / Double(2 * window.fadeAfter))
     }
 }
 

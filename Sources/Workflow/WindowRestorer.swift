@@ -53,11 +53,11 @@ struct WindowRestorer {
         _ index: Int, _ Y: Tensor, folder: WorkFolder?
     ) async throws -> (measurement: VideoMeasurement, scene: ScenePreparation, isNew: Bool) {
         let window = plan.windows[index]
+        let A = try await video.operator(of: window)
         if let scene, scene.number == window.scene {
-            let (session, video) = (session, video)
+            let session = session
             let measurement = try await onThread(of: session.device) { _ in
-                try VideoMeasurement(
-                    Y.to(session.device), operator: video.operator(of: window), noise: scene.preparation.record.noise)
+                try VideoMeasurement(Y.to(session.device), operator: A, noise: scene.preparation.record.noise)
             }
             return (measurement, scene.preparation, false)
         }
@@ -68,9 +68,8 @@ struct WindowRestorer {
         let (session, video, plan, options, solver) = (session, video, plan, options, solver)
         let (measurement, preparation, isNew) = try await onThread(of: session.device) { checkCancellation in
             let kept = try folder?.scene(window.scene, device: session.device)
-            let noise = try kept?.record.noise ?? video.noise(of: Y, quantizerStep: step)
-            let measurement = try VideoMeasurement(
-                Y.to(session.device), operator: video.operator(of: window), noise: noise)
+            let noise = try kept?.record.noise ?? video.noise(of: Y, measuredBy: A, quantizerStep: step)
+            let measurement = try VideoMeasurement(Y.to(session.device), operator: A, noise: noise)
             let facts = SceneFacts(
                 try MeasurementFacts(measurement, solver.prior, enlargement: solver.enlargement),
                 bits: kept.map(\.record.roundedBits))

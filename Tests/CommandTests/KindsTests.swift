@@ -89,6 +89,14 @@ import Testing
             testDescription: "no rate", make: picture + h264 + ["-f", "h264", "in.h264"], output: "out.mp4",
             found: [["v:0", "nb_frames", "4"]], said: ["is a guess"]),
         Kind(
+            testDescription: "telecine",
+            make: [
+                "-f", "lavfi", "-i", "testsrc2=size=160x96:rate=24", "-vf", "telecine", "-frames:v", "40", "-c:v",
+                "ffv1",
+                "in.mkv",
+            ],
+            output: "out.mp4", said: ["telecined", "fieldmatch", "--progressive"], isRefused: true),
+        Kind(
             testDescription: "a codec that the container does not hold", make: picture + h264 + ["in.mp4"],
             output: "out.mp4", options: ["--codec", "ffv1"], said: ["FFV1 goes into .mkv"], isRefused: true),
         Kind(

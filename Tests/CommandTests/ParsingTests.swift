@@ -377,7 +377,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o"], "-o"),
         (["restore", "a", "-o", ""], "--output"),
         (["restore", "", "-o", "b"], "input"),
-        (["restore", "a", "b", "-o", "c"], "b"),
+        (["explain", "a", "b", "-o", "c"], "b"),
         (["restore", "a", "-o", "b", "--stpes", "3"], "--steps"),
         (["restore", "a", "-o", "b", "--steps", "many"], "many"),
         (["restore", "a", "-o", "b", "--steps", "0"], "steps"),

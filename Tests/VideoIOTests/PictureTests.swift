@@ -13,6 +13,17 @@ import Testing
         #expect(!Pictures.naturallyBefore("a", "a"))
     }
 
+    @Test func holesAndSecondSeriesAreNamed() {
+        func notes(_ names: String...) -> [String] { Pictures.notes(names.map { "/a/" + $0 }) }
+        #expect(notes("1.png", "2.png", "3.jpg").isEmpty && notes("x.png", "y.png").isEmpty && notes("7.png").isEmpty)
+        #expect(notes("shot2_001.png", "shot2_002.png").isEmpty)
+        let holes = notes("f0000.png", "f0001.png", "f0002.png", "f0005.png", "f0006.png", "f0009.png")
+        #expect(holes.count == 1 && holes[0].contains("f#: 3, 4, 7, 8 (4 of 10)"), "\(holes)")
+        let two = notes("a_000.png", "a_001.png", "b_000.png", "b_001.png", "cover.png")
+        #expect(two.count == 1 && two[0].contains("a_# (2), then b_# (2)"), "\(two)")
+        #expect(notes("1.png", "99999999999999999999.png", "3.png").count == 1)
+    }
+
     @Test func ratesAreExact() throws {
         #expect(FrameRate("24000/1001")?.description == "24000/1001")
         #expect(FrameRate("50/2") == .fps25 && FrameRate("25") == .fps25)

@@ -37,6 +37,7 @@ func colour(_ frame: VideoFrame, x: Int, y: Int) -> [Double] {
         return switch frame.pixels {
         case .eightBit(let values): Double(values[i]) / 255
         case .sixteenBit(let values): Double(values[i]) / 65535
+        case .float(let values): Double(values[i] + 1) / 2
         }
     }
 }

@@ -70,24 +70,32 @@ public struct Mask: LinearOperator {
     public func separated(for shape: [Int]) throws -> SeparatedForm? { SeparatedForm(mask: mask) }
 }
 
-/// Pixels are missing: a random part of them, or those that are black in a picture.
+/// Pixels are missing: a random part of them, or those that a picture or a film marks.
 public struct Holes: Stage {
     /// The part of the pixels that is missing, 0 to 1; nil where a file says which.
     public var ratio: Double?
     /// Of a random mask; the same for a seed on every machine.
     public var seed: UInt64?
-    /// Path of a picture of the known pixels (white) and the missing ones (black).
+    /// Path of a picture of the known pixels (white) and the missing ones (black), or of a film with one for each frame.
     public var file: String?
+    /// Pixels by which the holes of a file grow; 0 when nil.
+    public var grow: Int?
+    /// Whether the file marks the missing pixels in white.
+    public var inverted: Bool?
 
     public init(ratio: Double, seed: UInt64 = 0) { (self.ratio, self.seed) = (ratio, seed) }
 
-    public init(file: String) { self.file = file }
+    public init(file: String, grow: Int? = nil, inverted: Bool? = nil) {
+        (self.file, self.grow, self.inverted) = (file, grow, inverted)
+    }
 
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         ratio = try values.decodeIfPresent(Double.self, forKey: .ratio)
         seed = try values.decodeIfPresent(UInt64.self, forKey: .seed) ?? (ratio == nil ? nil : 0)
         file = try values.decodeIfPresent(String.self, forKey: .file)
+        grow = try values.decodeIfPresent(Int.self, forKey: .grow)
+        inverted = try values.decodeIfPresent(Bool.self, forKey: .inverted)
     }
 
     public func located(_ place: (String) -> String) -> Holes {
@@ -105,6 +113,10 @@ public struct Holes: Stage {
         guard (ratio == nil) != (file == nil) else {
             throw ProblemError.invalidParameter(
                 "Holes are given by a part of the pixels or by a file; say one of the two.")
+        }
+        guard (grow ?? 0) >= 0, file != nil || grow == nil && inverted == nil else {
+            throw ProblemError.invalidParameter(
+                "Holes of a file grow by 0 or more pixels, and only those of a file grow or are inverted.")
         }
         guard let file else {
             return try Mask.random(ratio: ratio ?? 0, seed: seed ?? 0, height: input.height, width: input.width)

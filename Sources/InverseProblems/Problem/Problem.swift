@@ -60,14 +60,18 @@ public struct Problem: Sendable {
     /// The operator for full-size frames.
     /// - Parameters:
     ///   - height: of X, likewise `width`.
-    ///   - files: what is in the stages' `file`s, by path: a mask is (H, W) of 0 and 1 of the size that frames have there.
+    ///   - files: what is in the stages' `file`s, by path: a mask is (H, W) of 0 and 1 of the size that frames have there,
+    ///     or (N, 1, H, W) for N measured frames.
     ///   - openEnds: the ends at which the frames are a part of a longer video.
     /// - Throws: `ProblemError` for values out of range, frames that do not fit, or a file that was not handed over.
     public func `operator`(
         height: Int, width: Int, files: [String: Tensor] = [:], openEnds: OpenEnds = []
     ) throws -> any LinearOperator {
-        // So many frames that no average over time lacks any; only shapes are computed.
+        // So many frames that no average over time lacks any; only shapes are computed. A mask for each frame says how
+        // many were measured.
+        let measured = files.values.first { $0.rank == 4 }?.size(0)
         var shape = [1 << 20, 3, height, width]
+        if let measured { shape[0] = try fullSize(ofMeasurement: [measured, channels, 1, 1])[0] }
         var parts: [any LinearOperator] = []
         for stage in stages {
             let part = try stage.makeOperator(

@@ -1,0 +1,148 @@
+import Foundation
+import VideoIO
+
+/// Several files restored in the same way, one after the other, into a folder.
+///
+///     let batch = try Batch(["a.mp4", "films/"], into: "restored")
+///     let results = try await batch.run(recipe) { item, event in print(item.input, event) }
+///
+/// What is there already is left as it is: the same batch again does what is left.
+public struct Batch: Sendable {
+    public struct Item: Sendable, Equatable {
+        public let input: String
+        public let output: String
+    }
+
+    public enum Outcome: Sendable {
+        case restored(RestorationLog)
+        /// The output was there.
+        case wasThere
+        /// Why, in a sentence.
+        case failed(String)
+    }
+
+    public let items: [Item]
+
+    /// - Parameters:
+    ///   - inputs: videos, folders of pictures, and folders of videos, of which each video is taken.
+    ///   - folder: is made where it is missing. A result has its input's name, and its kind where that can be written and
+    ///     holds the codec; else a .mkv. That of pictures is a folder of pictures.
+    ///   - codec: that is asked for.
+    /// - Throws: `WorkflowError` where nothing is left to do, and where two results would have one name.
+    public init(_ inputs: [String], into folder: String, codec: VideoEncoding.Codec? = nil) throws {
+        let files = try inputs.flatMap { try Self.videos(in: $0) }
+        var taken: [String: String] = [:]
+        var items: [Item] = []
+        for input in files {
+            let output = Self.output(of: input, in: folder, codec: codec)
+            if let other = taken[output] {
+                // The same file twice is done once.
+                if other == input { continue }
+                throw WorkflowError.message(
+                    "\(other) and \(input) would both be written to \(output); restore them into two folders.")
+            }
+            taken[output] = input
+            items.append(Item(input: input, output: output))
+        }
+        self.items = items
+    }
+
+    /// Paths in a text file, one a line; empty lines and those that begin with # are left out. Relative ones are the
+    /// file's folder's.
+    /// - Throws: `WorkflowError` for a file that cannot be read or names nothing.
+    public static func list(_ path: String) throws -> [String] {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw WorkflowError.message("\(path) cannot be read; name a text file with one path on each line.")
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+        let lines = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline)
+            .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+        guard !lines.isEmpty else { throw WorkflowError.message("\(path) names no file; write one path on each line.") }
+        return lines.map { $0.hasPrefix("/") ? $0 : folder.appendingPathComponent($0).path }
+    }
+
+    /// Whether a path is a folder of videos.
+    public static func isFolderOfVideos(_ path: String) -> Bool { !((try? films(in: path)) ?? []).isEmpty }
+
+    private static func videos(in path: String) throws -> [String] {
+        let films = try films(in: path)
+        return films.isEmpty ? [path] : films
+    }
+
+    /// The videos of a folder, by name; none where it holds pictures, or is no folder.
+    private static func films(in path: String) throws -> [String] {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return []
+        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }
+        return names.filter { endings.contains(($0 as NSString).pathExtension.lowercased()) }
+            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+            .map { (path as NSString).appendingPathComponent($0) }
+    }
+
+    /// Of files that are taken from folders; whatever is named itself is tried.
+    private static let endings: Set<String> = [
+        "mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "ts", "m2ts", "mts", "vob", "wmv", "flv", "3gp",
+        "ogv",
+        "mxf", "y4m", "dv", "asf",
+    ]
+
+    private static func output(of input: String, in folder: String, codec: VideoEncoding.Codec?) -> String {
+        var isFolder: ObjCBool = false
+        let name = URL(fileURLWithPath: input).lastPathComponent
+        _ = FileManager.default.fileExists(atPath: input, isDirectory: &isFolder)
+        let stem = isFolder.boolValue ? name : (name as NSString).deletingPathExtension
+        let place = (folder as NSString).appendingPathComponent(stem)
+        let isPicture = ["png", "jpg", "jpeg"].contains((name as NSString).pathExtension.lowercased())
+        if codec == .png || codec == nil && (isFolder.boolValue || isPicture) { return place + "/" }
+        let own = isFolder.boolValue ? nil : try? Container(path: name)
+        guard let own, own != .pictures, codec?.isHeld(by: own) ?? true else { return place + ".mkv" }
+        return place + "." + own.rawValue
+    }
+
+    /// Restores one after the other. What fails does not stop the others.
+    /// - Parameters:
+    ///   - recipe: of each; its input and output are the item's.
+    ///   - tell: called from whatever thread the work is on.
+    ///   - starting: called before each, with its number from 0.
+    ///   - done: called behind each.
+    /// - Returns: what became of each, in order.
+    /// - Throws: `CancellationError`, and `WorkflowError` for a folder that cannot be made.
+    public func run(
+        _ recipe: Recipe, _ execution: Execution = Execution(),
+        tell: @escaping @Sendable (Item, RestorationEvent) -> Void = { _, _ in },
+        starting: (Int, Item) -> Void = { _, _ in }, done: (Item, Outcome) -> Void = { _, _ in }
+    ) async throws -> [(item: Item, outcome: Outcome)] {
+        for folder in Set(items.map { URL(fileURLWithPath: $0.output).deletingLastPathComponent().path }) {
+            do {
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            } catch {
+                throw WorkflowError.message(
+                    "The folder \(folder) cannot be made (\(error.localizedDescription)); choose another with -o.")
+            }
+        }
+        var results: [(item: Item, outcome: Outcome)] = []
+        for (index, item) in items.enumerated() {
+            try Task.checkCancellation()
+            starting(index, item)
+            let outcome: Outcome
+            if !execution.overwrites, FileManager.default.fileExists(atPath: item.output) {
+                outcome = .wasThere
+            } else {
+                var recipe = recipe
+                (recipe.input, recipe.output) = (item.input, item.output)
+                do {
+                    outcome = .restored(try await Workflow.restore(recipe, execution) { tell(item, $0) })
+                } catch {
+                    // Stopping is meant for all of them.
+                    if error is CancellationError || Task.isCancelled { throw CancellationError() }
+                    outcome = .failed(type(of: error) is NSError.Type ? error.localizedDescription : "\(error)")
+                }
+            }
+            results.append((item, outcome))
+            done(item, outcome)
+        }
+        return results
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Several files restored by one command.
+@Suite(.enabled(if: ffmpegIsInstalled, needsFFmpeg)) struct BatchTests {
+    let place: Workplace
+    init() throws { place = try Workplace() }
+
+    private static let quick = [
+        "--model", "tiny", "--steps", "5", "--tau", "0.5", "--dtype", "float32", "--blur-sigma", "1", "--noise", "0.01",
+    ]
+
+    private func status(_ outcome: Outcome) -> Int32? {
+        if case .exited(let code) = outcome.status { code } else { nil }
+    }
+
+    /// One of three is broken: the others are done, the table and the status say so, and the same command does what is
+    /// left.
+    @Test func oneIsBroken() async throws {
+        try await place.clip("a.mp4", frames: 2)
+        try await place.clip("c.mkv", frames: 2)
+        try place.write("no video", to: "b.mov")
+        let command = ["restore", "a.mp4", "b.mov", "c.mkv", "-o", "out"] + Self.quick
+        let first = try await place.visionxl(command)
+        #expect(status(first) == 2, "\(first)")
+        #expect(first.messages.contains("failed  b.mov") && first.messages.contains("1 of 3 files failed"))
+        #expect(first.messages.contains("done    out/a.mp4") && first.messages.contains("done    out/c.mkv"))
+        #expect(try await place.frames("out/a.mp4").count == 2)
+        #expect(place.exists("out/c.mkv") && !place.exists("out/b.mov"))
+
+        try FileManager.default.removeItem(atPath: place.file("b.mov"))
+        try await place.clip("b.mov", frames: 3)
+        let before = try (place.data("out/a.mp4"), place.data("out/c.mkv"))
+        let second = try await place.visionxl(command)
+        #expect(second.succeeded, "\(second)")
+        #expect(second.messages.contains("there   out/a.mp4") && second.messages.contains("done    out/b.mov"))
+        #expect(try before.0 == place.data("out/a.mp4") && before.1 == place.data("out/c.mkv"))
+        #expect(try await place.frames("out/b.mov").count == 3)
+        // Nothing is left to do.
+        let third = try await place.visionxl(command)
+        #expect(third.succeeded && !third.messages.contains("done "), "\(third)")
+    }
+
+    /// Folders of videos and of pictures, and a list.
+    @Test func foldersAndAList() async throws {
+        for folder in ["films", "pictures"] {
+            try FileManager.default.createDirectory(atPath: place.file(folder), withIntermediateDirectories: false)
+        }
+        try await place.clip("films/10.mp4", frames: 2)
+        try await place.clip("films/9.avi", frames: 2)
+        try place.write("not for us", to: "films/notes.txt")
+        try await place.clip("clip.mkv", frames: 2)
+        try await place.tool("ffmpeg", ["-v", "error", "-nostdin", "-i", "clip.mkv", "pictures/%03d.png"])
+        try place.write("# What is to be done\nclip.mkv\n\nclip.mkv\n", to: "list.txt")
+        let outcome = try await place.visionxl(
+            ["restore", "films", "pictures/", "--list", "list.txt", "-o", "out/"] + Self.quick)
+        #expect(outcome.succeeded, "\(outcome)")
+        #expect(outcome.messages.contains("1/4: films/9.avi") && outcome.messages.contains("4/4: "))
+        for name in ["9.mkv", "10.mp4", "pictures", "clip.mkv"] {
+            #expect(try await place.frames("out/" + name).count == 2, "\(name)")
+        }
+    }
+
+    @Test func whatCannotBeOneBatch() async throws {
+        try await place.clip("a.mp4", frames: 2)
+        try FileManager.default.createDirectory(atPath: place.file("x"), withIntermediateDirectories: false)
+        try FileManager.default.copyItem(atPath: place.file("a.mp4"), toPath: place.file("x/a.mp4"))
+        let before = try place.snapshot()
+        expectOneSentence(
+            try await place.visionxl(["restore", "a.mp4", "x", "-o", "out"] + Self.quick),
+            containing: ["both be written to out/a.mp4"])
+        expectOneSentence(
+            try await place.visionxl(["restore", "a.mp4", "x", "-o", "out.mp4"] + Self.quick), containing: ["a folder"])
+        expectOneSentence(
+            try await place.visionxl(["restore", "--list", "none.txt", "-o", "out"] + Self.quick),
+            containing: ["none.txt"])
+        #expect(try place.snapshot() == before)
+        // All of them failed.
+        try place.write("no video", to: "b.mov")
+        try place.write("no video", to: "c.mov")
+        #expect(status(try await place.visionxl(["restore", "b.mov", "c.mov", "-o", "out"] + Self.quick)) == 1)
+    }
+}
