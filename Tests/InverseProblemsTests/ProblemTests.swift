@@ -146,7 +146,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "3", "[]", #""sr4""#, "null", #"{"scale": "four"}"#, #"{"averageBoundary": "open", "averageWindow": 3}"#,
+        "3", "[]", #""sr4""#, "null", #"{"scale": "four"}"#, #"{"averageBoundary": "ajar", "averageWindow": 3}"#,
     ])
     func whatIsNoProblemIsRefused(json: String) {
         #expect(throws: DecodingError.self) { try Self.decoded(json) }
