@@ -97,6 +97,8 @@ import VisionXL
             var recipe = Recipe(
                 input: folder.file("m.mkv"), output: "", model: ModelChoice(folder.file("model"), dtype: .float32))
             recipe.options.steps = 10
+            // The measurement has 16.
+            recipe.bits = 8
             scenario.change(&recipe)
             self.recipe = recipe
         }
