@@ -157,7 +157,8 @@ struct VideoDecoder: Sendable {
         } else {
             filters += colour.toRGB(info, matrix: info.decodingMatrix ?? .bt709)
         }
-        var arguments = FFmpeg.quietly + transparencyDecoder + ["-copyts", "-i", FFmpeg.url(path), "-map", "0:\(stream)"]
+        var arguments =
+            FFmpeg.quietly + transparencyDecoder + ["-copyts", "-i", FFmpeg.url(path), "-map", "0:\(stream)"]
         arguments += ["-vf", filters.joined(separator: ","), "-fps_mode", "passthrough"]
         if let range { arguments += ["-frames:v", "\(range.count)"] }
         // A clock in which no two times of a rate that varies are one, or ffmpeg would complain of each pair.

@@ -88,7 +88,8 @@ public enum Container: String, Sendable, CaseIterable {
         case "": self = .pictures
         default:
             throw .unsupportedTarget(
-                path, reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, .y4m, a folder name,"
+                path,
+                reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, .y4m, a folder name,"
                     + " or .npy or .safetensors for numbers")
         }
     }

@@ -22,6 +22,8 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
         let perPixel: Double
         switch encoding.codec {
         case .ffv1, .png: perPixel = bits <= 8 ? 1.8 : 3.0 * Double(bits) / 8 * 0.85
+        case .float32: perPixel = 12
+        case .raw: perPixel = bits <= 8 ? 3 : 6
         case .prores: perPixel = 0.7
         case .h264, .h265, .av1: perPixel = 0.15
         }

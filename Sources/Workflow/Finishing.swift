@@ -24,7 +24,7 @@ public struct Finishing: Codable, Hashable, Sendable {
     ///   - whole: restored frames, (N, 3, H, W).
     ///   - first: the place of the first measured frame among them.
     /// - Returns: the same shape; frames that were not measured stay as they are.
-    func applied(to whole: Tensor, _ measurement: VideoMeasurement, from first: Int) throws -> Tensor {
+    func applied(to whole: Tensor, _ measurement: VideoMeasurement, from first: Int = 0) throws -> Tensor {
         guard !isEmpty else { return whole }
         let X = try whole.rows(first..<first + measurement.frames.size(0))
         var result = X

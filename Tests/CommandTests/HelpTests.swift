@@ -11,7 +11,8 @@ import Testing
 
     static let commands: [(name: String, type: any ParsableCommand.Type)] = [
         ("visionxl", VisionXLCommand.self), ("visionxl-restore", RestoreCommand.self),
-        ("visionxl-explain", ExplainCommand.self), ("visionxl-preview", PreviewCommand.self), ("visionxl-degrade", DegradeCommand.self),
+        ("visionxl-explain", ExplainCommand.self), ("visionxl-preview", PreviewCommand.self),
+        ("visionxl-degrade", DegradeCommand.self),
         ("visionxl-compare", CompareCommand.self), ("visionxl-evaluate", EvaluateCommand.self),
         ("visionxl-doctor", DoctorCommand.self), ("visionxl-models", ModelsCommand.self),
         ("visionxl-models-list", ModelsCommand.List.self), ("visionxl-models-pull", PullCommand.self),

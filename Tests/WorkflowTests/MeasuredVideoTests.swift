@@ -33,7 +33,7 @@ import VideoIO
         while let batch = try await batches.next() {
             let Y = try video.measured(batch.frames)
             let window = plan.windows[forms.count]
-            let measurement = try VideoMeasurement(Y, operator: video.operator(of: window), noise: .none)
+            let measurement = try await VideoMeasurement(Y, operator: video.operator(of: window), noise: .none)
             forms.append(try #require(try measurement.operator.separated(for: measurement.videoShape)))
         }
         #expect(forms.count == 3)
