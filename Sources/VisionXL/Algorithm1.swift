@@ -32,15 +32,6 @@ struct Algorithm1 {
         (self.enlargement, self.scene) = (enlargement, scene)
     }
 
-    /// Tells the data step of the measurement, which it may make more exact.
-    mutating func prepareMeasurement() throws {
-        measurement = try networks.clock.time(.dataStep) {
-            try settings.dataStep.prepared(measurement) { [measurement, settings] in
-                try measurement.enlarged(settings.upsampling)
-            }
-        }
-    }
-
     mutating func restore() throws -> Tensor {
         let clock = networks.clock
         try prepareMeasurement()

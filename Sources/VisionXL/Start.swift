@@ -13,6 +13,15 @@ public struct SceneStart: Sendable {
 
 // Step 1 of Algorithm 1: the latents at tau.
 extension Algorithm1 {
+    /// Tells the data step of the measurement, which it may make more exact.
+    mutating func prepareMeasurement() throws {
+        measurement = try networks.clock.time(.dataStep) {
+            try settings.dataStep.prepared(measurement) { [measurement, settings] in
+                try measurement.enlarged(settings.upsampling)
+            }
+        }
+    }
+
     /// What all windows of a scene start from, from one of this window's frames; nil for starts that have nothing in common.
     mutating func sceneStart(from frame: Int) throws -> SceneStart? {
         switch settings.start {

@@ -6,55 +6,23 @@ import TensorKit
 import VideoIO
 import VisionXL
 
-/// From a file to a file.
-public enum Workflow {
-    /// Restores a video as a recipe says.
-    ///
-    /// Everything that can be refused is refused before the model's weights are read. Nothing stands under the output's name before the result
-    /// is whole; a cancelled task leaves nothing.
-    /// - Parameter tell: called from whatever thread the work is on.
-    /// - Returns: what was done, which is in the recipe's `log`, too, if it names one.
-    /// - Throws: `WorkflowError`, `VideoError`, `RestorationError`, `ProblemError`, `ModelError`, `TensorError`, `CancellationError`.
-    @discardableResult
-    public static func restore(
-        _ recipe: Recipe, _ execution: Execution = Execution(),
-        tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
-    ) async throws -> RestorationLog {
-        let restoring = try await FileRestoration(recipe, execution, tell: tell)
-        return try await restoring.run(tell)
-    }
-}
-
-/// What a restoration tells of itself.
-public enum RestorationEvent: Sendable {
-    /// A sentence for people.
-    case note(String)
-    /// The video is looked at: frames that were seen, of how many where that is known.
-    case scanning(frame: Int, of: Int?)
-    /// - Parameters:
-    ///   - window: its number, from 0.
-    ///   - windows: how many there are; nil where nobody knows.
-    ///   - deviceMemory: the most of a GPU's own memory that was seen in use, by whatever program; nil on a CPU.
-    case progress(RestorationProgress, window: Int, windows: Int?, deviceMemory: Int?)
-}
-
 /// One file's restoration: prepared, then run once.
 struct FileRestoration {
     private let began = ContinuousClock.now
-    private let recipe: Recipe
-    private let session: ModelSession
+    let recipe: Recipe
+    let session: ModelSession
     let video: MeasuredVideo
-    private let options: RestorationOptions
+    let options: RestorationOptions
     let memory: MemoryPlan
     let plan: WindowPlan
     let disk: DiskPlan
-    private let output: OutputSettlement
-    private let execution: Execution
+    let output: OutputSettlement
+    let execution: Execution
     /// What lies between the measurement and the result; nil for a single window.
     private let folder: WorkFolder?
     /// What is to be said of the folder before the work.
     private let folderNotes: [String]
-    private var together: Int { plan.longest }
+    var together: Int { plan.longest }
 
     /// Refuses all that can be refused early.
     /// - Parameter isTrial: whether nothing is going to be written, a work folder included.
@@ -321,127 +289,5 @@ struct FileRestoration {
         if let sentence = batches.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
-    }
-
-    /// Some frames, as measured and as the whole run would give them, in 8 bits; and how long that would take.
-    /// - Parameter chosen: counted from the first frame that is restored.
-    func look(
-        at chosen: [Int], _ tell: @escaping @Sendable (RestorationEvent) -> Void
-    ) async throws -> (measured: [VideoFrame], restored: [VideoFrame], estimate: TimeEstimate?) {
-        let (session, video, plan, memory, finishing) = (session, video, plan, memory, recipe.finishing)
-        let network = try await onThread(of: session.device) { _ in try session.load() }
-        var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
-        solver.passes = memory.passes
-        var restorer = try WindowRestorer(session, video, plan, options, solver: solver)
-        // Those in which the frames lie, those that are faded into them there, and what these begin with.
-        let own = plan.windows.indices.filter { index in chosen.contains(where: plan.windows[index].kept.contains) }
-        let wanted = Set(own.flatMap { plan.sources(of: $0..<$0 + 1) }).sorted()
-        let all = Set(wanted).union(wanted.map { plan.firstWindow(ofScene: plan.windows[$0].scene) }).sorted()
-        let batches = FrameBatches(video.reader, all.map { plan.windows[$0].batch })
-        var (estimate, measured, windows) = (TimeEstimate?.none, [Int: VideoFrame](), [Int: [VideoFrame]]())
-        for index in all {
-            guard let batch = try await batches.next() else { break }
-            let Y = try await restorer.measured(batch)
-            let (measurement, preparation, _) = try await restorer.prepared(index, Y, folder: nil)
-            let (current, estimates, window) = (restorer.solver, estimate == nil, plan.windows[index])
-            let found = try await onThread(of: session.device) { check in
-                let estimate =
-                    estimates
-                    ? try TimeEstimate.found(
-                        video, plan, memory.passes, current.prior, Policy.Extent(preparation.settings), check) : nil
-                guard wanted.contains(index) else { return (estimate, [Int: VideoFrame](), [VideoFrame]()) }
-                let result = try current.restore(
-                    measurement, following: preparation.settings, from: preparation.start
-                ) { progress in
-                    try check()
-                    tell(.progress(progress, window: index, windows: plan.windows.count, deviceMemory: nil))
-                }
-                let X = try finishing.applied(
-                    to: result.frames, measurement, from: video.firstMeasured(of: window))
-                let enlarged = try measurement.enlarged(.bicubic)
-                var measured: [Int: VideoFrame] = [:]
-                for frame in chosen where window.kept.contains(frame) {
-                    measured[frame] = try VideoFrame(
-                        tensor: enlarged.select(0, frame - window.batch.lowerBound), bitDepth: 8)
-                }
-                return (estimate, measured, try VideoFrame.frames(of: X.rows(video.kept(of: window)), bitDepth: 16))
-            }
-            estimate = estimate ?? found.0
-            measured.merge(found.1) { first, _ in first }
-            windows[index] = found.2
-        }
-        let restored = try chosen.compactMap { frame -> VideoFrame? in
-            guard let index = own.first(where: { plan.windows[$0].kept.contains(frame) }) else { return nil }
-            // Of an average without a border the frames around it are results, too.
-            let place = frame - plan.windows[index].kept.lowerBound + plan.rules.surplus / 2
-            return try plan.faded(index, place) { windows[$0] ?? [] }.reducedTo8Bits()
-        }
-        return (chosen.compactMap { measured[$0] }, restored, estimate)
-    }
-
-    private func notes(_ network: LatentDiffusionModel, _ log: RestorationLog) throws -> [String] {
-        var notes: [String] = []
-        // Hours instead of minutes, for a reason that can be mended.
-        if execution.device == nil, session.device == .cpu, let reason = Engine.unusedDriver {
-            notes.append("There is an NVIDIA driver, and yet the CPU computes: \(reason).")
-        }
-        if let sentence = video.saysNothing { notes.append(sentence) }
-        notes += network.text.removed.map { "CLIP's text encoders take 77 tokens; left out of the prompt: \($0)" }
-        notes.append(
-            "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
-                + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)")
-        let wouldEnlarge = try video.suitsEnlargement(frames: together)
-        if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
-            notes.append(ModelSession.lacksEnlargement)
-        }
-        return notes + video.masks.notes + output.notes + session.notes(on: memory, frames: together)
-    }
-}
-
-/// Encodes one segment at a time beside the restoration, which waits where the encoder is the slower of the two.
-private struct EncodingPipeline {
-    private let encoder: SegmentEncoder
-    private var next: Int
-    private var current: Task<Void, any Error>?
-
-    init(_ encoder: SegmentEncoder) {
-        self.encoder = encoder
-        next = encoder.firstMissing
-    }
-
-    /// Begins with the next segment if its windows are there.
-    mutating func advance() async throws {
-        while next < encoder.folder.segments.count {
-            let segment = next
-            if encoder.isDone(segment) {
-                next += 1
-                continue
-            }
-            guard encoder.isReady(segment) else { return }
-            try await wait()
-            current = Task { [encoder] in try await encoder.encode(segment) }
-            next += 1
-        }
-    }
-
-    /// Waits until everything is encoded.
-    mutating func finish() async throws {
-        try await advance()
-        try await wait()
-    }
-
-    func cancel() async {
-        current?.cancel()
-        _ = await current?.result
-    }
-
-    private mutating func wait() async throws {
-        guard let task = current else { return }
-        current = nil
-        try await withTaskCancellationHandler {
-            try await task.value
-        } onCancel: {
-            task.cancel()
-        }
     }
 }

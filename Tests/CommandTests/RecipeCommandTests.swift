@@ -94,7 +94,10 @@ import Testing
         #expect(said.succeeded && !said.output.contains("After the first frame"), "\(said)")
         #expect(said.output.contains("--eta") && said.output.contains("As said."))
         // It finds what `restore` would refuse.
-        expectOneSentence(try await place.visionxl("explain", "clip.mp4", "--model", "tiny"), containing: ["--task"])
+        expectOneSentence(
+            try await place.visionxl(
+                "explain", "clip.mp4", "--task", "inpaint", "--mask", "none.png", "--model", "tiny"),
+            containing: ["none.png"])
     }
 
     /// Each frame is decoded once and brought to a tensor once, whatever is found out about it on the way.
