@@ -14,6 +14,10 @@ public enum Heap {
     @discardableResult
     public static func keepLargeBlocks() -> Bool { set(mapFrom: 1 << 30, keep: 1 << 30) }
 
+    /// From now on as the C library would have it by itself.
+    @discardableResult
+    public static func standard() -> Bool { set(mapFrom: 32 << 20, keep: 64 << 20) }
+
     /// mallopt(M_MMAP_THRESHOLD, bytes) and mallopt(M_TRIM_THRESHOLD, bytes), which glibc's module map leaves out.
     private static func set(mapFrom threshold: CInt, keep spare: CInt) -> Bool {
         #if os(Linux)

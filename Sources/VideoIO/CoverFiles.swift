@@ -13,6 +13,18 @@ final class CoverFiles: Sendable {
         guard !covers.isEmpty else { return nil }
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        do {
+            arguments = try await Self.read(covers, of: source, behind: attachments, into: folder)
+        } catch {
+            // Nobody lets go of what never was.
+            try? FileManager.default.removeItem(at: folder)
+            throw error
+        }
+    }
+
+    private static func read(
+        _ covers: [MediaStream], of source: String, behind attachments: Int, into folder: URL
+    ) async throws -> [String] {
         var arguments: [String] = []
         for (number, cover) in covers.enumerated() {
             let isPNG = cover.codec == "png"
@@ -30,7 +42,7 @@ final class CoverFiles: Sendable {
             arguments += ["-metadata:\(stream)", "mimetype=image/\(isPNG ? "png" : "jpeg")"]
             arguments += ["-metadata:\(stream)", "filename=\(name)"]
         }
-        self.arguments = arguments
+        return arguments
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }

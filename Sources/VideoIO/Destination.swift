@@ -47,7 +47,14 @@ struct Destination: Sendable {
         let folder = url.deletingLastPathComponent()
         let (beginning, ending) = (beginning(url, isFolder), isFolder ? "" : url.pathExtension)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        where name.hasPrefix(beginning) && (isFolder || name.hasSuffix(ending)) {
+        where name.hasPrefix(beginning) {
+            // "1234-567.mp4", and for folders nothing behind the numbers.
+            let rest = name.dropFirst(beginning.count)
+            let numbers = rest.prefix { $0.isASCII && ($0.isNumber || $0 == "-") }.split(separator: "-")
+            let tail = ending.isEmpty ? "" : "." + ending
+            guard numbers.count == 2, let process = pid_t(numbers[0]), rest == "\(process)-\(numbers[1])" + tail,
+                kill(process, 0) != 0, errno == ESRCH
+            else { continue }
             try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
         }
     }

@@ -67,7 +67,10 @@ struct EncoderCommand: Sendable {
         self.encoding = settled.arguments(
             tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
             colour: await ColourConversion.detected())
-        copying = ["-c:v:0", "copy"] + (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
+        // Frames in .y4m are no coding of their own, and are written again as they are.
+        copying =
+            ["-c:v:0", settled.codec == .raw ? "wrapped_avframe" : "copy"]
+            + (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
         let attached = plan?.items.count { $0.treatment == .copied && $0.stream.kind == .attachment } ?? 0
         covers = try await CoverFiles(plan?.coversToAttach ?? [], of: plan?.source ?? "", behind: attached)
     }

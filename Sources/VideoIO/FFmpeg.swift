@@ -1,5 +1,6 @@
 import Foundation
 import Subprocess
+import Synchronization
 
 #if canImport(System)
 import System
@@ -40,11 +41,17 @@ enum FFmpeg {
             let result = try await run(
                 configuration(tool, arguments), input: .none, output: .bytes(limit: limit), error: .sequence
             ) { execution in
-                await lastLines(of: execution.standardError)
+                let process = execution.processIdentifier.value
+                running.withLock { _ = $0.insert(process) }
+                defer { running.withLock { _ = $0.remove(process) } }
+                return await lastLines(of: execution.standardError)
             }
             return (result.standardOutput, result.closureResult, result.terminationStatus.isSuccess)
         }
     }
+
+    /// Children that would go on without us: those that wait for frames, and those that read and write files by themselves.
+    static let running = Mutex<Set<pid_t>>([])
 
     /// Runs a tool to its end, whatever that is, and gives every line of its messages to `body`.
     static func eachMessage(_ tool: String, _ arguments: [String], _ body: (String) -> Void) async throws {

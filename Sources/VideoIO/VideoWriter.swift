@@ -217,12 +217,9 @@ public final class VideoWriter: Sendable {
     /// on the spot.
     public static func discardAll() {
         // First the encoders: one that has not seen a frame yet creates its file when its pipe closes.
-        encoders.withLock { for process in $0 { kill(process, SIGKILL) } }
+        FFmpeg.running.withLock { for process in $0 { kill(process, SIGKILL) } }
         Destination.discardAll()
     }
-
-    /// The ffmpegs that wait for frames.
-    private static let encoders = Mutex<Set<pid_t>>([])
 
     private static func encode(
         _ frames: Handoff<VideoFrame>, path: String, arguments: [String], packaging: EncoderCommand.Packaging?,
@@ -236,9 +233,9 @@ public final class VideoWriter: Sendable {
                 input: .inputWriter, output: .discarded, error: .sequence
             ) { execution in
                 let process = execution.processIdentifier.value
-                encoders.withLock { _ = $0.insert(process) }
+                FFmpeg.running.withLock { _ = $0.insert(process) }
                 // Before anybody waits for its end, so that the number is still its own.
-                defer { encoders.withLock { _ = $0.remove(process) } }
+                defer { FFmpeg.running.withLock { _ = $0.remove(process) } }
                 async let messages = FFmpeg.lastLines(of: execution.standardError)
                 var (isWhole, number) = (true, 0)
                 while isWhole, let frame = try await frames.next() {

@@ -18,6 +18,13 @@ public struct PassSizes: Sendable, Equatable, Codable {
         (prediction, encoding, decoding) = (frames, frames, frames)
     }
 
+    /// Whether no pass is larger than another's.
+    public func isWithin(_ other: PassSizes) -> Bool {
+        prediction <= other.prediction && encoding <= other.encoding && decoding <= other.decoding
+            && (encodingTile ?? .max) <= (other.encodingTile ?? .max)
+            && (decodingTile ?? .max) <= (other.decodingTile ?? .max)
+    }
+
     /// Throws a sentence where a pass would have nothing in it.
     func validate() throws {
         guard min(prediction, encoding, decoding) >= 1 else {

@@ -49,13 +49,26 @@ struct PreviewCommand: AsyncParsableCommand {
         }
         if let at, !(at >= 0 && at.isFinite) { throw ValidationError("--at must be 0 or more.") }
         if let seconds, !(seconds > 0 && seconds.isFinite) { throw ValidationError("--seconds must be above 0.") }
+        if asked.frames != nil {
+            throw ValidationError("A preview looks at a moment of the whole video: leave out --frames, and say --at.")
+        }
         for text in tries { _ = try Self.options(text) }
     }
 
     /// - Throws: `ValidationError` for what `restore` would not take.
     static func options(_ text: String) throws -> RecipeOptions {
         do {
-            return try RecipeOptions.parse(ShellWords.split(text, of: "--try"))
+            let options = try RecipeOptions.parse(ShellWords.split(text, of: "--try"))
+            let (model, isPlain) = (options.model, options.recipe == nil && options.frames == nil)
+            guard isPlain, model.device == nil, model.threads == nil, model.memory == nil, model.framesPerPass == nil
+            else {
+                throw ValidationError(
+                    "--try \"\(text)\": --recipe, --frames and what says where it runs (--device, --threads, --memory, --frames-per-pass) "
+                        + "hold for all columns; say them beside --try.")
+            }
+            return options
+        } catch let error as ValidationError {
+            throw error
         } catch let error as WorkflowError {
             throw ValidationError("\(error)")
         } catch {
@@ -65,12 +78,13 @@ struct PreviewCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         let base = try asked.recipe(input: input, output: "preview.mkv")
-        try OutputCheck.output(output, inputs: [base.input], overwrites: force)
         var list: [(label: String, recipe: Recipe)] = []
         for text in tries {
             list.append((text, try Self.options(text).recipe(input: base.input, output: nil, over: base)))
         }
         if list.isEmpty { list = [("restored", base)] }
+        try OutputCheck.output(
+            output, inputs: [base.input] + list.flatMap { $0.recipe.problem?.files ?? [] }, overwrites: force)
         for entry in list { try entry.recipe.validate() }
         let display = ProgressDisplay()
         let result = try await Workflow.preview(

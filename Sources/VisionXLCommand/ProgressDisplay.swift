@@ -50,6 +50,9 @@ final class ProgressDisplay: Sendable {
         }
     }
 
+    /// Another file's progress follows.
+    func begin() { state.withLock { $0 = State() } }
+
     func finish() {
         if isTerminal { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
     }
@@ -58,7 +61,7 @@ final class ProgressDisplay: Sendable {
         _ progress: RestorationProgress, _ window: Int, _ windows: Int?, _ deviceMemory: Int?, _ state: inout State
     ) -> String? {
         let now = Date()
-        state.lines.note(progress, now: now)
+        state.lines.note(progress, window: window, of: windows, now: now)
         // Nothing is put into words that is not shown: asking for the memory alone takes milliseconds.
         guard progress.residual != nil || isTerminal && now.timeIntervalSince(state.lastDrawn) > 0.1 else { return nil }
         state.lastDrawn = now
@@ -74,11 +77,13 @@ final class ProgressDisplay: Sendable {
 struct ProgressLines {
     /// Of the first piece of work: loading a model is none of the frames' time.
     private var began: Date?
+    /// The part that was done then, by an earlier run.
+    private var doneBefore = 0.0
     private var phaseBegan = Date()
     private var phase: (RestorationProgress.Phase, Int)?
 
-    mutating func note(_ progress: RestorationProgress, now: Date) {
-        began = began ?? now
+    mutating func note(_ progress: RestorationProgress, window: Int = 0, of windows: Int? = nil, now: Date) {
+        if began == nil { (began, doneBefore) = (now, Double(window) / Double(max(windows ?? 1, 1))) }
         if phase.map({ $0 != (progress.phase, progress.step) }) ?? true {
             phase = (progress.phase, progress.step)
             phaseBegan = now
@@ -98,7 +103,8 @@ struct ProgressLines {
         }
         let elapsed = now.timeIntervalSince(began ?? now)
         let done = (Double(window) + progress.fraction) / Double(max(windows ?? window + 1, 1))
-        if done > 0.01, windows != nil { parts.append(durationText(seconds: elapsed / done * (1 - done)) + " left") }
+        let here = done - doneBefore
+        if here > 0.01, windows != nil { parts.append(durationText(seconds: elapsed / here * (1 - done)) + " left") }
         return parts.joined(separator: ", ")
     }
 }

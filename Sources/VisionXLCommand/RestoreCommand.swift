@@ -81,6 +81,12 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         }
         if work == "" { throw ValidationError("The name after --work is empty; name a folder.") }
         if output == "" { throw ValidationError("The name after --output is empty; name a file or a folder.") }
+        guard inputs.contains("-") || output == "-" else { return }
+        if isBatch { throw ValidationError("- is one video; leave it out where several are restored.") }
+        if printRecipe || work != nil || keepWork {
+            throw ValidationError(
+                "What goes through - is gone afterwards; leave out --print-recipe, --work and --keep-work.")
+        }
     }
 
     /// Whether the output is a folder for several results.
@@ -123,20 +129,34 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
             throw WorkflowError.message(
                 "\(folder) is one file, and several are to be restored; name a folder after -o.")
         }
-        guard json == nil else {
+        // What a .json beside one of them says is not what all of them are stored as.
+        let encoding = try asked.recipe(input: "", output: folder)
+        guard json == nil, encoding.log == nil else {
             throw WorkflowError.message("--json is for one file; leave it out where several are restored.")
         }
-        let recipe = try asked.recipe(input: input ?? "", output: folder)
+        guard work == nil else {
+            throw WorkflowError.message("--work is for one file; leave it out where several are restored.")
+        }
         let batch = try Batch(
-            inputs + (list.map { try Batch.list($0) } ?? []), into: folder, codec: recipe.encoding.codec)
+            inputs + (list.map { try Batch.list($0) } ?? []), into: folder, codec: encoding.encoding.codec)
+        var execution = asked.model.execution(overwrites: force)
+        (execution.restarts, execution.keepsWork) = (restart, keepWork)
         let display = ProgressDisplay()
-        let results = try await batch.run(recipe, asked.model.execution(overwrites: force)) { item, event in
+        let (asked, isTrial) = (asked, dryRun)
+        let results = try await batch.run(execution, isTrial: isTrial) { item in
+            try asked.recipe(input: item.input, output: item.output)
+        } tell: { item, event in
             display.show(event)
         } starting: { index, item in
+            display.begin()
             Console.note("\(index + 1)/\(batch.items.count): \(item.input)")
         } done: { item, outcome in
             display.finish()
-            if case .failed(let reason) = outcome { Console.error(reason) }
+            switch outcome {
+            case .failed(let reason): Console.error(reason)
+            case .wouldCome(let outlook): Console.print("\(item.input)\n\(outlook)")
+            default: break
+            }
         }
         var failures = 0
         for (item, outcome) in results {
@@ -144,6 +164,7 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
             case .restored(let log):
                 let time = durationText(seconds: log.seconds)
                 Console.note("done    \(item.output)  \(Console.count(log.frameCount, "frame")) in \(time)")
+            case .wouldCome: break
             case .wasThere: Console.note("there   \(item.output)")
             case .failed(let reason):
                 failures += 1

@@ -4,7 +4,7 @@ import VideoIO
 /// Several files restored in the same way, one after the other, into a folder.
 ///
 ///     let batch = try Batch(["a.mp4", "films/"], into: "restored")
-///     let results = try await batch.run(recipe) { item, event in print(item.input, event) }
+///     let results = try await batch.run { Recipe(input: $0.input, output: $0.output, problem: problem) }
 ///
 /// What is there already is left as it is: the same batch again does what is left.
 public struct Batch: Sendable {
@@ -15,6 +15,8 @@ public struct Batch: Sendable {
 
     public enum Outcome: Sendable {
         case restored(RestorationLog)
+        /// What it would come to, where nothing was to be done.
+        case wouldCome(Outlook)
         /// The output was there.
         case wasThere
         /// Why, in a sentence.
@@ -28,7 +30,7 @@ public struct Batch: Sendable {
     ///   - folder: is made where it is missing. A result has its input's name, and its kind where that can be written and
     ///     holds the codec; else a .mkv. That of pictures is a folder of pictures.
     ///   - codec: that is asked for.
-    /// - Throws: `WorkflowError` where nothing is left to do, and where two results would have one name.
+    /// - Throws: `WorkflowError` where two results would have one name, or a result its input's.
     public init(_ inputs: [String], into folder: String, codec: VideoEncoding.Codec? = nil) throws {
         let files = try inputs.flatMap { try Self.videos(in: $0) }
         var taken: [String: String] = [:]
@@ -40,6 +42,11 @@ public struct Batch: Sendable {
                 if other == input { continue }
                 throw WorkflowError.message(
                     "\(other) and \(input) would both be written to \(output); restore them into two folders.")
+            }
+            guard !OutputCheck.isSame(input, output) else {
+                throw WorkflowError.message(
+                    "\(input) would be replaced by its own result; restore into another folder than that of the inputs."
+                )
             }
             taken[output] = input
             items.append(Item(input: input, output: output))
@@ -75,6 +82,8 @@ public struct Batch: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
             return []
         }
+        // A stray video among frames is no film of its own.
+        if VideoReader.isFolderOfPictures(path) { return [] }
         let names = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }
         return names.filter { endings.contains(($0 as NSString).pathExtension.lowercased()) }
             .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
@@ -103,18 +112,20 @@ public struct Batch: Sendable {
 
     /// Restores one after the other. What fails does not stop the others.
     /// - Parameters:
-    ///   - recipe: of each; its input and output are the item's.
+    ///   - isTrial: whether it is only told what each would come to.
+    ///   - recipe: of each.
     ///   - tell: called from whatever thread the work is on.
     ///   - starting: called before each, with its number from 0.
     ///   - done: called behind each.
     /// - Returns: what became of each, in order.
     /// - Throws: `CancellationError`, and `WorkflowError` for a folder that cannot be made.
     public func run(
-        _ recipe: Recipe, _ execution: Execution = Execution(),
+        _ execution: Execution = Execution(), isTrial: Bool = false, recipe: (Item) throws -> Recipe,
         tell: @escaping @Sendable (Item, RestorationEvent) -> Void = { _, _ in },
         starting: (Int, Item) -> Void = { _, _ in }, done: (Item, Outcome) -> Void = { _, _ in }
     ) async throws -> [(item: Item, outcome: Outcome)] {
-        for folder in Set(items.map { URL(fileURLWithPath: $0.output).deletingLastPathComponent().path }) {
+        for folder in isTrial ? [] : Set(items.map { URL(fileURLWithPath: $0.output).deletingLastPathComponent().path })
+        {
             do {
                 try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             } catch {
@@ -130,10 +141,12 @@ public struct Batch: Sendable {
             if !execution.overwrites, FileManager.default.fileExists(atPath: item.output) {
                 outcome = .wasThere
             } else {
-                var recipe = recipe
-                (recipe.input, recipe.output) = (item.input, item.output)
                 do {
-                    outcome = .restored(try await Workflow.restore(recipe, execution) { tell(item, $0) })
+                    let recipe = try recipe(item)
+                    outcome =
+                        isTrial
+                        ? .wouldCome(try await Workflow.outlook(recipe, execution) { tell(item, $0) })
+                        : .restored(try await Workflow.restore(recipe, execution) { tell(item, $0) })
                 } catch {
                     // Stopping is meant for all of them.
                     if error is CancellationError || Task.isCancelled { throw CancellationError() }

@@ -90,7 +90,9 @@ extension Workflow {
                 // A seed of its own for every window, so that noise does not repeat.
                 let (noise, seed) = (request.noise, request.seed &+ index &* 0x9E37_79B9_7F4A_7C15)
                 let place = (windows.range?.lowerBound ?? 0) + frameCount
-                let own = masks.isFilm ? try await masks.masks(place..<place + frames.count) : files
+                // An average without a border leaves fewer frames, and masks are of what was measured.
+                let count = masks.isFilm ? try A.outputShape(for: [frames.count, 3, height, width])[0] : frames.count
+                let own = masks.isFilm ? try await masks.masks(place..<place + count) : files
                 let degraded = try await onThread { checkCancellation in
                     let A = masks.isFilm ? try problem.operator(height: height, width: width, files: own) : A
                     let Y = try A.apply(Tensor(frames: frames))

@@ -10,13 +10,14 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
     public var result: Int
 
     /// The result's segments lie there until they are joined.
-    public var total: Int { windows + 2 * result }
+    public var total: Int { windows == 0 ? result : windows + 2 * result }
 
     /// - Parameters:
     ///   - longest: stored frames of the largest segment with what is faded into it; 0 for a result that is written at once.
     init(frames: Int, longest: Int, height: Int, width: Int, encoding: VideoEncoding, frameBits: Int) {
         let pixels = height * width
-        windows = longest * pixels * 6
+        // Frames, and for two scenes what their windows start from: latents of at most a frame's size in float32, twice.
+        windows = longest == 0 ? 0 : longest * pixels * 6 + 2 * 2 * pixels * 12
         let bits = encoding.bits ?? frameBits
         // Bytes of a pixel: of lossless codings what noisy footage was seen to take, of the others what their best quality may.
         let perPixel: Double
@@ -41,7 +42,9 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
                 "About \(sizeText(needed)) are needed on the disk of \(place) and \(sizeText(volume.free)) are free; free some space, "
                     + "take a smaller --window, or another disk with --work.")
         }
-        if work?.number == out?.number {
+        if windows == 0 {
+            try refuse(result, out, output)
+        } else if work?.number == out?.number {
             try refuse(max(0, total - present), work, workFolder)
         } else {
             try refuse(max(0, windows + result - present), work, workFolder)

@@ -27,9 +27,7 @@ public struct Explanation: Sendable, Encodable {
         let encoding = try Policy.encoding(
             recipe.encoding, bits: recipe.bits, to: recipe.output, storedBits: video.info.bitDepth)
         let noise = try await Self.noise(recipe, video)
-        let plan = try session.settledPlan(windows, surplus: video.surplus, height: video.height, width: video.width)
-        let outline = try LatentDiffusionModel.outline(
-            at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
+        let plan = try session.settledPlan(windows, video)
         rows = [
             .init(
                 "problem", "--task", "\(video.problem)",
@@ -64,12 +62,9 @@ public struct Explanation: Sendable, Encodable {
                 Policy.bits(recipe.bits, codec: encoding.value.codec, storedBits: video.info.bitDepth)
             },
         ]
-        let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
-        let estimate = try await onThread(of: session.device) { check in
-            try TimeEstimate.found(
-                video, windows, plan.passes, LatentDiffusionPrior(session.load()),
-                Policy.extent(session.completed(recipe.options), facts), check)
-        }
+        let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: session.outline())
+        let estimate = try await session.estimate(
+            video, windows, plan.passes, Policy.extent(session.completed(recipe.options), facts))
         seconds = frameCount == nil ? nil : estimate?.seconds
         rows.append(
             .init(

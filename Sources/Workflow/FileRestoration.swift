@@ -39,10 +39,15 @@ struct FileRestoration {
         }
         try ModelSession.check(recipe.options)
         let work = execution.workFolder ?? WorkFolder.path(for: recipe.output)
+        for other in [recipe.input, recipe.output] + (recipe.log.map { [$0] } ?? [])
+        where OutputCheck.isSame(work, other) {
+            throw WorkflowError.message("\(work) is read or written here already; choose another folder with --work.")
+        }
         // A run goes on as it began, as far as this machine can.
         let settled = execution.restarts ? nil : WorkFolder.settled(in: work)
         var execution = execution
-        if let settled, execution.threads == nil, settled.threads != Machine.current.cores {
+        // Not asking the engine, which reads the number of threads when it is opened.
+        if let settled, execution.threads == nil, settled.threads != ProcessInfo.processInfo.activeProcessorCount {
             execution.threads = settled.threads
         }
         var choice = recipe.model
@@ -57,18 +62,27 @@ struct FileRestoration {
             recipe, video.reader, frames: video.range(), height: video.height, width: video.width)
         options = session.completed(recipe.options)
 
-        let identity = try RunIdentity(recipe, record: video.record, problem: video.problem, model: session.url)
-        var folder = isTrial ? nil : try WorkFolder.open(work, identity, restarts: execution.restarts)
+        let (record, problem, model) = (video.record, video.problem, session.url)
+        func identity() throws -> RunIdentity {
+            try RunIdentity(recipe, record: record, problem: problem, model: model)
+        }
+        let found = isTrial ? .nothing(nil) : try WorkFolder.open(work, identity, restarts: execution.restarts)
         let plan: WindowPlan
-        if let folder {
-            plan = folder.plan
+        var (folder, lock) = (WorkFolder?.none, FileLock?.none)
+        switch found {
+        case .goesOn(let known):
+            (folder, plan) = (known, known.plan)
             video.count(plan.frameCount)
-        } else {
+        case .nothing(let held):
+            lock = held
             plan = try await Self.plan(&video, tell)
         }
         (self.video, self.plan) = (video, plan)
-        var memory = try session.settledPlan(plan, surplus: video.surplus, height: video.height, width: video.width)
-        if let settled, folder != nil, execution.framesPerPass == nil { memory.passes = settled.passes }
+        var memory = try session.settledPlan(plan, video)
+        // Smaller passes than memory has room for are as good; larger ones are not.
+        if let settled, folder != nil, execution.framesPerPass == nil, settled.passes.isWithin(memory.passes) {
+            memory.passes = settled.passes
+        }
         self.memory = memory
 
         // What lies in a work folder has 16 bits.
@@ -94,7 +108,7 @@ struct FileRestoration {
                 )
             }
         } else if plan.windows.count > 1, !isTrial {
-            folder = try WorkFolder.make(work, identity, plan: plan, segments: segments, settled: numbers)
+            folder = try WorkFolder.make(work, lock, identity(), plan: plan, segments: segments, settled: numbers)
             notes.append("\(disk); what is done lies in \(work), and the same command goes on with it.")
         }
         (self.folder, folderNotes) = (folder, notes)
@@ -107,7 +121,7 @@ struct FileRestoration {
         var cuts = try video.listedCuts()
         let said = try video.frameCount()
         var count = said ?? 0
-        if video.looksForScenes || said == nil {
+        if video.looksForScenes || said == nil || !video.reader.countIsCertain {
             let scan = try await video.reader.scanned(video.range()) { tell(.scanning(frame: $0, of: said)) }
             count = scan.frameCount
             if video.looksForScenes { cuts = scan.cuts }
@@ -118,15 +132,8 @@ struct FileRestoration {
 
     /// How long it would take; nil where memory did not suffice to try the networks. Opens the model.
     func estimate() async throws -> TimeEstimate? {
-        let outline = try LatentDiffusionModel.outline(
-            at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
-        let noise: NoiseFigure? = if case .sigma(let sigma) = recipe.noise { NoiseFigure(sigma) } else { nil }
-        let (session, video, plan, memory, options) = (session, video, plan, memory, options)
-        return try await onThread(of: session.device) { check in
-            let facts = try FileFacts(video, frames: plan.longest, noise: noise, model: outline)
-            return try TimeEstimate.found(
-                video, plan, memory.passes, LatentDiffusionPrior(session.load()), Policy.extent(options, facts), check)
-        }
+        let facts = try FileFacts(video, frames: plan.longest, noise: nil, model: session.outline())
+        return try await session.estimate(video, plan, memory.passes, Policy.extent(options, facts))
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {

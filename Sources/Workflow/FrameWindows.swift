@@ -16,9 +16,6 @@ public struct FrameWindows {
         iterator = reader.frames(range).makeAsyncIterator()
     }
 
-    /// What was wrong with what was decoded all the same; nothing before the end.
-    var damage: Damage { iterator.damage }
-
     /// The next window's frames, nil at the end.
     public mutating func next() async throws -> [VideoFrame]? {
         var frames: [VideoFrame] = []

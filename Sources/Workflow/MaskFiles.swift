@@ -34,6 +34,15 @@ actor MaskFile {
         let path = holes.file ?? ""
         (self.holes, self.path, self.width, self.height) = (holes, path, width, height)
         let own = try await VideoReader(path, countFrames: true)
+        if let whole = measured?.whole, let part = measured?.info,
+            own.info.width != whole.width || own.info.height != whole.height,
+            own.info.width != part.width || own.info.height != part.height
+        {
+            // Of another size nobody could tell whether it is the whole frame's or the part's.
+            throw WorkflowError.message(
+                "The mask \(path) has \(own.info.width)x\(own.info.height) pixels; with --crop it must have the whole frame's size "
+                    + "(\(whole.width)x\(whole.height)) or the part's (\(part.width)x\(part.height)).")
+        }
         reader = try measured.map { try $0.croppedAlike(own) } ?? own
         let info = reader.info
         guard info.width * height == info.height * width else {

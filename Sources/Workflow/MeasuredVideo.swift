@@ -55,6 +55,10 @@ public struct MeasuredVideo: Sendable {
             ? "Nothing says what went wrong with \(recipe.input), so noise alone is removed: else say it with --task "
                 + "(\(Problem.tasks.joined(separator: ", "))) or the options for its parts (there is no "
                 + "\(MeasurementRecord.path(beside: recipe.input)) that says it)." : nil
+        if recipe.crop != nil, problem.stages.contains(where: { ($0 as? Holes)?.ratio != nil }) {
+            throw WorkflowError.message(
+                "Holes at random are known for the whole frame alone; leave --crop out, or give a mask (--mask).")
+        }
         self.problem = problem
         let info = reader.info
         // Of a video that is long enough for an average over time without a border.
@@ -125,6 +129,9 @@ public struct MeasuredVideo: Sendable {
     func plan(frameCount: Int, cuts: [Int]) -> WindowPlan {
         let boundary = problem.boundary
         var rules = WindowPlan.Rules(window: window, context: context.value, fade: context.value)
+        (rules.offset, rules.fileFrames) = (
+            (try? range())??.lowerBound ?? 0, recipe.frames == nil ? nil : info.frameCount
+        )
         rules.sharesStart = Self.standsAlone(recipe, problem, recordedWindow: recordedWindow) == nil
         rules.isExact = recordedWindow != nil && recipe.window == nil || boundary == .circular || boundary == .valid
         // Each of the record's windows has ends of its own; other windows are parts of them.
@@ -149,6 +156,15 @@ public struct MeasuredVideo: Sendable {
     private func likeOperator(of window: WindowPlan.Window) throws -> any LinearOperator {
         try problem.boundary == .replicate ? parts.part(window.openEnds) : `operator`
     }
+
+    /// Frames that are restored of a window's batch.
+    func restoredCount(of window: WindowPlan.Window) -> Int {
+        let ends = problem.boundary == .replicate ? window.openEnds : []
+        return window.batch.count + (problem.boundary == .replicate ? problem.beyond(ends) : surplus)
+    }
+
+    /// Frames that a batch may have beyond those that were measured.
+    var mostBeyond: Int { problem.boundary == .replicate ? problem.beyond(.both) : surplus }
 
     /// The place of the first measured frame among those that are restored of a window's batch.
     func firstMeasured(of window: WindowPlan.Window) -> Int {

@@ -32,7 +32,14 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
 
     /// Tells the C library what to do with freed memory. CPU only.
     func settleHeap() {
-        if isTight { Heap.returnLargeBlocks() } else if isAmple { Heap.keepLargeBlocks() }
+        if isTight {
+            Heap.returnLargeBlocks()
+        } else if isAmple {
+            Heap.keepLargeBlocks()
+        } else {
+            // A file before may have wanted something else.
+            Heap.standard()
+        }
     }
 
     /// The largest passes, up to those that keep the device busy, that fit into a budget and whose maps the device can count; the smallest there

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import LatentDiffusion
 import ModelHub
@@ -84,23 +85,24 @@ public struct ModelSession: Sendable {
     }
 
     /// The memory of windows that are going to be restored: refused where fewer frames together would fit and these do not.
-    /// - Parameter surplus: frames of a batch's result beyond those that were measured.
-    func settledPlan(_ windows: WindowPlan, surplus: Int, height: Int, width: Int) throws -> MemoryPlan {
+    func settledPlan(_ windows: WindowPlan, _ video: MeasuredVideo) throws -> MemoryPlan {
+        let (height, width) = (video.height, video.width)
         let kept = windows.windows.map(\.kept.count).max() ?? 1
+        let longest = windows.windows.map(video.restoredCount).max() ?? 1
         // Windows in the middle of a scene have context on both sides.
-        let beside = 2 * windows.rules.context + surplus
-        let memory = plan(frames: windows.longest + surplus, height: height, width: width)
+        let beside = 2 * windows.rules.context + video.mostBeyond
+        let memory = plan(frames: longest, height: height, width: width)
         if !memory.fits, let budget = memory.budget, windows.longest > 1 {
             // As many as fit; each is about ten times a frame in float32, whatever goes through a network at once.
             let most = (1..<max(kept, 2)).last { plan(frames: $0 + beside, height: height, width: width).fits }
             if let most, most < kept {
                 throw WorkflowError.message(
-                    "\(windows.longest + surplus) frames of \(width)x\(height) together need about \(sizeText(memory.total)), and "
+                    "\(longest) frames of \(width)x\(height) together need about \(sizeText(memory.total)), and "
                         + "\(sizeText(budget)) \(execution.memory == nil ? "are free on \(device)" : "were allowed by --memory"); take --window \(most)."
                 )
             }
         }
-        return try settledPlan(frames: windows.longest + surplus, height: height, width: width)
+        return try settledPlan(frames: longest, height: height, width: width)
     }
 
     /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
@@ -141,6 +143,21 @@ public struct ModelSession: Sendable {
         try LatentDiffusionModel(
             at: url, dtype: dtype, device: device, variant: choice.variant, autoencoder: choice.autoencoderURL(of: url),
             draft: choice.draftURL(of: url), text: text, cache: .standard)
+    }
+
+    /// What the model's headers say of its noise and of what its decoder gains.
+    func outline() throws -> (schedule: DDIMSchedule, decoderGain: Double?) {
+        try LatentDiffusionModel.outline(
+            at: url, variant: choice.variant, autoencoder: choice.autoencoderURL(of: url))
+    }
+
+    /// How long it would take; nil where memory did not suffice to try the networks. Opens the model.
+    func estimate(
+        _ video: MeasuredVideo, _ plan: WindowPlan, _ passes: PassSizes, _ extent: Policy.Extent
+    ) async throws -> TimeEstimate? {
+        try await onThread(of: device) { [self] check in
+            try TimeEstimate.found(video, plan, passes, LatentDiffusionPrior(load()), extent, check)
+        }
     }
 
     /// What is said where a learned first estimate would be the default and its networks are not there.

@@ -34,7 +34,7 @@ public enum OutputCheck {
         }
     }
 
-    private static func isSame(_ a: String, _ b: String) -> Bool {
+    static func isSame(_ a: String, _ b: String) -> Bool {
         let (a, b) = (URL(fileURLWithPath: a).standardizedFileURL, URL(fileURLWithPath: b).standardizedFileURL)
         return a.resolvingSymlinksInPath().path == b.resolvingSymlinksInPath().path
     }

@@ -25,7 +25,7 @@ public struct PreviewRequest: Sendable {
         }
         func frame(_ seconds: Double) -> Int {
             if let times { return (0..<count).last { times.seconds(of: $0) <= seconds + 1e-6 } ?? 0 }
-            return Int((seconds * video.frameRate.perSecond + 1e-6).rounded(.down))
+            return Int(min((seconds * video.frameRate.perSecond + 1e-6).rounded(.down), Double(count)))
         }
         let length = times.map { $0.seconds(of: count - 1) + 1e-6 } ?? Double(count) / video.frameRate.perSecond
         let first = at.map(frame) ?? seconds.map { frame(max(0, (length - $0) / 2)) } ?? count / 2
@@ -54,7 +54,7 @@ public struct PreviewResult: Sendable {
 extension Workflow {
     /// Restores a few frames under several settings, each as the whole run would give it, and puts them beside each other.
     ///
-    /// Cost: for each of the settings the first window is read, and those in which the frames lie are restored.
+    /// Cost: for each of the settings scenes are looked for, the first window of the scene is prepared, and those windows in which the frames lie are restored.
     /// - Throws: as `restore`.
     public static func preview(
         _ request: PreviewRequest, _ execution: Execution = Execution(),

@@ -1,8 +1,10 @@
 import Foundation
 import InverseProblems
 import LatentDiffusion
+import PixelPriors
 import TensorKit
 import VisionXL
+import Weights
 
 /// What a run's frames follow from: a work folder of one run is of no use to another.
 struct RunIdentity: Codable, Equatable, Sendable {
@@ -30,7 +32,11 @@ struct RunIdentity: Codable, Equatable, Sendable {
         var files = problem.files
         if case .file(let path) = recipe.scenes { files.append(path) }
         self.files = try Dictionary(uniqueKeysWithValues: Set(files).map { ($0, try Fingerprint($0)) })
-        let parts = [model, recipe.model.autoencoderURL(of: model), recipe.model.draftURL(of: model)].compactMap(\.self)
+        var parts = [model, recipe.model.autoencoderURL(of: model), recipe.model.draftURL(of: model)].compactMap(\.self)
+        // Whether they are there decides about the start, the timesteps and more.
+        if recipe.options.firstEstimate ?? .learned == .learned {
+            parts += PictureEnlargement.networks.compactMap { try? NetworkLibrary.url(of: $0) }
+        }
         models = try Dictionary(uniqueKeysWithValues: Set(parts.map(\.path)).map { ($0, try Fingerprint($0)) })
         policy = try Policy.signature(recipe.options)
     }
@@ -99,6 +105,7 @@ struct SettledNumbers: Codable, Equatable, Sendable {
         compare("threads", "\(threads)", "\(other.threads)")
         compare("processor", processor, other.processor)
         compare("engine", engine, other.engine)
+        compare("passes", "\(passes)", "\(other.passes)")
         return words
     }
 }

@@ -44,8 +44,26 @@ struct SegmentEncoder: Sendable {
             await writer.cancel()
             throw error
         }
+        // Before the windows go that it was made of.
+        try Self.sync(folder.segmentPath(segment, ending: video.ending))
         try folder.noteSegment(segment)
         removeSpent()
+    }
+
+    /// Has the disk keep a file, or a folder and the files in it, whatever happens to the machine.
+    private static func sync(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        let inside = isFolder.boolValue ? try FileManager.default.contentsOfDirectory(atPath: path) : []
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        for name in inside.map({ path + "/" + $0 }) + [path, parent] {
+            let file = open(name, O_RDONLY | O_CLOEXEC)
+            guard file >= 0 else { continue }
+            defer { close(file) }
+            guard fsync(file) == 0 || errno == EINVAL else {
+                throw WorkflowError.message("\(path) cannot be kept by its disk (\(String(cString: strerror(errno)))).")
+            }
+        }
     }
 
     /// Takes away the windows of which every segment is encoded.
@@ -54,6 +72,11 @@ struct SegmentEncoder: Sendable {
             folder.segments.indices.filter { !isDone($0) }.flatMap { plan.sources(of: folder.segments[$0]) })
         for index in plan.windows.indices where !needed.contains(index) && folder.hasWindow(index) {
             folder.removeWindow(index)
+        }
+        // What the windows of a scene have in common goes when the last of them is encoded.
+        let scenes = Set(needed.map { plan.windows[$0].scene })
+        for scene in plan.scenes.indices where !scenes.contains(scene) && folder.hasScene(scene) {
+            folder.removeScene(scene)
         }
     }
 

@@ -41,8 +41,9 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
     ) throws -> TimeEstimate? {
         let padding = Padding([plan.longest, 3, video.height, video.width], multiple: prior.frameMultiple)
         let work = Work(
-            frames: max(plan.batchFrames, 1), height: padding.paddedHeight, width: padding.paddedWidth,
-            window: plan.longest, extent: extent, form: try video.form(frames: plan.longest))
+            frames: max(plan.windows.map(video.restoredCount).reduce(0, +), 1), height: padding.paddedHeight,
+            width: padding.paddedWidth, window: plan.windows.map(video.restoredCount).max() ?? 1, extent: extent,
+            form: try video.form(frames: plan.longest))
         do {
             let rates = try Rates.probed(
                 prior, passes, height: padding.paddedHeight, width: padding.paddedWidth,

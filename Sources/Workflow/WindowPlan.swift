@@ -16,6 +16,9 @@ public struct WindowPlan: Sendable, Equatable, Codable {
         public var fade = 0
         /// The video was degraded in stretches of so many frames, each on its own; nil for a film.
         public var stretch: Int?
+        /// Where the frames begin in the file, and how many that has; nil for one that ends with them.
+        public var offset = 0
+        public var fileFrames: Int?
         /// Whether windows are as long as they may be, the last one of a scene excepted. Otherwise those of a scene are about equally long.
         public var isExact = false
         /// Whether the windows of a scene share its inverted start.
@@ -58,7 +61,9 @@ public struct WindowPlan: Sendable, Equatable, Codable {
         self.rules = rules
         let stretch = rules.stretch.map { max($0, 1) } ?? .max
         var starts = Set(cuts.filter { $0 > 0 && $0 < frameCount })
-        if stretch < frameCount { starts.formUnion(Swift.stride(from: stretch, to: frameCount, by: stretch)) }
+        if stretch < frameCount + rules.offset {
+            starts.formUnion(Swift.stride(from: stretch - rules.offset % stretch, to: frameCount, by: stretch))
+        }
         let bounds = [0] + starts.sorted() + [max(frameCount, 0)]
         scenes = zip(bounds, bounds.dropFirst()).map { $0..<$1 }.filter { !$0.isEmpty }
         var windows: [Window] = []
@@ -76,8 +81,12 @@ public struct WindowPlan: Sendable, Equatable, Codable {
                     + min(room, scene.upperBound - kept.upperBound)
                 var window = Window(scene: number, kept: kept, batch: batch)
                 (window.fadeBefore, window.fadeAfter) = (fade(with: index - 1), fade(with: index + 1))
-                if batch.lowerBound % stretch != 0 { window.openEnds.insert(.before) }
-                if batch.upperBound % stretch != 0, batch.upperBound != frameCount { window.openEnds.insert(.after) }
+                // A part of a file has its neighbours, too.
+                let (first, end) = (rules.offset + batch.lowerBound, rules.offset + batch.upperBound)
+                if first % stretch != 0 { window.openEnds.insert(.before) }
+                if end % stretch != 0, end != rules.fileFrames ?? (rules.offset + frameCount) {
+                    window.openEnds.insert(.after)
+                }
                 windows.append(window)
             }
         }

@@ -55,27 +55,41 @@ final class WorkFolder: Sendable {
         }
     }
 
+    /// What there was at a path.
+    enum Opened {
+        case goesOn(WorkFolder)
+        /// Nothing to go on with; the folder is held, where there is one.
+        case nothing(FileLock?)
+    }
+
+    /// What a file is called while it is written, by this program or by Foundation.
+    private static func isRemains(_ name: String) -> Bool {
+        name.contains(".partial-") || name.hasPrefix(".dat.nosync")
+    }
+
     /// Opens what an earlier run of the same kind left.
-    /// - Parameter restarts: whether what is there is thrown away.
-    /// - Returns: nil where there is nothing to go on with.
+    /// - Parameters:
+    ///   - identity: asked for only where an earlier run left one.
+    ///   - restarts: whether what is there is thrown away.
     /// - Throws: `WorkflowError` where another run is at work there, or what is there is another run's, or no run's at all.
-    static func open(_ path: String, _ identity: RunIdentity, restarts: Bool) throws -> WorkFolder? {
+    static func open(_ path: String, _ identity: () throws -> RunIdentity, restarts: Bool) throws -> Opened {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return nil }
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return .nothing(nil) }
         guard isFolder.boolValue else {
             throw WorkflowError.message("\(path) is a file; name another folder with --work.")
         }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        // Files that were being written when a run was killed.
-        if let other = names.first(where: { !ours.contains($0) && !$0.hasPrefix(".") && !$0.contains(".partial-") }) {
+        // The lock is the first thing that a run makes: without it even a folder named like one of ours is somebody else's.
+        let others = names.filter { !ours.contains($0) && !isRemains($0) }
+        if let other = others.first ?? (FileLock.isThere(path + "/lock") ? nil : names.first) {
             throw WorkflowError.message(
                 "\(path) holds other things (\(other)); name a new or empty folder with --work.")
         }
         let lock = try FileLock(path + "/lock", of: path)
         guard !restarts, let known = FileManager.default.contents(atPath: path + "/identity.json") else {
             // It was never whole, or is not wanted.
-            clear(path)
-            return nil
+            try clear(path)
+            return .nothing(lock)
         }
         let (kept, plan): (RunIdentity, PlanFile)
         do {
@@ -86,7 +100,7 @@ final class WorkFolder: Sendable {
             throw WorkflowError.message(
                 "\(path) was left by another version of this program; throw it away with --restart.")
         }
-        let differences = try identity.differences(from: kept)
+        let differences = try identity().differences(from: kept)
         guard differences.isEmpty else {
             throw WorkflowError.message(
                 "\(path) is of another run, which differs in \(differences.prefix(6).joined(separator: ", ")); say the same to go on, "
@@ -95,45 +109,61 @@ final class WorkFolder: Sendable {
         for folder in ["windows", "segments", "scenes", ""] {
             let inside = folder.isEmpty ? path : path + "/" + folder
             for name in (try? FileManager.default.contentsOfDirectory(atPath: inside)) ?? []
-            where name.hasPrefix(".") || name.contains(".partial-") {
+            where isRemains(name) {
                 try? FileManager.default.removeItem(atPath: inside + "/" + name)
             }
         }
-        return WorkFolder(path, plan.plan, plan.segments, lock, try Journal(path + "/journal.jsonl"))
+        return .goesOn(WorkFolder(path, plan.plan, plan.segments, lock, try Journal(path + "/journal.jsonl")))
     }
 
     /// Makes the folder.
+    /// - Parameter lock: of the folder, where there was one; it has been held since `open`.
     /// - Throws: `WorkflowError` where it cannot be written.
     static func make(
-        _ path: String, _ identity: RunIdentity, plan: WindowPlan, segments: [Range<Int>], settled: SettledNumbers
+        _ path: String, _ lock: FileLock?, _ identity: RunIdentity, plan: WindowPlan, segments: [Range<Int>],
+        settled: SettledNumbers
     ) throws -> WorkFolder {
-        do {
-            for name in ["", "/scenes", "/windows", "/segments"] {
+        func makeFolder(_ name: String) throws {
+            do {
                 try FileManager.default.createDirectory(atPath: path + name, withIntermediateDirectories: true)
+            } catch {
+                throw WorkflowError.message(
+                    "\(path) cannot be made (\(error.localizedDescription)); name another folder with --work.")
             }
-        } catch {
-            throw WorkflowError.message(
-                "\(path) cannot be made (\(error.localizedDescription)); name another folder with --work.")
         }
-        let lock = try FileLock(path + "/lock", of: path)
+        try makeFolder("")
+        let held = try lock ?? FileLock(path + "/lock", of: path)
+        if lock == nil, FileManager.default.fileExists(atPath: path + "/identity.json") {
+            throw WorkflowError.message(
+                "Another run has begun in \(path) meanwhile; the same command goes on with it.")
+        }
+        for name in ["/scenes", "/windows", "/segments"] { try makeFolder(name) }
         try JSONFile.write(identity.recipe, to: path + "/recipe.json")
         try JSONFile.write(PlanFile(plan: plan, segments: segments), to: path + "/plan.json")
         try JSONFile.write(settled, to: path + "/settled.json")
         try JSONFile.write(identity, to: path + "/identity.json")
-        return WorkFolder(path, plan, segments, lock, try Journal(path + "/journal.jsonl"))
+        return WorkFolder(path, plan, segments, held, try Journal(path + "/journal.jsonl"))
     }
 
-    private static func clear(_ path: String) {
+    private static func clear(_ path: String) throws {
+        let there = Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
         // What says that it is whole goes first.
-        for name in ["identity.json"] + ours.sorted().filter({ $0 != "lock" && $0 != "identity.json" }) {
-            try? FileManager.default.removeItem(atPath: path + "/" + name)
+        for name in ["identity.json"] + ours.sorted().filter({ $0 != "lock" && $0 != "identity.json" })
+        where there.contains(name) {
+            do {
+                try FileManager.default.removeItem(atPath: path + "/" + name)
+            } catch {
+                throw WorkflowError.message(
+                    "\(path) cannot be emptied (\(error.localizedDescription)); remove it, or name another folder with --work."
+                )
+            }
         }
     }
 
     /// Takes it away: the result is in place.
     func remove() {
-        Self.clear(path)
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] where name.hasPrefix(".") {
+        try? Self.clear(path)
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] where Self.isRemains(name) {
             try? FileManager.default.removeItem(atPath: path + "/" + name)
         }
         try? FileManager.default.removeItem(atPath: path + "/lock")
@@ -200,6 +230,8 @@ final class WorkFolder: Sendable {
     func window(_ index: Int) throws -> WindowFrames { try WindowFrames(windowURL(index)) }
 
     func removeWindow(_ index: Int) { try? FileManager.default.removeItem(at: windowURL(index)) }
+
+    func removeScene(_ number: Int) { try? FileManager.default.removeItem(at: sceneURL(number)) }
 
     /// What was noted of the windows that are done, by number.
     var entries: [Int: WindowEntry] { journal.withLock { $0.windows } }

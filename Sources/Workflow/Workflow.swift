@@ -5,7 +5,7 @@ public enum Workflow {
     /// Restores a video as a recipe says.
     ///
     /// Everything that can be refused is refused before the model's weights are read. Nothing stands under the output's name before the result
-    /// is whole; a cancelled task leaves nothing.
+    /// is whole; a cancelled task leaves nothing there, and of several windows its work folder.
     /// - Parameter tell: called from whatever thread the work is on.
     /// - Returns: what was done, which is in the recipe's `log`, too, if it names one.
     /// - Throws: `WorkflowError`, `VideoError`, `RestorationError`, `ProblemError`, `ModelError`, `TensorError`, `CancellationError`.

@@ -71,7 +71,7 @@ public struct Problem: Sendable {
         // many were measured.
         let measured = files.values.first { $0.rank == 4 }?.size(0)
         var shape = [1 << 20, 3, height, width]
-        if let measured { shape[0] = try fullSize(ofMeasurement: [measured, channels, 1, 1])[0] }
+        if let measured { shape[0] = try fullSize(ofMeasurement: [measured, channels, 1, 1])[0] + beyond(openEnds) }
         var parts: [any LinearOperator] = []
         for stage in stages {
             let part = try stage.makeOperator(
@@ -93,6 +93,13 @@ public struct Problem: Sendable {
 
     /// Frames on either side that a measured frame may depend on.
     public var reach: Int { stages.map(\.reach).reduce(0, +) }
+
+    /// Frames of X beyond those of Y where an average that repeats its ends has open ones instead.
+    public func beyond(_ ends: OpenEnds) -> Int {
+        guard let average = stage(Average.self), average.boundary == .replicate else { return 0 }
+        return (ends.contains(.before) ? average.frames / 2 : 0)
+            + (ends.contains(.after) ? (average.frames - 1) / 2 : 0)
+    }
 
     /// What an average over time sees beyond the ends of the video; nil where nothing mixes frames.
     public var boundary: TemporalBoundary? { stage(Average.self)?.boundary }

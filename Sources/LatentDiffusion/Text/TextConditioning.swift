@@ -90,6 +90,11 @@ public struct TextConditioning: Sendable {
             self.init(prompt: try .zeros(for: unet), source: .none)
             return
         }
+        if unet.guidanceChannels != nil, request.negativePrompt != nil {
+            throw ModelError.mismatch(
+                "\(folder.path) imitates guidance in one pass, where a negative prompt has no place; leave --negative-prompt out."
+            )
+        }
         let isGuided = request.guidance != 1 && unet.guidanceChannels == nil
         let stored = folder.appendingPathComponent("null_prompt.safetensors")
         let hasStored = FileManager.default.fileExists(atPath: stored.path)
