@@ -108,18 +108,3 @@ struct EncoderCommand: Sendable {
         return arguments + [FFmpeg.url(output)]
     }
 }
-
-extension SettledEncoding {
-    /// Refuses to put values that stand for HDR's light where nothing would say so.
-    func check(_ tags: ColourTags, path: String) throws(VideoError) {
-        guard tags.isHDR else { return }
-        if codec == .png || codec == .raw {
-            throw .unsupportedTarget(
-                path, reason: "the video is HDR, and \(codec.title) cannot say so; write a .mkv, or a .mp4 of 10 bits")
-        }
-        if bits < 10 {
-            throw .unsupportedTarget(
-                path, reason: "the video is HDR, which takes 10 bits or more; store 10 bits, in H.265 or a .mkv")
-        }
-    }
-}
