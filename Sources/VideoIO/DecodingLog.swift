@@ -15,16 +15,34 @@ final class DecodingLog: Sendable {
         let tick: Int?
     }
 
-    private let times = Handoff<Time>()
-    private let said = Mutex((tail: [String](), complaints: 0))
+    private struct Said {
+        var tail: [String] = []
+        var complaints = 0
+        var places: FramePlaces
+    }
+
+    private let first: Int
+    private let arrivals = Handoff<FramePlaces.Arrival>()
+    private let said: Mutex<Said>
+
+    /// - Parameters:
+    ///   - places: of frames that nobody has seen yet.
+    ///   - first: the first decoded frame that somebody is going to ask for.
+    init(_ places: FramePlaces, asking first: Int) {
+        self.first = first
+        said = Mutex(Said(places: places))
+    }
 
     /// Reads to the end, so that the child never blocks.
     func read(_ messages: SubprocessOutputSequence) async {
         do {
             for try await line in messages.strings() {
                 if let time = Self.time(in: line) {
+                    let arrival = said.withLock {
+                        $0.places.add(time.frame, tick: time.tick, isDamaged: $0.complaints > 0)
+                    }
                     // Nobody takes it any more where the frames were enough.
-                    try? await times.send(time)
+                    if time.frame >= first { try? await arrivals.send(arrival) }
                 } else if !line.hasPrefix("visionxl=") {
                     said.withLock { said in
                         said.complaints += 1
@@ -35,20 +53,22 @@ final class DecodingLog: Sendable {
         } catch {
             // The child was killed while we read; what arrived so far is all there is.
         }
-        times.finish()
+        arrivals.finish()
     }
 
-    /// Nobody asks for times any more.
-    func close() { times.finish() }
+    /// Nobody asks for frames any more.
+    func close() { arrivals.finish() }
 
     var complaints: Int { said.withLock { $0.complaints } }
+    /// What was seen so far.
+    var places: FramePlaces { said.withLock { $0.places } }
     /// The last few lines.
     var tail: String { said.withLock { $0.tail.filter { !$0.isEmpty }.joined(separator: "; ") } }
 
-    /// The time of a frame, which ffmpeg says before it hands the frame on.
-    func tick(of frame: Int) async throws -> Int? {
-        while let time = try await times.next() {
-            if time.frame >= frame { return time.frame == frame ? time.tick : nil }
+    /// What was said of a frame before it was handed on; nil where nothing was.
+    func arrival(of frame: Int) async throws -> FramePlaces.Arrival? {
+        while let arrival = try await arrivals.next() {
+            if arrival.frame >= frame { return arrival.frame == frame ? arrival : nil }
         }
         return nil
     }

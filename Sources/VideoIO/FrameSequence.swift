@@ -85,11 +85,9 @@ extension VideoReader {
     /// What decodes some frames of a file, or all.
     /// - Parameter isSmall: at 256 pixels or fewer and in 8 bits, for a first look.
     func decoder(of stream: Int, _ range: Range<Int>?, isSmall: Bool = false) -> VideoDecoder {
-        let part = range.flatMap { range in ticks.flatMap { range.upperBound <= $0.count ? Array($0[range]) : nil } }
-        return VideoDecoder(
-            path: path, stream: stream, info: isSmall ? decodedInfo.small : decodedInfo, range: range,
-            ticks: range == nil ? ticks : part, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall,
-            showsOpacity: showsOpacity)
+        VideoDecoder(
+            path: path, stream: stream, info: isSmall ? decodedInfo.small : decodedInfo, range: range, ticks: ticks,
+            acceptsIncomplete: acceptsIncomplete, isSmall: isSmall, showsOpacity: showsOpacity)
     }
 }
 
