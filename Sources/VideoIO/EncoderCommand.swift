@@ -22,7 +22,7 @@ struct EncoderCommand: Sendable {
     let packaging: Packaging?
     private let input: [String]
     private let encoding: [String]
-    /// What the picture track is to be called where it is copied.
+    /// How the picture track is copied.
     private let copying: [String]
     private let plan: OutputPlan?
     private let clock: Int?
@@ -66,11 +66,12 @@ struct EncoderCommand: Sendable {
         }
         self.encoding = settled.arguments(
             tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
-            colour: await ColourConversion.detected())
+            colour: await ColourConversion.detected()) + settled.extraArguments
         // Frames in .y4m are no coding of their own, and are written again as they are.
         copying =
-            ["-c:v:0", settled.codec == .raw ? "wrapped_avframe" : "copy"]
-            + (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
+            (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
+            + ExtraWords(settled.extraArguments).ofJoining
+            + ["-c:v:0", settled.codec == .raw ? "wrapped_avframe" : "copy"]
         let attached = plan?.items.count { $0.treatment == .copied && $0.stream.kind == .attachment } ?? 0
         covers = try await CoverFiles(plan?.coversToAttach ?? [], of: plan?.source ?? "", behind: attached)
     }

@@ -57,7 +57,7 @@ extension SettledEncoding {
         if codec == .h265, container != .mkv { options.append(("tag", "hvc1")) }
         options.append(("filter", filters.joined(separator: ",")))
         // Of the first picture track alone: a cover may stand beside it.
-        return options.flatMap { ["-\($0.name):v:0", $0.value] } + extraArguments
+        return options.flatMap { ["-\($0.name):v:0", $0.value] }
     }
 
     /// The matrix to convert with, and the tag that says so.

@@ -38,7 +38,9 @@ public struct VideoSegments: Sendable {
     /// Writes a segment's frames, without sound and the like.
     /// - Throws: as `VideoWriter.init`.
     public func writer(_ index: Int, to segment: String) async throws -> VideoWriter {
-        try await VideoWriter(
+        var encoding = encoding
+        encoding.extraArguments = ExtraWords(encoding.extraArguments).ofSegments
+        return try await VideoWriter(
             to: segment, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan.picture(times: times(frames[index])), overwrite: true)
     }
@@ -97,7 +99,23 @@ public struct VideoSegments: Sendable {
         }
     }
 
-    private func concatenate(_ segments: [String], _ command: EncoderCommand, into output: String) async throws {
+    /// Encodes a segment of black frames and joins it, in a folder of its own.
+    /// - Throws: `VideoError`.
+    func rehearse(_ black: VideoFrame, in folder: String) async throws {
+        let segment = folder + "/segment" + ending
+        let writer = try await writer(0, to: segment)
+        for _ in frames[0] { try await writer.append(black) }
+        try await writer.finish()
+        let command = try await EncoderCommand(
+            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+            tags: tags, keeping: plan)
+        defer { withExtendedLifetime(command) {} }
+        try await concatenate([segment], command, into: folder + "/joined" + ending, isRehearsal: true)
+    }
+
+    private func concatenate(
+        _ segments: [String], _ command: EncoderCommand, into output: String, isRehearsal: Bool = false
+    ) async throws {
         let list = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString).txt")
         defer { try? FileManager.default.removeItem(at: list) }
         var text = "ffconcat version 1.0\n"
@@ -115,7 +133,7 @@ public struct VideoSegments: Sendable {
         }
         try Data(text.utf8).write(to: list)
         let answer = try await FFmpeg.collect(
-            "ffmpeg", command.arguments(output: output, joining: list.path), limit: 1 << 20)
+            "ffmpeg", command.arguments(output: output, isRehearsal: isRehearsal, joining: list.path), limit: 1 << 20)
         if answer.messages.contains("No space left on device") { throw VideoError.diskFull(path) }
         guard answer.succeeded, !VideoWriter.isBroken(answer.messages) else {
             throw VideoError.ffmpegFailed("writing \"\(path)\"", details: answer.messages)
