@@ -31,6 +31,9 @@ final class StandardStreams {
         return path
     }
 
+    /// Where windows lie: nobody could go on with them, for the same input does not come again.
+    var workFolder: String { folder.appendingPathComponent("work").path }
+
     /// Where the result is put before `deliver`.
     var output: String { folder.appendingPathComponent("output.y4m").path }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Synchronization
 import Workflow
 
 /// The program `visionxl`.
@@ -21,20 +22,25 @@ struct VisionXLCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
-        var interrupted = "interrupted; nothing was left under the output's name"
+        let interrupted = Mutex("interrupted; nothing was left under the output's name")
         do {
             var command = try parseAsRoot()
-            if let resumable = type(of: command) as? any Resumable.Type { interrupted = resumable.interrupted }
             let outcome = await Interruption.run {
-                if var asynchronous = command as? any AsyncParsableCommand {
-                    try await asynchronous.run()
-                } else {
-                    try command.run()
+                do {
+                    if var asynchronous = command as? any AsyncParsableCommand {
+                        try await asynchronous.run()
+                    } else {
+                        try command.run()
+                    }
+                } catch {
+                    // Now it shows what is left.
+                    if let words = (command as? any Resumable)?.interrupted { interrupted.withLock { $0 = words } }
+                    throw error
                 }
             }
             if case .failure(let error) = outcome { throw error }
         } catch is CancellationError {
-            Console.error(interrupted)
+            Console.error(interrupted.withLock { $0 })
             Foundation.exit(ExitStatus.interrupted.rawValue)
         } catch let error where exitCode(for: error) == .validationFailure {
             Console.error("\(sentence(message(for: error))) `\(helpCommand)` shows what can be said.")
@@ -64,8 +70,8 @@ struct VisionXLCommand: AsyncParsableCommand {
     }
 }
 
-/// A command that keeps what it has done when it is interrupted.
+/// A command that may keep what it has done when it is interrupted.
 protocol Resumable {
     /// What to say then.
-    static var interrupted: String { get }
+    var interrupted: String { get }
 }

@@ -48,6 +48,9 @@ final class WorkFolder: Sendable {
 
     // MARK: Opening
 
+    /// Whether a folder was made to its end.
+    static func isWhole(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path + "/identity.json") }
+
     /// What an earlier run settled; nil where there was none.
     static func settled(in path: String) -> SettledNumbers? {
         FileManager.default.contents(atPath: path + "/settled.json").flatMap {
@@ -263,7 +266,7 @@ final class WorkFolder: Sendable {
                 throw error
             }
             throw WorkflowError.message(
-                "The disk ran full while writing \(path); free some space, and the same command goes on.")
+                "The disk ran full while writing \(path); free some space and run again.")
         }
     }
 }

@@ -137,13 +137,18 @@ struct Workplace: Sendable {
     }
 
     /// Starts `visionxl`, calls `body` once its messages contain `text`, and waits for its end.
+    /// - Parameter input: the file that is its standard input.
     func visionxl(
-        _ arguments: [String], onceItSays text: String, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
+        _ arguments: [String], environment: [String: String] = [:], reading input: String? = nil,
+        onceItSays text: String, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
     ) async throws -> Outcome {
         try await Turns.during {
+            let file = try FileDescriptor.open(
+                FilePath(input.map(file) ?? "/dev/null"), .readOnly, options: .closeOnExec)
             let result = try await run(
-                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment([:]),
-                workingDirectory: FilePath(folder.path), input: .none, output: .discarded, error: .sequence
+                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment(environment),
+                workingDirectory: FilePath(folder.path), input: .fileDescriptor(file, closeAfterSpawningProcess: true),
+                output: .discarded, error: .sequence
             ) { execution in
                 var messages: [UInt8] = []
                 var isDone = false
