@@ -142,6 +142,16 @@ struct Workplace: Sendable {
         _ arguments: [String], environment: [String: String] = [:], reading input: String? = nil,
         onceItSays text: String, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
     ) async throws -> Outcome {
+        try await visionxl(
+            arguments, environment: environment, reading: input, onceItSays: { $0.contains(text) }, body)
+    }
+
+    /// Starts `visionxl`, calls `body` once a condition holds for all that it has said, and waits for its end.
+    func visionxl(
+        _ arguments: [String], environment: [String: String] = [:], reading input: String? = nil,
+        onceItSays condition: @escaping @Sendable (String) -> Bool,
+        _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
+    ) async throws -> Outcome {
         try await Turns.during {
             let file = try FileDescriptor.open(
                 FilePath(input.map(file) ?? "/dev/null"), .readOnly, options: .closeOnExec)
@@ -154,7 +164,7 @@ struct Workplace: Sendable {
                 var isDone = false
                 for try await buffer in execution.standardError {
                     buffer.withUnsafeBytes { messages.append(contentsOf: $0) }
-                    if !isDone, String(decoding: messages, as: UTF8.self).contains(text) {
+                    if !isDone, condition(String(decoding: messages, as: UTF8.self)) {
                         isDone = true
                         try body(execution.processIdentifier)
                     }
