@@ -73,7 +73,7 @@ public struct VideoReader: Sendable {
                 duration: Double(array.count) / pictureRate.perSecond)
             (times, ticks, breakOff) = (nil, nil, nil)
             source = .array(array)
-        } else if isFolder.boolValue || Pictures.isPicture(path) {
+        } else if isFolder.boolValue || FileNames.isPicture(path) {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
             var info = try await Probe.video(first, isPicture: true).info

@@ -144,12 +144,8 @@ public struct VideoSegments: Sendable {
     private func gather(_ segments: [String], into folder: String) throws {
         for (index, segment) in segments.enumerated() {
             for frame in frames[index] {
-                func name(_ number: Int) -> String {
-                    let text = "\(number)"
-                    return String(repeating: "0", count: max(0, 6 - text.count)) + text + ".png"
-                }
-                let picture = segment + "/" + name(frame - frames[index].lowerBound)
-                let target = folder + "/" + name(frame)
+                let picture = segment + "/" + Pictures.name(frame - frames[index].lowerBound)
+                let target = folder + "/" + Pictures.name(frame)
                 // A link costs nothing and leaves the segment whole, should this be interrupted; another file system has none.
                 if link(picture, target) == 0 { continue }
                 do {
@@ -159,13 +155,5 @@ public struct VideoSegments: Sendable {
                 }
             }
         }
-    }
-}
-
-extension FrameTimes {
-    /// When a frame is shown; behind the last one as far apart as it lasts.
-    func tick(of frame: Int) -> Int {
-        let last = ticks.count - 1
-        return frame <= last ? ticks[frame] : ticks[last] + (frame - last) * lastDuration
     }
 }

@@ -30,7 +30,4 @@ enum Lettering {
             return columns + [0]
         }
     }
-
-    /// How many glyphs there are.
-    static var count: Int { glyphs.count / 10 }
 }
