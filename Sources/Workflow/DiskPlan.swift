@@ -69,6 +69,12 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
 }
 
 extension DiskPlan: CustomStringConvertible {
+    /// What is told before several windows are made.
+    /// - Parameter work: the folder that an interrupted run goes on with; nil where none can.
+    func note(work: String?) -> String {
+        "\(self)" + (work.map { "; what is done lies in \($0), and the same command goes on with it." } ?? ".")
+    }
+
     /// "up to 1.2 GB of disk, 0.9 GB of it windows until they are encoded".
     public var description: String {
         windows == 0

@@ -109,8 +109,7 @@ struct FileRestoration {
             }
         } else if plan.windows.count > 1, !isTrial {
             folder = try WorkFolder.make(work, lock, identity(), plan: plan, segments: segments, settled: numbers)
-            let goesOn = "; what is done lies in \(work), and the same command goes on with it"
-            notes.append("\(disk)\(execution.forgetsWork ? "" : goesOn).")
+            notes.append(disk.note(work: execution.forgetsWork ? nil : work))
         }
         (self.folder, folderNotes) = (folder, notes)
     }
