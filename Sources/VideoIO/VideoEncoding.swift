@@ -73,11 +73,11 @@ extension VideoEncoding {
             let names = codec.containers.map { $0 == .pictures ? "a folder" : ".\($0.rawValue)" }
             throw .unsupportedTarget(
                 path,
-                reason: "\(codec.title) goes into \(Self.either(names)); change the output's name, or --codec")
+                reason: "\(codec.title) goes into \(Self.either(names)); change the output's name, or the codec")
         }
         if let quality {
             guard let range = codec.qualities else {
-                throw .unsupportedTarget(path, reason: "\(codec.title) has no --crf; leave it out")
+                throw .unsupportedTarget(path, reason: "\(codec.title) has no constant rate factor (CRF); leave it out")
             }
             guard range.contains(quality) else {
                 throw .unsupportedTarget(
@@ -90,7 +90,7 @@ extension VideoEncoding {
             throw .unsupportedTarget(
                 path,
                 reason: "\(codec.title) stores \(Self.either(codec.depths.map(String.init))) bits, not \(bits);"
-                    + " change --bits, or --codec")
+                    + " change the bits, or the codec")
         }
     }
 
@@ -109,7 +109,7 @@ extension VideoEncoding {
         if let named, let bits, named != bits {
             throw VideoError.unsupportedTarget(
                 path,
-                reason: "the pixel format \(pixelFormat ?? "") has \(named) bits and --bits says \(bits);"
+                reason: "the pixel format \(pixelFormat ?? "") has \(named) bits and \(bits) are asked for;"
                     + " leave one of them out")
         }
         let depth = named ?? bits ?? usualDepth(frameBits)
@@ -127,9 +127,9 @@ extension VideoEncoding {
             path,
             reason: installed.isEmpty
                 ? "this ffmpeg has no encoder for \(codec.title) (\(codec.encoders.joined(separator: ", ")));"
-                    + " install one that has, or choose another --codec"
+                    + " install one that has, or choose another codec"
                 : "\(Self.either(installed)) cannot store the pixel format \(format);"
-                    + " choose another --pixel-format, --bits or --codec")
+                    + " choose another pixel format, other bits or another codec")
     }
 
     /// H.264 stays at what every player shows.

@@ -37,8 +37,8 @@ extension VideoWriter {
         } catch VideoError.ffmpegFailed(_, let details) {
             throw VideoError.unsupportedTarget(
                 path,
-                reason: "a rehearsal with two black frames failed; change --codec, --pixel-format, --ffmpeg or the"
-                    + " output's kind [ffmpeg: \(details.prefix(200))]")
+                reason: "a rehearsal with two black frames failed; change the codec, the pixel format, the extra"
+                    + " arguments or the output's kind [ffmpeg: \(details.prefix(200))]")
         } catch VideoError.diskFull {
             // Of the rehearsal's own place; it says nothing of the output's.
             return
@@ -55,7 +55,7 @@ extension VideoWriter {
         } catch VideoError.ffmpegFailed(_, let details) {
             throw VideoError.unsupportedTarget(
                 path,
-                reason: "a longer video is encoded in segments and joined, which failed with these words for ffmpeg;"
+                reason: "a longer video is encoded in segments and joined, which failed with these extra arguments;"
                     + " leave some of them out [ffmpeg: \(details.prefix(200))]")
         } catch VideoError.diskFull {
             return

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Synchronization
+import VideoIO
 import Workflow
 
 /// The program `visionxl`.
@@ -55,14 +56,19 @@ struct VisionXLCommand: AsyncParsableCommand {
 
     /// The command line that shows the help of the command that was meant.
     private static var helpCommand: String {
+        ["visionxl", meant, "--help"].compactMap { $0 }.joined(separator: " ")
+    }
+
+    /// The name of the command that was meant.
+    private static var meant: String? {
         let known = configuration.subcommands.map { $0._commandName }
-        let meant = CommandLine.arguments.dropFirst().first { known.contains($0) }
-        return ["visionxl", meant, "--help"].compactMap { $0 }.joined(separator: " ")
+        return CommandLine.arguments.dropFirst().first { known.contains($0) }
     }
 
     /// What is wrong, in words for the user: errors of this package are sentences, those of the system know a short text.
     private static func describe(_ error: any Error) -> String {
-        type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
+        if case VideoError.truncated = error, meant == "restore" { return "\(error) (--incomplete takes it as it is)" }
+        return type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
     }
 
     private static func sentence(_ text: String) -> String {
