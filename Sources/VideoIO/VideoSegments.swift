@@ -116,8 +116,9 @@ public struct VideoSegments: Sendable {
     private func concatenate(
         _ segments: [String], _ command: EncoderCommand, into output: String, isRehearsal: Bool = false
     ) async throws {
-        let list = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString).txt")
-        defer { try? FileManager.default.removeItem(at: list) }
+        let place = try ScratchFolder()
+        defer { withExtendedLifetime(place) {} }
+        let list = place.file("list.txt")
         var text = "ffconcat version 1.0\n"
         for (index, segment) in segments.enumerated() {
             let quoted = URL(fileURLWithPath: segment).path.replacing("'", with: "'\\''")
@@ -131,9 +132,9 @@ public struct VideoSegments: Sendable {
             let fraction = String(microseconds % 1_000_000 + 1_000_000).dropFirst()
             text += "duration \(microseconds / 1_000_000).\(fraction)\n"
         }
-        try Data(text.utf8).write(to: list)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: list))
         let answer = try await FFmpeg.collect(
-            "ffmpeg", command.arguments(output: output, isRehearsal: isRehearsal, joining: list.path), limit: 1 << 20)
+            "ffmpeg", command.arguments(output: output, isRehearsal: isRehearsal, joining: list), limit: 1 << 20)
         if answer.messages.contains("No space left on device") { throw VideoError.diskFull(path) }
         guard answer.succeeded, !VideoWriter.isBroken(answer.messages) else {
             throw VideoError.ffmpegFailed("writing \"\(path)\"", details: answer.messages)

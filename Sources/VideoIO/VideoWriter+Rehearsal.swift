@@ -14,11 +14,9 @@ extension VideoWriter {
         let command = try await EncoderCommand(
             to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan)
-        let place = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: place) }
-        let name = command.isFolder ? place.path : place.path + "/rehearsal.\(command.container.rawValue)"
-        defer { withExtendedLifetime(command) {} }
+        let place = try ScratchFolder()
+        let name = command.isFolder ? place.path : place.file("rehearsal.\(command.container.rawValue)")
+        defer { withExtendedLifetime((command, place)) {} }
         let frames = Handoff<VideoFrame>()
         let count = width * height * 3
         let black = try VideoFrame(

@@ -168,12 +168,13 @@ public final class VideoWriter: Sendable {
         destination.discard()
     }
 
-    /// Removes what all writers of this process have written so far, without waiting for anything: for a process that is about to end
-    /// on the spot.
+    /// Removes what all writers of this process have written so far, and its scratch folders, without waiting for anything: for a process that
+    /// is about to end on the spot.
     public static func discardAll() {
         // First the encoders: one that has not seen a frame yet creates its file when its pipe closes.
         FFmpeg.running.withLock { for process in $0 { kill(process, SIGKILL) } }
         Destination.discardAll()
+        ScratchFolder.discardAll()
     }
 
     static func encode(

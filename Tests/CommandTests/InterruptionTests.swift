@@ -1,5 +1,6 @@
 import Foundation
 import Subprocess
+import Synchronization
 import TestSupport
 import Testing
 
@@ -73,6 +74,32 @@ import Testing
         #expect(outcome.messages.contains("of disk") && !outcome.messages.contains("goes on"), "\(outcome)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("tmp")).isEmpty)
         #expect(try place.snapshot().filter { $0.key != "tmp" } == before)
+    }
+
+    /// An impatient second Ctrl-C takes away what lies in the system's place for temporary files, too: what goes through -, and covers.
+    @Test(arguments: ["-", "out.mkv"]) func twiceWithTemporaryFiles(output: String) async throws {
+        try await place.clip("film.mkv", frames: 8)
+        try await place.tool("ffmpeg", ["-v", "error", "-nostdin", "-i", "film.mkv", "-frames:v", "1", "cover.jpg"])
+        try await place.tool(
+            "ffmpeg",
+            ["-v", "error", "-nostdin", "-i", "film.mkv", "-c", "copy", "-attach", "cover.jpg"]
+                + ["-metadata:s:t", "mimetype=image/jpeg", "clip.mkv"])
+        let temporary = place.file("tmp")
+        try FileManager.default.createDirectory(atPath: temporary, withIntermediateDirectories: false)
+        let before = Mutex<[String]>([])
+        var command = endless
+        command[1] = "clip.mkv"
+        let outcome = try await place.visionxl(
+            command + [output], environment: ["TMPDIR": temporary], onceItSays: "step 2/"
+        ) { process in
+            let names = try FileManager.default.contentsOfDirectory(atPath: temporary)
+            before.withLock { $0 = names }
+            kill(process.value, SIGINT)
+            kill(process.value, SIGTERM)
+        }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(before.withLock { $0.count } == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: temporary).isEmpty)
     }
 
     /// An evaluation keeps the cells that are done, and says so.
