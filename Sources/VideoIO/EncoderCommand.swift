@@ -64,9 +64,10 @@ struct EncoderCommand: Sendable {
             // One in which frames are whole ticks apart, fine enough for when the first one comes.
             clock = packaging.map { _ in frameRate.numerator * max(1, 10_000 / frameRate.numerator) }
         }
-        self.encoding = settled.arguments(
-            tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
-            colour: await ColourConversion.detected()) + settled.extraArguments
+        self.encoding =
+            settled.arguments(
+                tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
+                colour: await ColourConversion.detected()) + settled.extraArguments
         // Frames in .y4m are no coding of their own, and are written again as they are.
         copying =
             (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])

@@ -32,7 +32,8 @@ public struct FrameTimes: Sendable, Equatable {
 
     /// Nanoseconds from the first frame to another one, rounded; behind the last frame as far apart as it lasts.
     func nanoseconds(of frame: Int) -> Int {
-        let exact = Double(tick(of: frame) - ticks[0]) * 1e9 * Double(perSecond.denominator) / Double(perSecond.numerator)
+        let exact =
+            Double(tick(of: frame) - ticks[0]) * 1e9 * Double(perSecond.denominator) / Double(perSecond.numerator)
         return Int(exact.rounded())
     }
 

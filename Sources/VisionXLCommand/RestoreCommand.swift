@@ -95,7 +95,9 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
     /// Only what lies in a work folder is gone on with: a single window has none, and what comes and goes through - keeps none.
     var interrupted: String {
         if output == "-" { return "interrupted; the video on standard output is not whole, and nothing was kept" }
-        if isBatch { return "interrupted; nothing half done has an output's name, and the same command does what is left" }
+        if isBatch {
+            return "interrupted; nothing half done has an output's name, and the same command does what is left"
+        }
         let nothing = "interrupted; nothing was left under the output's name"
         guard input != "-", !dryRun, let target = output ?? (try? asked.recipe(input: nil, output: nil).output),
             Workflow.hasBegun(target, in: work)

@@ -130,7 +130,8 @@ public struct MeasuredVideo: Sendable {
     ///   - cuts: the first frames of scenes.
     func plan(frameCount: Int, cuts: [Int]) -> WindowPlan {
         let boundary = problem.boundary
-        var rules = WindowPlan.Rules(window: window, context: context.value, fade: Policy.fade(context: context.value).value)
+        var rules = WindowPlan.Rules(
+            window: window, context: context.value, fade: Policy.fade(context: context.value).value)
         (rules.offset, rules.fileFrames) = (
             (try? range())??.lowerBound ?? 0, recipe.frames == nil ? nil : info.frameCount
         )

@@ -352,7 +352,8 @@ struct KeepingTests {
         let frame = try patternFrame(width: 64, height: 64, bitDepth: 8)
         let cases: [(String, VideoEncoding, String)] = [
             ("a.mp4", VideoEncoding(.h264, bits: 16), "8 or 10 bits"), ("a.mov", VideoEncoding(.av1), ".mp4 or .mkv"),
-            ("a.mp4", VideoEncoding(.prores), ".mov or .mkv"), ("a.mkv", VideoEncoding(.ffv1, quality: 3), "no constant rate factor (CRF)"),
+            ("a.mp4", VideoEncoding(.prores), ".mov or .mkv"),
+            ("a.mkv", VideoEncoding(.ffv1, quality: 3), "no constant rate factor (CRF)"),
             ("a/", VideoEncoding(.png, bits: 10), "8 or 16 bits"),
             ("a.mkv", VideoEncoding(.av1, quality: 64), "0...63"),
             ("a.mkv", VideoEncoding(.h264, bits: 10, pixelFormat: "yuv420p"), "has 8 bits"),

@@ -150,7 +150,8 @@ import Testing
         ]
         #expect(try await lines(parts, described) == lines(whole, described))
         let text = try await lines(parts, described).joined(separator: "\n")
-        #expect(text.contains("new") && text.contains("yes") && text.contains("jpn") && !text.contains("old"), "\(text)")
+        #expect(
+            text.contains("new") && text.contains("yes") && text.contains("jpn") && !text.contains("old"), "\(text)")
         #expect(text.components(separatedBy: "flac").count == 3 && text.contains("High"), "\(text)")
         // Every other frame is a key frame.
         let keys = ["-select_streams", "v:0", "-show_entries", "packet=flags"]
@@ -167,7 +168,9 @@ import Testing
         try Data(chapters.utf8).write(to: URL(fileURLWithPath: folder.file("chapters.txt")))
         try await makeClip(folder.file("clip.mkv"))
         try await ffmpeg(["-i", folder.file("clip.mkv"), "-i", folder.file("chapters.txt"), "-c", "copy", source])
-        let (before, plan) = (folder.contents, try await OutputPlan(for: VideoReader(source, countFrames: true), to: path))
+        let (before, plan) = (
+            folder.contents, try await OutputPlan(for: VideoReader(source, countFrames: true), to: path)
+        )
         func rehearse(_ words: [String]) async -> VideoError? {
             await videoError {
                 try await VideoWriter.rehearse(

@@ -31,7 +31,8 @@ import VisionXL
 
         init(
             _ name: String, _ problem: Problem, tolerance: Double = 1, waits: ClosedRange<Int> = 1...1,
-            windows: (batches: [Int], stored: [Int])? = nil, _ change: @escaping @Sendable (inout Recipe) -> Void = { _ in }
+            windows: (batches: [Int], stored: [Int])? = nil,
+            _ change: @escaping @Sendable (inout Recipe) -> Void = { _ in }
         ) {
             (testDescription, self.problem, self.tolerance, self.waits, self.windows, self.change) = (
                 name, problem, tolerance, waits, windows, change
