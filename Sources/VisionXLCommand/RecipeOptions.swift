@@ -44,6 +44,13 @@ struct RecipeOptions: ParsableArguments {
     @OptionGroup(title: "Algorithm")
     var algorithm: AlgorithmOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "Begin from the frames of a file: a video, a folder of pictures, or a picture of the result's size, a frame for each of the result's, "
+                + "such as an upscaler of your choice makes. They are held to the measurement and steadied.",
+            valueName: "file"))
+    var firstEstimateFrom: String?
+
     @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
 
@@ -56,6 +63,11 @@ struct RecipeOptions: ParsableArguments {
     mutating func validate() throws {
         if let bits, bits != 8, bits != 16 { throw ValidationError("--bits must be 8 or 16.") }
         if let window, window < 1 { throw ValidationError("--window must be 1 or more.") }
+        if firstEstimateFrom != nil, algorithm.firstEstimate != nil || algorithm.paper {
+            throw ValidationError(
+                "--first-estimate-from brings frames to begin from; leave out \(algorithm.paper ? "--paper" : "--first-estimate")."
+            )
+        }
         if algorithm.paper, model.fast != nil { throw ValidationError("--paper is exact; leave out --fast.") }
         if algorithm.paper, !text.isEmpty {
             throw ValidationError("--paper has the null prompt; leave out --prompt, --negative-prompt and --guidance.")
@@ -79,6 +91,7 @@ struct RecipeOptions: ParsableArguments {
         // The paper has no draft and the null prompt.
         if algorithm.paper { (result.model.draft, result.text) = (nil, TextRequest()) }
         if let noise { result.noise = noise }
+        if let firstEstimateFrom { result.firstEstimateFrom = firstEstimateFrom }
         model.apply(to: &result.model)
         try text.apply(to: &result.text)
         algorithm.apply(to: &result.options)

@@ -22,7 +22,8 @@ public struct Explanation: Sendable, Encodable {
         let video = try await MeasuredVideo(recipe)
         let windows = try video.windows().plan
         let noise = try await Self.noise(recipe, video)
-        let plan = try session.settledPlan(frames: windows.longest, height: video.height, width: video.width)
+        _ = try await OwnEstimate(recipe, video, windows)
+        let plan = try session.settledPlan(recipe, video, frames: windows.longest)
         let outline = try LatentDiffusionModel.outline(
             at: session.url, variant: recipe.model.variant, autoencoder: recipe.model.autoencoderURL(of: session.url))
         rows = [
@@ -55,7 +56,7 @@ public struct Explanation: Sendable, Encodable {
                         + "the run needs about \(sizeText(plan.total))."),
             try Policy.Choice.row("bits", "--bits", { "\($0)" }) { Policy.bits(recipe.bits) },
         ]
-        let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: outline)
+        let facts = try FileFacts(video, frames: windows.longest, noise: noise, hasOwnEstimate: recipe.firstEstimateFrom != nil, model: outline)
         let estimate = try await onThread(of: session.device) { check in
             try TimeEstimate.found(
                 video, windows, plan.passes, LatentDiffusionPrior(session.load()),
@@ -71,7 +72,7 @@ public struct Explanation: Sendable, Encodable {
                         + "tried on small frames."
                 } ?? "Memory did not suffice to try the networks."))
         rows += try Policy.table(session.completed(recipe.options), facts).map { row in
-            if row.name == Policy.firstEstimateRow, recipe.options.firstEstimate == nil, facts.suitsEnlargement,
+            if row.name == Policy.firstEstimateRow, recipe.firstEstimateFrom == nil, recipe.options.firstEstimate == nil, facts.suitsEnlargement,
                 !facts.canEnlarge()
             {
                 return .init(row.name, row.option, row.value, ModelSession.lacksEnlargement)

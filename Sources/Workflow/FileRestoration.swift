@@ -45,6 +45,7 @@ struct FileRestoration {
     private let options: RestorationOptions
     private let plan: MemoryPlan
     private let windows: FrameWindows
+    private let estimate: OwnEstimate?
     private let encoding: VideoEncoding
     private let execution: Execution
     private var together: Int { windows.plan.longest }
@@ -53,9 +54,13 @@ struct FileRestoration {
     init(_ recipe: Recipe, _ execution: Execution) async throws {
         try recipe.validate()
         try OutputCheck.output(
-            recipe.output, inputs: [recipe.input] + (recipe.problem?.files ?? []), overwrites: execution.overwrites)
+            recipe.output,
+            inputs: [recipe.input] + (recipe.problem?.files ?? []) + (recipe.firstEstimateFrom.map { [$0] } ?? []),
+            overwrites: execution.overwrites)
         if let log = recipe.log {
-            let others = [recipe.input, recipe.output, MeasurementRecord.path(beside: recipe.input)]
+            let others =
+                [recipe.input, recipe.output, MeasurementRecord.path(beside: recipe.input)]
+                + (recipe.firstEstimateFrom.map { [$0] } ?? [])
             try OutputCheck.json(log, others: others, overwrites: execution.overwrites)
         }
         try ModelSession.check(recipe.options)
@@ -66,8 +71,9 @@ struct FileRestoration {
         session = try await onThread { _ in try ModelSession(recipe.model, text: recipe.text, execution) }
         video = try await MeasuredVideo(recipe)
         windows = try video.windows()
+        estimate = try await OwnEstimate(recipe, video, windows.plan)
         options = session.completed(recipe.options)
-        plan = try session.settledPlan(frames: windows.plan.longest, height: video.height, width: video.width)
+        plan = try session.settledPlan(recipe, video, frames: windows.plan.longest)
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {
@@ -103,7 +109,7 @@ struct FileRestoration {
         var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
         solver.passes = plan.passes
         solver.onSmallerPasses = { tell(.note($0)) }
-        var windows = windows
+        var (windows, own) = (windows, estimate)
         var (index, noise, settings) = (0, NoiseFigure?.none, Settings?.none)
         let (frames, plan, depth) = (windows.plan, plan, writer.bitDepth)
         let gauge = MemoryGauge(session.device)
@@ -115,6 +121,9 @@ struct FileRestoration {
             if let noise { sigma = noise } else { sigma = try await video.noise(of: Y) }
             if index == 0, options.dataStep != .conjugateGradients || options.steadiness != 0 {
                 tell(.note("measurement noise \(sigma)"))
+            }
+            if own != nil {
+                solver.ownEstimate = try await own?.next(video.restoredFrames(ofMeasured: decoded.count))
             }
             let (number, current, known, isFirst) = (index, solver, settings, index == 0)
             log.phases.add(.reading, laps.next())
@@ -168,7 +177,7 @@ struct FileRestoration {
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
                 + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)")
         let wouldEnlarge = try video.suitsEnlargement(frames: together)
-        if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
+        if wouldEnlarge, options.firstEstimate == nil, estimate == nil, !PictureEnlargement.isAvailable {
             notes.append(ModelSession.lacksEnlargement)
         }
         return notes + session.notes(on: plan, frames: together)

@@ -29,9 +29,12 @@ public struct FrameWindows {
     }
 
     /// The next window's frames, nil at the end.
-    public mutating func next() async throws -> [VideoFrame]? {
+    public mutating func next() async throws -> [VideoFrame]? { try await next(plan.size) }
+
+    /// So many of the next frames, fewer where it ends; nil at the end.
+    mutating func next(_ count: Int) async throws -> [VideoFrame]? {
         var frames: [VideoFrame] = []
-        while frames.count < plan.size, let frame = try await iterator.next() {
+        while frames.count < count, let frame = try await iterator.next() {
             try Task.checkCancellation()
             frames.append(frame)
         }

@@ -59,6 +59,11 @@ public struct MeasuredVideo: Sendable {
     /// Y of a window's frames: decoded and converted once.
     func measured(_ frames: [VideoFrame]) throws -> Tensor { try problem.reduced(Tensor(frames: frames)) }
 
+    /// How many frames are restored of so many measured ones.
+    func restoredFrames(ofMeasured count: Int) throws -> Int {
+        try `operator`.inputShape(for: [count, problem.channels, info.height, info.width])[0]
+    }
+
     /// The operator taken apart, for a window of so many measured frames.
     func form(frames: Int) throws -> SeparatedForm? {
         let shape = try `operator`.inputShape(for: [frames, problem.channels, info.height, info.width])

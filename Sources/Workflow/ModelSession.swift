@@ -76,17 +76,29 @@ public struct ModelSession: Sendable {
     }
 
     /// What a restoration takes of the memory, and how much goes through each network at once so that it fits.
-    public func plan(frames: Int, height: Int, width: Int) -> MemoryPlan {
+    /// - Parameters:
+    ///   - hasOwnEstimate: whether there are frames to begin from.
+    ///   - small: the size of frames that a learned first estimate is made of; nil where none is.
+    public func plan(
+        frames: Int, height: Int, width: Int, hasOwnEstimate: Bool = false, enlarging small: (height: Int, width: Int)? = nil
+    ) -> MemoryPlan {
         MemoryPlan(
             model: memory, device: device, budget: budget, program: program, frames: frames, height: height,
             width: width,
-            hasGuidance: text.guidance != 1, framesPerPass: execution.framesPerPass)
+            hasGuidance: text.guidance != 1, hasOwnEstimate: hasOwnEstimate,
+            enlarging: small.map { PictureEnlargement.bytes(height: $0.height, width: $0.width) } ?? 0,
+            framesPerPass: execution.framesPerPass)
     }
 
     /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
-    /// - Parameter window: frames that are restored together.
-    public func settledPlan(frames window: Int, height: Int, width: Int) throws -> MemoryPlan {
-        let plan = plan(frames: window, height: height, width: width)
+    /// - Parameters:
+    ///   - window: frames that are restored together.
+    ///   - others: as for `plan`.
+    public func settledPlan(
+        frames window: Int, height: Int, width: Int, hasOwnEstimate: Bool = false, enlarging small: (height: Int, width: Int)? = nil
+    ) throws -> MemoryPlan {
+        let plan = plan(
+            frames: window, height: height, width: width, hasOwnEstimate: hasOwnEstimate, enlarging: small)
         if execution.memory != nil, !plan.fits, let budget = plan.budget {
             throw WorkflowError.message(
                 "--memory \(sizeText(budget)) does not suffice even for the smallest passes: about \(sizeText(plan.total)) are needed "
@@ -132,6 +144,17 @@ public struct ModelSession: Sendable {
     static func check(_ options: RestorationOptions) throws {
         guard options.firstEstimate == .learned else { return }
         for network in PictureEnlargement.networks { _ = try NetworkLibrary.url(of: network) }
+    }
+
+    /// The plan of a recipe.
+    func settledPlan(_ recipe: Recipe, _ video: MeasuredVideo, frames window: Int) throws -> MemoryPlan {
+        let hasOwn = recipe.firstEstimateFrom != nil
+        let isLearned =
+            try !hasOwn && recipe.options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
+            && video.suitsEnlargement(frames: window)
+        return try settledPlan(
+            frames: window, height: video.height, width: video.width, hasOwnEstimate: hasOwn,
+            enlarging: isLearned ? (video.info.height, video.info.width) : nil)
     }
 
     /// The networks of a learned first estimate, where they were fetched and it may be made.

@@ -5,7 +5,8 @@ import VisionXL
 
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
-        case version, input, frames, output, bits, log, problem, noise, window, model, text, options
+        case version, input, frames, output, bits, log, problem, noise, firstEstimateFrom, window, model, text,
+            options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -24,6 +25,7 @@ extension Recipe: Codable {
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
+        firstEstimateFrom = try values.decodeIfPresent(String.self, forKey: .firstEstimateFrom)
         window = try values.decodeIfPresent(Int.self, forKey: .window)
         model = try values.decodeIfPresent(ModelChoice.self, forKey: .model) ?? ModelChoice()
         text = try values.decodeIfPresent(TextRequest.self, forKey: .text) ?? TextRequest()
@@ -40,6 +42,7 @@ extension Recipe: Codable {
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)
+        try values.encodeIfPresent(firstEstimateFrom, forKey: .firstEstimateFrom)
         try values.encodeIfPresent(window, forKey: .window)
         try values.encode(model, forKey: .model)
         try values.encode(text, forKey: .text)
@@ -82,6 +85,7 @@ extension Recipe {
         copy.input = at(input)
         copy.output = at(output)
         copy.log = log.map(at)
+        copy.firstEstimateFrom = firstEstimateFrom.map(at)
         copy.problem?.stages = problem?.stages.map { $0.located(place) } ?? []
         copy.model.name = model.name.map(ifThere)
         copy.model.autoencoder = model.autoencoder.map(ifThere)

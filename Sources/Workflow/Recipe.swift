@@ -25,6 +25,8 @@ public struct Recipe: Sendable, Equatable {
     /// What went wrong; what the .json beside the input says when nil.
     public var problem: Problem?
     public var noise: NoiseChoice?
+    /// A video, a folder of pictures, or a picture of the result's size, whose frames the restoration begins from.
+    public var firstEstimateFrom: String?
     /// Frames that are restored together.
     public var window: Int?
     public var model: ModelChoice
@@ -55,6 +57,15 @@ public struct Recipe: Sendable, Equatable {
         try check(!output.isEmpty, "The name after --output is empty; name a file or a folder.")
         try check(bits.map { $0 == 8 || $0 == 16 } ?? true, "--bits must be 8 or 16.")
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
+        if let firstEstimateFrom {
+            try check(
+                !firstEstimateFrom.isEmpty,
+                "The name after --first-estimate-from is empty; name a video, a folder of pictures, or a picture.")
+            try check(
+                options.firstEstimate == nil,
+                "--first-estimate-from brings frames to begin from, and --first-estimate (or --paper) says how they are made; "
+                    + "leave one of them out.")
+        }
         if case .sigma(let sigma) = noise {
             try check(sigma >= 0 && sigma.isFinite, "--noise must be 0 or more, or auto.")
         }

@@ -9,6 +9,8 @@ import VisionXL
 public struct RestorationLog: Encodable, Sendable {
     public var input: String
     public var output: String
+    /// What it began from, where that was brought along.
+    public var firstEstimateFrom: String?
     public var problem: Problem
     /// As they were followed.
     public var options: RestorationOptions
@@ -52,7 +54,7 @@ public struct RestorationLog: Encodable, Sendable {
     init(_ recipe: Recipe, _ video: MeasuredVideo, options: RestorationOptions, memory: MemoryPlan) {
         (input, output, problem, self.options) = (recipe.input, recipe.output, video.problem, options)
         (window, height, width) = (video.window, video.height, video.width)
-        self.memory = memory
+        (self.memory, firstEstimateFrom) = (memory, recipe.firstEstimateFrom)
         passes = memory.passes
     }
 

@@ -306,6 +306,64 @@ import Weights
         #expect(try await learned > place.psnr("clip.mp4", "smooth.mkv"))
     }
 
+    /// A better start makes a better result, window by window and for a part of the frames, and is read frame by frame.
+    @Test(arguments: ["sr4", "inpaint"]) func framesToBeginFrom(task: String) async throws {
+        try await place.clip("clip.mp4", frames: 5)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", task)
+        try await place.tool("ffmpeg", ["-v", "error", "-i", "clip.mp4", "-c:v", "ffv1", "whole.mkv"])
+        func run(_ output: String, _ more: [String] = []) async throws -> Outcome {
+            try await place.visionxl(["restore", "--model", "builtin", "m.mkv", "-o", output] + more)
+        }
+        let own = try await run(
+            "own.mkv", ["--first-estimate-from", "whole.mkv", "--window", "2", "--json", "own.json"])
+        try #require(own.succeeded, "\(own)")
+        try #require(try await run("smooth.mkv", ["--first-estimate", "smooth"]).succeeded)
+        let better = try await place.psnr("clip.mp4", "own.mkv")
+        #expect(try await better > place.psnr("clip.mp4", "smooth.mkv") + 3)
+        let log = try #require(try JSONSerialization.jsonObject(with: place.data("own.json")) as? [String: Any])
+        #expect((log["firstEstimateFrom"] as? String)?.hasSuffix("whole.mkv") == true)
+        let options = try #require(log["options"] as? [String: Any])
+        #expect(options["firstEstimate"] == nil && options["timesteps"] as? [Int] == [1])
+        // The same frames of both.
+        let part = try await run(
+            "part.mkv", ["--first-estimate-from", "whole.mkv", "--window", "2", "--frames", "2:4"])
+        try #require(part.succeeded, "\(part)")
+        let (all, some) = (try await place.frames("own.mkv"), try await place.frames("part.mkv"))
+        #expect(Array(all[2..<4]) == some)
+        // A recipe has it.
+        let recipe = try await run("again.mkv", ["--first-estimate-from", "whole.mkv", "--window", "2", "--print-recipe"])
+        try Data(recipe.output.utf8).write(to: URL(fileURLWithPath: place.file("recipe.json")))
+        try #require(try await place.visionxl("restore", "--recipe", "recipe.json").succeeded)
+        #expect(try await place.frames("again.mkv") == all)
+        let explained = try await place.visionxl(["explain", "m.mkv", "--first-estimate-from", "whole.mkv"])
+        #expect(explained.succeeded && explained.output.contains("--first-estimate-from"), "\(explained)")
+    }
+
+    /// What cannot be begun from is refused before anything is written.
+    @Test func framesThatNothingCanBeginFrom() async throws {
+        try await place.clip("clip.mp4", frames: 3)
+        try await place.clip("long.mp4", frames: 4)
+        try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")
+        let cases = [
+            (["--first-estimate-from", "m.mkv"], "16x12 pixels and the result 64x48"),
+            (["--first-estimate-from", "long.mp4"], "4 frames and the result 3"),
+            (["--first-estimate-from", "absent.mkv"], "absent.mkv"),
+            (["--first-estimate-from", "clip.mp4", "--first-estimate", "smooth"], "leave out --first-estimate"),
+            (["--first-estimate-from", "clip.mp4", "--paper"], "leave out --paper"),
+            (["--first-estimate-from", ""], "name a video"),
+        ]
+        for (options, word) in cases {
+            for command in [["restore", "-o", "r.mkv"], ["explain"]] {
+                let outcome = try await place.visionxl(command + ["m.mkv", "--model", "tiny"] + options)
+                #expect(!outcome.succeeded && outcome.messages.contains(word), "\(outcome)")
+                #expect(!place.exists("r.mkv"))
+            }
+        }
+        let overwriting = try await place.visionxl(
+            "restore", "m.mkv", "-o", "clip.mp4", "--first-estimate-from", "clip.mp4", "--force")
+        #expect(!overwriting.succeeded && overwriting.messages.contains("is the input"), "\(overwriting)")
+    }
+
     @Test(arguments: [("1:3", 2), (":2", 2), ("3:", 2)]) func someFrames(range: String, count: Int) async throws {
         try await place.clip("clip.mp4", frames: 5)
         try await degrade("clip.mp4", "-o", "m.mkv", "--task", "sr4")

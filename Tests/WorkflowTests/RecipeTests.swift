@@ -20,6 +20,7 @@ import VisionXL
         recipe.frames = FrameRange("3:8")
         recipe.bits = 16
         recipe.log = "/a/log.json"
+        recipe.firstEstimateFrom = "/a/large.mkv"
         recipe.window = 9
         recipe.text = TextRequest(prompt: "a river", negativePrompt: "blurry", guidance: 3)
         recipe.options = .paper
