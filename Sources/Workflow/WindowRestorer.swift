@@ -75,7 +75,9 @@ struct WindowRestorer {
             let noise = try kept?.record.noise ?? video.noise(of: Y, measuredBy: A, quantizerStep: step)
             let measurement = try VideoMeasurement(Y.to(session.device), operator: A, noise: noise)
             let facts = SceneFacts(
-                try MeasurementFacts(measurement, solver.prior, enlargement: solver.enlargement),
+                try MeasurementFacts(
+                    measurement, solver.prior, enlargement: solver.enlargement,
+                    hasOwnEstimate: solver.ownEstimate != nil),
                 bits: kept.map(\.record.roundedBits))
             var settings = try Policy.settle(options, facts)
             if plan.rules.sharesStart {
