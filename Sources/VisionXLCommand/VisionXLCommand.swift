@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Synchronization
+import TensorKit
 import VideoIO
 import Workflow
 
@@ -23,6 +24,8 @@ struct VisionXLCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        // Before there are threads.
+        Heap.shareBetweenThreads()
         let interrupted = Mutex("interrupted; nothing was left under the output's name")
         do {
             var command = try parseAsRoot()
