@@ -35,8 +35,9 @@ extension WindowPlan {
 
     /// Stored frames that lie in the folder at the same time, at most.
     func mostStored(_ segments: [Range<Int>]) -> Int {
-        let each = segments.map { sources(of: $0).reduce(0) { $0 + stored(windows[$1]) } }
-        // While one is encoded the next is made.
-        return each.indices.map { each[$0] + (each.indices.contains($0 + 1) ? each[$0 + 1] : 0) }.max() ?? 0
+        // While one is encoded the next is made; both need the windows between them.
+        zip(segments, segments.dropFirst() + segments.suffix(1)).map { segment, next in
+            (sources(of: segment).lowerBound..<sources(of: next).upperBound).reduce(0) { $0 + stored(windows[$1]) }
+        }.max() ?? 0
     }
 }

@@ -99,8 +99,8 @@ import VisionXL
             let bytes = height * width * 6
             let segments = plan.segments(frameBytes: bytes)
             let most = plan.mostStored(segments)
-            #expect(most <= 10 * longest)
-            #expect(most * bytes <= max(WindowPlan.mostBytes, 6 * longest * bytes))
+            #expect(most <= 8 * longest)
+            #expect(most * bytes <= max(WindowPlan.mostBytes, 4 * longest * bytes))
         }
     }
 
