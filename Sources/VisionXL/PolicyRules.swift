@@ -210,6 +210,13 @@ struct Rules<F: Facts> {
             asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
     }
 
+    func returnsLoss() throws -> Choice<Bool> {
+        try Choice(asked.returnsLoss) {
+            guard try facts.decoderGain() == nil else { return Choice(false, "A linear codec loses nothing that matters.") }
+            return Choice(true, "What the autoencoder cannot hold is known from the timestep before.")
+        }
+    }
+
     // MARK: All together
 
     func settings() throws -> Settings {
@@ -238,6 +245,7 @@ struct Rules<F: Facts> {
         followed.firstEstimate = try firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
+        followed.returnsLoss = try returnsLoss().value
         return Settings(
             timesteps: chosen,
             dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },
@@ -248,7 +256,7 @@ struct Rules<F: Facts> {
             start: try start().value,
             firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
-            exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())
+            exactCodecSteps: try exactCodecSteps().value, returnsLoss: try returnsLoss().value, seed: seed().value, options: followed, choices: try rows())
     }
 
     func rows() throws -> [Policy.Row] {
@@ -290,6 +298,7 @@ struct Rules<F: Facts> {
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
             try Choice.row(Policy.fullCodecRow, "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
+            try Choice.row("returns the loss", "--return-loss", yes, returnsLoss),
             try Choice.row("seed", "--seed", { "\($0)" }, seed),
         ]
         return rows
