@@ -15,6 +15,13 @@ public struct PictureEnlargement: Enlargement {
     /// Whether both files are there.
     public static var isAvailable: Bool { networks.allSatisfy { NetworkLibrary.isAvailable($0) } }
 
+    /// Bytes at the peak of a picture's pass, about: SPAN's images of a tile beside the picture that it makes, or FFDNet's of the whole picture at
+    /// half its resolution.
+    public static func bytes(height: Int, width: Int) -> Int {
+        let made = 2 * 3 * 16 * height * width * 4
+        return max(SPAN.tileBytes(height: height, width: width) + made, 3 * 96 * height * width / 4 * 4)
+    }
+
     /// - Throws: `WeightsError.networkNotFound`, which says how to fetch them.
     public init(device: Device = .cpu) throws {
         span = try SPAN(device: device)

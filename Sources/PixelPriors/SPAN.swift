@@ -77,12 +77,20 @@ public struct SPAN: Sendable {
     /// Convolutions of 3 x 3 that lie behind each other: a result depends on so many pixels to each side.
     static let reach = 21
 
+    /// Bytes of a tile's pass in float32 with the weights of set-up: about eight images of 52 channels.
+    static func tileBytes(height: Int, width: Int, tile: Int = usualTile) -> Int {
+        8 * 52 * 4 * min(height, tile + 2 * reach) * min(width, tile + 2 * reach)
+    }
+
+    /// The side of a tile in small pixels.
+    public static let usualTile = 256
+
     /// Pictures (n, 3, H, W) in [-1, 1] as (n, 3, 4 H, 4 W), about [-1, 1], float32.
     ///
     /// One at a time, and in tiles where they are large, which have what they depend on around them: the same numbers but for rounding. Memory of
     /// a tile: about eight images of C channels, 0.15 GB at C = 52 in float32.
     /// - Parameter tile: the side of a tile in small pixels, 1 or more.
-    public func callAsFunction(_ pictures: Tensor, tile: Int = 256) throws -> Tensor {
+    public func callAsFunction(_ pictures: Tensor, tile: Int = usualTile) throws -> Tensor {
         guard pictures.rank == 4, pictures.size(1) == 3, pictures.count > 0, tile >= 1 else {
             throw ModelError.mismatch("SPAN takes pictures (n, 3, height, width), not \(pictures.shape).")
         }

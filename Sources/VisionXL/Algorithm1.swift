@@ -13,6 +13,8 @@ struct Algorithm1 {
     var networks: NetworkPasses
     /// The network of a learned first estimate.
     let enlargement: (any Enlargement)?
+    /// Frames in the place of a first estimate.
+    let ownEstimate: Tensor?
     /// New noise for the renoising after a timestep, counted from 0.
     let noise: (Int) throws -> Tensor
     /// What the windows of a scene have in common; nil where the window is on its own.
@@ -25,13 +27,14 @@ struct Algorithm1 {
 
     init(
         _ settings: Settings, _ schedule: DDIMSchedule, _ measurement: VideoMeasurement, _ networks: NetworkPasses,
-        enlargement: (any Enlargement)? = nil, scene: SceneStart? = nil, noise: @escaping (Int) throws -> Tensor
+        enlargement: (any Enlargement)? = nil, ownEstimate: Tensor? = nil, scene: SceneStart? = nil,
+        noise: @escaping (Int) throws -> Tensor
     ) throws {
         lowPass = try LowPass(settings, schedule)
         (self.settings, self.schedule, self.measurement, self.networks, self.noise) = (
             settings, schedule, measurement, networks, noise
         )
-        (self.enlargement, self.scene) = (enlargement, scene)
+        (self.enlargement, self.ownEstimate, self.scene) = (enlargement, ownEstimate, scene)
     }
 
     mutating func restore() throws -> Tensor {

@@ -16,6 +16,8 @@ public protocol Facts {
     func roundedBits() throws -> Int?
     /// Whether there is a network that enlarges, and the measurement is one that it can be given.
     func canEnlarge() throws -> Bool
+    /// Whether the start encodes frames that were brought along.
+    func hasOwnEstimate() throws -> Bool
     /// Of the prior.
     func schedule() throws -> DDIMSchedule
     /// `DiffusionPrior.decoderGain`.
@@ -24,6 +26,7 @@ public protocol Facts {
 
 extension Facts {
     public func canEnlarge() throws -> Bool { false }
+    public func hasOwnEstimate() throws -> Bool { false }
 }
 
 /// A fact that nobody can tell before more is read.
@@ -41,17 +44,21 @@ public final class MeasurementFacts: Facts {
     let measurement: VideoMeasurement
     let prior: any DiffusionPrior
     private let hasEnlargement: Bool
+    private let isGivenEstimate: Bool
     private let form: SeparatedForm?
     // Told once: every rule that asks would read the measurement again.
     private lazy var bits = Result { try NoiseLevel.bits(of: measurement.frames, known: measurement.known) }
 
-    /// - Parameter enlargement: a network for a learned first estimate.
+    /// - Parameters:
+    ///   - enlargement: a network for a learned first estimate.
+    ///   - hasOwnEstimate: whether there are frames to begin from.
     public init(
-        _ measurement: VideoMeasurement, _ prior: any DiffusionPrior, enlargement: (any Enlargement)? = nil
+        _ measurement: VideoMeasurement, _ prior: any DiffusionPrior, enlargement: (any Enlargement)? = nil,
+        hasOwnEstimate: Bool = false
     ) throws {
         self.measurement = measurement
         self.prior = prior
-        hasEnlargement = enlargement != nil
+        (hasEnlargement, isGivenEstimate) = (enlargement != nil, hasOwnEstimate)
         form = try measurement.operator.separated(for: measurement.videoShape)
     }
 
@@ -61,6 +68,7 @@ public final class MeasurementFacts: Facts {
     public func shrinks() -> Bool { measurement.shrinks }
     public func roundedBits() throws -> Int? { try bits.get() }
     public func canEnlarge() -> Bool { hasEnlargement && LearnedEstimate.fits(measurement) }
+    public func hasOwnEstimate() -> Bool { isGivenEstimate }
     public func schedule() -> DDIMSchedule { prior.schedule }
     public func decoderGain() -> Double? { prior.decoderGain }
 }

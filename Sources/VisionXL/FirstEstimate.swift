@@ -43,6 +43,17 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         }
     }
 
+    /// Frames of whatever origin, each made without its neighbours and without the measurement: averaged over time where they stand still, and
+    /// with a proximal step to what was measured.
+    static func held(_ X: Tensor, to measurement: VideoMeasurement, _ steadying: Steadying) throws -> Tensor {
+        let noise = measurement.noise.atLeastRounding
+        let factor = measurement.videoShape[2] / max(measurement.frames.size(2), 1)
+        let steady = try steadying.applyToEstimate(X, factor: factor)
+        return try measurement.operator.solveProximal(
+            measurement.best, around: steady, ratio: error * error / (noise * noise), iterations: 20
+        ).solution
+    }
+
     /// How many frames have to be estimated for some that are wanted.
     func count(_ wanted: Int, of measurement: VideoMeasurement) -> Int {
         self == .measurement || wanted == 0 ? 0 : measurement.operator.mixesFrames ? measurement.videoShape[0] : wanted

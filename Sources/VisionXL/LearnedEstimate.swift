@@ -54,8 +54,7 @@ package struct LearnedEstimate {
             frames.append(try estimate(Y, sampling, filter))
             try progress(index + 1)
         }
-        let steady = try steadying.applyToEstimate(Tensor.concatenate(frames, along: 0), factor: factor)
-        return try problem.solveProximal(measurement.best, around: steady, ratio: ratio, iterations: 20).solution
+        return try FirstEstimate.held(Tensor.concatenate(frames, along: 0), to: measurement, steadying)
     }
 
     /// Less noise is no worse for the network than what it was trained on; rounding of luma and chroma is 0.011.

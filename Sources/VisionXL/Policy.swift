@@ -30,7 +30,8 @@ public enum Policy {
         return Extent(
             timesteps: try rules.timesteps().value.count, exactCodecSteps: try rules.exactCodecSteps().value,
             conjugateGradientSteps: rules.dataStepKind().value == .conjugateGradients ? rules.iterations().value : nil,
-            start: try rules.start().value, firstEstimate: try rules.firstEstimate().value)
+            start: try rules.start().value,
+            firstEstimate: try facts.hasOwnEstimate() ? nil : rules.firstEstimate().value)
     }
 
     /// How much a run does.
@@ -41,11 +42,12 @@ public enum Policy {
         /// Of each data step; nil for a proximal one.
         public var conjugateGradientSteps: Int?
         public var start: Start
-        public var firstEstimate: FirstEstimate
+        /// Nil where the frames were brought along.
+        public var firstEstimate: FirstEstimate?
 
         package init(
             timesteps: Int, exactCodecSteps: Int, conjugateGradientSteps: Int? = nil, start: Start,
-            firstEstimate: FirstEstimate
+            firstEstimate: FirstEstimate?
         ) {
             (self.timesteps, self.exactCodecSteps) = (timesteps, exactCodecSteps)
             (self.conjugateGradientSteps, self.start) = (conjugateGradientSteps, start)
@@ -56,7 +58,7 @@ public enum Policy {
             self.init(
                 timesteps: settings.timesteps.count, exactCodecSteps: settings.exactCodecSteps,
                 conjugateGradientSteps: (settings.dataStep as? ConjugateGradientStep)?.iterations,
-                start: settings.start, firstEstimate: settings.firstEstimate)
+                start: settings.start, firstEstimate: settings.options.firstEstimate)
         }
     }
 

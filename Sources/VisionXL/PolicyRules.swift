@@ -30,10 +30,9 @@ struct Rules<F: Facts> {
         let kept = timesteps(of: schedule)
         let saysHowMuch = asked.steps != nil || asked.tau != nil || asked.speed != nil
         // A prior of pixels, or with a linear codec. What only the decoder knows the noise of may know more.
-        if !saysHowMuch, try isLearned(), try facts.decoderGain() != nil {
+        if !saysHowMuch, try knowsMore(), try facts.decoderGain() != nil {
             return Choice(
-                Array(kept.suffix(1)),
-                "A small prior knows less than the network that enlarged, and takes texture away.")
+                Array(kept.suffix(1)), "A small prior knows less than the first estimate, and takes texture away.")
         }
         return Choice(kept, "Those of \(steps().value) steps up to \(tau().value) of the schedule.")
     }
@@ -129,8 +128,8 @@ struct Rules<F: Facts> {
 
     func lambda() throws -> Choice<Double> {
         try Choice(asked.lowPass) {
-            if try isLearned() {
-                return Choice(0.5, "The paper's sqrt 2 would take away what the network that enlarged knew.")
+            if try knowsMore() {
+                return Choice(0.5, "The paper's sqrt 2 would take away what the first estimate knows.")
             }
             if try noiseIsLight(), try eta().value == 1 {
                 return Choice(
@@ -173,7 +172,7 @@ struct Rules<F: Facts> {
 
     func start() throws -> Choice<Start> {
         try Choice(asked.start) {
-            guard try isLearned(), try timesteps().value.count == 1 else {
+            guard try knowsMore(), try timesteps().value.count == 1 else {
                 return Choice(
                     .sharedInversion, "One noise for all frames as in the paper, with what has moved where it belongs.")
             }
@@ -193,8 +192,10 @@ struct Rules<F: Facts> {
         }
     }
 
-    /// Whether the learned estimate is chosen, and made: where it cannot be, the smooth one takes its place.
-    private func isLearned() throws -> Bool { try firstEstimate().value == .learned && facts.canEnlarge() }
+    /// Whether the start knows more than the measurement: by frames brought along, or the learned estimate where it can be made.
+    private func knowsMore() throws -> Bool {
+        try facts.hasOwnEstimate() || firstEstimate().value == .learned && facts.canEnlarge()
+    }
 
     func upsampling() -> Choice<Upsampling> {
         Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.")
@@ -242,7 +243,7 @@ struct Rules<F: Facts> {
         followed.seed = seed().value
         followed.samplesEncoder = samplesEncoder().value
         followed.start = try start().value
-        followed.firstEstimate = try firstEstimate().value
+        followed.firstEstimate = try facts.hasOwnEstimate() ? nil : firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
         followed.returnsLoss = try returnsLoss().value
@@ -293,7 +294,9 @@ struct Rules<F: Facts> {
             try Choice.row("steadiness", "--steadiness", number, steadiness),
             try Choice.row("steadies the result", "", yes, steadiesResult),
             try Choice.row("start", "--start", \.rawValue, start),
-            try Choice.row(Policy.firstEstimateRow, "--first-estimate", \.rawValue, firstEstimate),
+            try facts.hasOwnEstimate()
+                ? Policy.Row(Policy.firstEstimateRow, "--first-estimate-from", "given", "As said.")
+                : Choice.row(Policy.firstEstimateRow, "--first-estimate", \.rawValue, firstEstimate),
             try Choice.row("enlargement", "--upsampling", \.rawValue, upsampling),
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),

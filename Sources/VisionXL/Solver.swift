@@ -16,6 +16,9 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     public var dataStep: (any DataStep)?
     /// Makes a first estimate of smaller frames, for `FirstEstimate.learned`, which is the default where there is one.
     public var enlargement: (any Enlargement)?
+    /// Frames (N, 3, H, W) in [-1, 1] that the start encodes, of whatever origin, in place of a first estimate. What stands still in them is
+    /// averaged over time, and they take a proximal step to the measurement.
+    public var ownEstimate: Tensor?
     /// Standard normal latents (1, C, h, w), or (N, C, h, w) for every frame its own, of the renoising after each timestep, counted from 0, in
     /// place of the seeded ones: what reproduces another program's run.
     public var noise: (@Sendable (Int) throws -> Tensor)?
@@ -34,7 +37,9 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
     /// What a restoration would follow. Cost: at most a few passes over the measurement.
     /// - Throws: `RestorationError.invalidOption`.
     public func settle(_ measurement: VideoMeasurement) throws -> Settings {
-        try Policy.settle(options, MeasurementFacts(measurement, prior, enlargement: enlargement), dataStep: dataStep)
+        let facts = try MeasurementFacts(
+            measurement, prior, enlargement: enlargement, hasOwnEstimate: ownEstimate != nil)
+        return try Policy.settle(options, facts, dataStep: dataStep)
     }
 
     /// Restores X from Y = A(X). The last residual is the final data step's, if there was one.
@@ -93,7 +98,13 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
         guard !settings.timesteps.isEmpty else {
             throw RestorationError.invalidOption("There are no timesteps to sample; give at least one.")
         }
-        if settings.firstEstimate == .learned, enlargement == nil, LearnedEstimate.fits(measurement) {
+        if let ownEstimate, ownEstimate.shape != measurement.videoShape {
+            throw RestorationError.invalidOption(
+                "A first estimate must have the shape of the restored video, \(measurement.videoShape), and has "
+                    + "\(ownEstimate.shape).")
+        }
+        if ownEstimate == nil, settings.firstEstimate == .learned, enlargement == nil, LearnedEstimate.fits(measurement)
+        {
             throw RestorationError.invalidOption(
                 "A learned first estimate needs a network that enlarges; give the solver one, or take the smooth estimate."
             )
@@ -104,12 +115,13 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
             ?? Policy.passes(on: prior.device, height: frames.height, width: frames.width)
         try sizes.validate()
         let networks = NetworkPasses(
-            prior, frames, settings, estimated: settings.estimatedFrames(of: measurement), hasStart: scene != nil,
-            sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
+            prior, frames, settings, estimated: ownEstimate == nil ? settings.estimatedFrames(of: measurement) : 0,
+            hasStart: scene != nil, sizes: sizes, progress: progress, onSmallerPasses: onSmallerPasses)
         let given = noise.map { noise in { [device = prior.device] in try noise($0).to(device) } }
         return try Algorithm1(
             settings, prior.schedule, measurement, networks, enlargement: enlargement,
-            scene: scene, noise: given ?? networks.renoisingNoise)
+            ownEstimate: ownEstimate?.to(.float32).to(prior.device), scene: scene,
+            noise: given ?? networks.renoisingNoise)
     }
 }
 

@@ -71,7 +71,10 @@ extension Algorithm1 {
         let clock = networks.clock
         var told = 0
         return try clock.time(.firstEstimate) {
-            try settings.firstEstimate.frames(
+            if let ownEstimate {
+                return try FirstEstimate.held(ownEstimate, to: measurement, settings.steadying).rows(frames)
+            }
+            return try settings.firstEstimate.frames(
                 frames, of: measurement, settings.upsampling, enlargement: enlargement,
                 steadying: settings.steadying
             ) { done in

@@ -83,8 +83,7 @@ struct PreviewCommand: AsyncParsableCommand {
             list.append((text, try Self.options(text).recipe(input: base.input, output: nil, over: base)))
         }
         if list.isEmpty { list = [("restored", base)] }
-        try OutputCheck.output(
-            output, inputs: [base.input] + list.flatMap { $0.recipe.problem?.files ?? [] }, overwrites: force)
+        try OutputCheck.output(output, inputs: list.flatMap(\.recipe.inputs), overwrites: force)
         for entry in list { try entry.recipe.validate() }
         let display = ProgressDisplay()
         let result = try await Workflow.preview(

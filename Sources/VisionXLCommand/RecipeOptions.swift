@@ -56,6 +56,13 @@ struct RecipeOptions: ParsableArguments {
     @OptionGroup(title: "Algorithm")
     var algorithm: AlgorithmOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "Begin from the frames of a file of the result's size: a video or a folder of pictures, such as an upscaler of your choice makes, whose "
+                + "frame n belongs to the input's frame n, or one picture for all. They are held to the measurement and steadied.",
+            valueName: "file"))
+    var firstEstimateFrom: String?
+
     @Option(help: ArgumentHelp("Only the frames from a to before b, counted from 0.", valueName: "a:b"))
     var frames: FrameRange?
 
@@ -91,6 +98,11 @@ struct RecipeOptions: ParsableArguments {
         if let context, !(0...9999).contains(context) {
             throw ValidationError("--context must be between 0 and 9999.")
         }
+        if firstEstimateFrom != nil, algorithm.firstEstimate != nil || algorithm.paper {
+            throw ValidationError(
+                "--first-estimate-from brings frames to begin from; leave out \(algorithm.paper ? "--paper" : "--first-estimate")."
+            )
+        }
         if algorithm.paper, model.fast != nil { throw ValidationError("--paper is exact; leave out --fast.") }
         if algorithm.paper, !text.isEmpty {
             throw ValidationError("--paper has the null prompt; leave out --prompt, --negative-prompt and --guidance.")
@@ -121,6 +133,12 @@ struct RecipeOptions: ParsableArguments {
         model.apply(to: &result.model)
         try text.apply(to: &result.text)
         algorithm.apply(to: &result.options)
+        // What is said takes the place of a recipe's other kind.
+        if let firstEstimateFrom {
+            (result.firstEstimateFrom, result.options.firstEstimate) = (firstEstimateFrom, nil)
+        } else if algorithm.firstEstimate != nil || algorithm.paper {
+            result.firstEstimateFrom = nil
+        }
         if model.fast != nil, let steps = model.fullVaeSteps { result.options.exactCodecSteps = steps }
         try algorithm.check(result.options)
         if let frames { result.frames = frames }

@@ -134,6 +134,10 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         guard json == nil, encoding.log == nil else {
             throw WorkflowError.message("--json is for one file; leave it out where several are restored.")
         }
+        guard encoding.firstEstimateFrom == nil else {
+            throw WorkflowError.message(
+                "--first-estimate-from is for one file; leave it out where several are restored.")
+        }
         guard work == nil else {
             throw WorkflowError.message("--work is for one file; leave it out where several are restored.")
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TensorKit
 import Workflow
 
 /// The program `visionxl`.
@@ -21,6 +22,8 @@ struct VisionXLCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        // Before there are threads.
+        Heap.shareBetweenThreads()
         var interrupted = "interrupted; nothing was left under the output's name"
         do {
             var command = try parseAsRoot()

@@ -27,7 +27,9 @@ public struct Explanation: Sendable, Encodable {
         let encoding = try Policy.encoding(
             recipe.encoding, bits: recipe.bits, to: recipe.output, storedBits: video.info.bitDepth)
         let noise = try await Self.noise(recipe, video)
-        let plan = try session.settledPlan(windows, video)
+        let own = try await OwnEstimate(recipe, video)
+        if frameCount != nil, video.reader.countIsCertain { try own?.check(windows) }
+        let plan = try session.settledPlan(recipe, windows, video)
         rows = [
             .init(
                 "problem", "--task", "\(video.problem)",
@@ -62,7 +64,9 @@ public struct Explanation: Sendable, Encodable {
                 Policy.bits(recipe.bits, codec: encoding.value.codec, storedBits: video.info.bitDepth)
             },
         ]
-        let facts = try FileFacts(video, frames: windows.longest, noise: noise, model: session.outline())
+        let facts = try FileFacts(
+            video, frames: windows.longest, noise: noise, hasOwnEstimate: recipe.firstEstimateFrom != nil,
+            model: session.outline())
         let estimate = try await session.estimate(
             video, windows, plan.passes, Policy.extent(session.completed(recipe.options), facts))
         seconds = frameCount == nil ? nil : estimate?.seconds
@@ -75,8 +79,8 @@ public struct Explanation: Sendable, Encodable {
                         + "tried on small frames."
                 } ?? "Memory did not suffice to try the networks."))
         rows += try Policy.table(session.completed(recipe.options), facts).map { row in
-            if row.name == Policy.firstEstimateRow, recipe.options.firstEstimate == nil, facts.suitsEnlargement,
-                !facts.canEnlarge()
+            if row.name == Policy.firstEstimateRow, recipe.firstEstimateFrom == nil,
+                recipe.options.firstEstimate == nil, facts.suitsEnlargement, !facts.canEnlarge()
             {
                 return .init(row.name, row.option, row.value, ModelSession.lacksEnlargement)
             }

@@ -11,6 +11,7 @@ struct FileFacts: Facts {
     let suitsEnlargement: Bool
     private let enlarges: Bool
     private let isSmaller: Bool
+    private let isGivenEstimate: Bool
     private let known: NoiseFigure?
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
 
@@ -18,8 +19,10 @@ struct FileFacts: Facts {
     ///   - frames: of the longest window.
     ///   - noise: nil where only the frames tell.
     init(
-        _ video: MeasuredVideo, frames: Int, noise: NoiseFigure?, model: (schedule: DDIMSchedule, decoderGain: Double?)
+        _ video: MeasuredVideo, frames: Int, noise: NoiseFigure?, hasOwnEstimate: Bool = false,
+        model: (schedule: DDIMSchedule, decoderGain: Double?)
     ) throws {
+        isGivenEstimate = hasOwnEstimate
         form = try video.form(frames: frames)
         suitsEnlargement = try video.suitsEnlargement(frames: frames)
         enlarges = suitsEnlargement && PictureEnlargement.isAvailable
@@ -36,6 +39,7 @@ struct FileFacts: Facts {
     func shrinks() -> Bool { isSmaller }
     func roundedBits() throws -> Int? { throw PendingFact("the values in the frames") }
     func canEnlarge() -> Bool { enlarges }
+    func hasOwnEstimate() -> Bool { isGivenEstimate }
     func schedule() -> DDIMSchedule { model.schedule }
     func decoderGain() -> Double? { model.decoderGain }
 }

@@ -10,18 +10,23 @@ extension FileRestoration {
     ) async throws -> (measured: [VideoFrame], restored: [VideoFrame], estimate: TimeEstimate?) {
         let (session, video, plan, memory, finishing) = (session, video, plan, memory, recipe.finishing)
         let network = try await onThread(of: session.device) { _ in try session.load() }
-        var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
+        let hasOwn = self.estimate != nil
+        var solver = try await onThread { [options] _ in
+            try session.solver(network, options: options, hasOwnEstimate: hasOwn)
+        }
         solver.passes = memory.passes
         var restorer = try WindowRestorer(session, video, plan, options, solver: solver)
         // Those in which the frames lie, those that are faded into them there, and what these begin with.
         let own = plan.windows.indices.filter { index in chosen.contains(where: plan.windows[index].kept.contains) }
         let wanted = Set(own.flatMap { plan.sources(of: $0..<$0 + 1) }).sorted()
         let all = Set(wanted).union(wanted.map { plan.firstWindow(ofScene: plan.windows[$0].scene) }).sorted()
-        let batches = FrameBatches(video.reader, all.map { plan.windows[$0].batch })
+        let batches = try batches(of: all)
+        var brought = self.estimate?.frames(of: all, video, plan)
         var (estimate, measured, windows) = (TimeEstimate?.none, [Int: VideoFrame](), [Int: [VideoFrame]]())
         for index in all {
             guard let batch = try await batches.next() else { break }
             let Y = try await restorer.measured(batch)
+            restorer.solver.ownEstimate = try await brought?.next(to: session.device)
             let (measurement, preparation, _) = try await restorer.prepared(index, Y, folder: nil)
             let (current, estimates, window) = (restorer.solver, estimate == nil, plan.windows[index])
             let found = try await onThread(of: session.device) { check in

@@ -18,7 +18,7 @@ extension FileRestoration {
             "\(video.info.width)x\(video.info.height) -> \(video.width)x\(video.height), \(network.url.lastPathComponent) in "
                 + "\(network.dtype.rawValue) on \(session.device), PyTorch \(log.engine)")
         let wouldEnlarge = try video.suitsEnlargement(frames: together)
-        if wouldEnlarge, options.firstEstimate == nil, !PictureEnlargement.isAvailable {
+        if wouldEnlarge, options.firstEstimate == nil, estimate == nil, !PictureEnlargement.isAvailable {
             notes.append(ModelSession.lacksEnlargement)
         }
         return notes + video.masks.notes + output.notes + session.notes(on: memory, frames: together)

@@ -18,6 +18,7 @@ struct FileRestoration {
     let disk: DiskPlan
     let output: OutputSettlement
     let execution: Execution
+    let estimate: OwnEstimate?
     /// What lies between the measurement and the result; nil for a single window.
     private let folder: WorkFolder?
     /// What is to be said of the folder before the work.
@@ -31,15 +32,14 @@ struct FileRestoration {
         tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
     ) async throws {
         try recipe.validate()
-        try OutputCheck.output(
-            recipe.output, inputs: [recipe.input] + (recipe.problem?.files ?? []), overwrites: execution.overwrites)
+        try OutputCheck.output(recipe.output, inputs: recipe.inputs, overwrites: execution.overwrites)
         if let log = recipe.log {
-            let others = [recipe.input, recipe.output, MeasurementRecord.path(beside: recipe.input)]
+            let others = recipe.inputs + [recipe.output, MeasurementRecord.path(beside: recipe.input)]
             try OutputCheck.json(log, others: others, overwrites: execution.overwrites)
         }
         try ModelSession.check(recipe.options)
         let work = execution.workFolder ?? WorkFolder.path(for: recipe.output)
-        for other in [recipe.input, recipe.output] + (recipe.log.map { [$0] } ?? [])
+        for other in recipe.inputs + [recipe.output] + (recipe.log.map { [$0] } ?? [])
         where OutputCheck.isSame(work, other) {
             throw WorkflowError.message("\(work) is read or written here already; choose another folder with --work.")
         }
@@ -58,6 +58,7 @@ struct FileRestoration {
         // take longer.
         session = try await onThread { [choice, execution] _ in try ModelSession(choice, text: recipe.text, execution) }
         var video = try await MeasuredVideo(recipe)
+        estimate = try await OwnEstimate(recipe, video)
         output = try await OutputSettlement(
             recipe, video.reader, frames: video.range(), height: video.height, width: video.width)
         options = session.completed(recipe.options)
@@ -78,7 +79,8 @@ struct FileRestoration {
             plan = try await Self.plan(&video, tell)
         }
         (self.video, self.plan) = (video, plan)
-        var memory = try session.settledPlan(plan, video)
+        try estimate?.check(plan)
+        var memory = try session.settledPlan(recipe, plan, video)
         // Smaller passes than memory has room for are as good; larger ones are not.
         if let settled, folder != nil, execution.framesPerPass == nil, settled.passes.isWithin(memory.passes) {
             memory.passes = settled.passes
@@ -128,12 +130,6 @@ struct FileRestoration {
             video.count(count)
         }
         return video.plan(frameCount: count, cuts: cuts)
-    }
-
-    /// How long it would take; nil where memory did not suffice to try the networks. Opens the model.
-    func estimate() async throws -> TimeEstimate? {
-        let facts = try FileFacts(video, frames: plan.longest, noise: nil, model: session.outline())
-        return try await session.estimate(video, plan, memory.passes, Policy.extent(options, facts))
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {
@@ -221,7 +217,10 @@ struct FileRestoration {
         let network = try await onThread(of: session.device) { _ in try session.load() }
         log.describe(network, recipe.text)
         for note in try notes(network, log) { tell(.note(note)) }
-        var solver = try await onThread { [options] _ in try session.solver(network, options: options) }
+        let hasOwn = estimate != nil
+        var solver = try await onThread { [options] _ in
+            try session.solver(network, options: options, hasOwnEstimate: hasOwn)
+        }
         solver.passes = memory.passes
         solver.onSmallerPasses = { tell(.note($0)) }
         var restorer = try WindowRestorer(session, video, plan, options, solver: solver)
@@ -230,19 +229,15 @@ struct FileRestoration {
         // The first window of a scene tells what the others start from.
         let unprepared = Set(wanted.map { plan.windows[$0].scene }).filter { folder?.hasScene($0) != true }
         let all = Set(wanted).union(unprepared.map(plan.firstWindow(ofScene:))).sorted()
-        let offset = try video.range()?.lowerBound ?? 0
-        let batches = FrameBatches(
-            video.reader,
-            all.map {
-                let batch = plan.windows[$0].batch
-                return batch.lowerBound + offset..<batch.upperBound + offset
-            }, of: try video.range())
+        let batches = try batches(of: all)
+        var own = estimate?.frames(of: all, video, plan)
         log.phases.add(.preparing, laps.next())
         var isFirst = true
         for index in all {
             guard let batch = try await batches.next() else { break }
             try Task.checkCancellation()
             let Y = try await restorer.measured(batch)
+            restorer.solver.ownEstimate = try await own?.next(to: session.device)
             let (measurement, preparation, isNew) = try await restorer.prepared(index, Y, folder: folder)
             if isNew, options.dataStep != .conjugateGradients || options.steadiness != 0,
                 log.noise != preparation.record.noise
@@ -293,7 +288,7 @@ struct FileRestoration {
             try await handOver(restored, index, entry)
             log.phases.add(.writing, laps.next())
         }
-        if let sentence = batches.damage.sentence(of: recipe.input) { tell(.note(sentence)) }
+        for sentence in damage(batches, own) { tell(.note(sentence)) }
         gauge.read(atOnce: true)
         log.peakDeviceMemoryBytes = gauge.peak
     }

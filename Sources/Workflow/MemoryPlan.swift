@@ -13,7 +13,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     public var program: Int
     /// Of the networks' weights.
     public var weights: Int
-    /// Of the video while it is worked on, about ten times its size in float32.
+    /// Of the video while it is worked on, about ten times its size in float32, and once more with a first estimate that is brought along.
     public var video: Int
     /// Of the largest pass of a network.
     public var pass: Int
@@ -49,16 +49,18 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     ///   - program: bytes that the process takes beside; what a CUDA context was seen to take when nil.
     ///   - frames: that are restored together.
     ///   - hasGuidance: whether the noise is predicted twice.
+    ///   - hasOwnEstimate: whether there are frames to begin from.
+    ///   - enlarging: bytes that a learned first estimate takes of a frame; 0 without one.
     ///   - framesPerPass: a number of frames to keep to, whatever the budget.
     public init(
         model: ModelMemory, device: Device, budget: Int?, program: Int? = nil, frames: Int, height: Int, width: Int,
-        hasGuidance: Bool = false,
+        hasGuidance: Bool = false, hasOwnEstimate: Bool = false, enlarging: Int = 0,
         framesPerPass: Int? = nil
     ) {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
         let program = (program ?? (device == .cpu ? 400_000_000 : 600_000_000)) + model.workBytes
-        let video = Self.videoCopies * frames * 3 * height * width * 4
+        let video = (Self.videoCopies + (hasOwnEstimate ? 1 : 0)) * frames * 3 * height * width * 4
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)
         let preferred = min(
@@ -93,7 +95,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         passes = PassSizes(frames: prediction.frames)
         (passes.encoding, passes.encodingTile) = (encoding.frames, encoding.tile)
         (passes.decoding, passes.decodingTile) = (decoding.frames, decoding.tile)
-        pass = max(prediction.bytes, encoding.bytes, decoding.bytes)
+        pass = max(prediction.bytes, encoding.bytes, decoding.bytes, enlarging)
     }
 
     private static let videoCopies = 10

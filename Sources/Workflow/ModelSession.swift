@@ -77,24 +77,39 @@ public struct ModelSession: Sendable {
     }
 
     /// What a restoration takes of the memory, and how much goes through each network at once so that it fits.
-    public func plan(frames: Int, height: Int, width: Int) -> MemoryPlan {
+    /// - Parameters:
+    ///   - hasOwnEstimate: whether there are frames to begin from.
+    ///   - small: the size of frames that a learned first estimate is made of; nil where none is.
+    public func plan(
+        frames: Int, height: Int, width: Int, hasOwnEstimate: Bool = false,
+        enlarging small: (height: Int, width: Int)? = nil
+    ) -> MemoryPlan {
         MemoryPlan(
             model: memory, device: device, budget: budget, program: program, frames: frames, height: height,
             width: width,
-            hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, framesPerPass: execution.framesPerPass)
+            hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, hasOwnEstimate: hasOwnEstimate,
+            enlarging: small.map { PictureEnlargement.bytes(height: $0.height, width: $0.width) } ?? 0,
+            framesPerPass: execution.framesPerPass)
     }
 
     /// The memory of windows that are going to be restored: refused where fewer frames together would fit and these do not.
-    func settledPlan(_ windows: WindowPlan, _ video: MeasuredVideo) throws -> MemoryPlan {
-        let (height, width) = (video.height, video.width)
+    func settledPlan(_ recipe: Recipe, _ windows: WindowPlan, _ video: MeasuredVideo) throws -> MemoryPlan {
+        let (height, width, hasOwn) = (video.height, video.width, recipe.firstEstimateFrom != nil)
+        let isLearned =
+            try !hasOwn && recipe.options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
+            && video.suitsEnlargement(frames: windows.longest)
+        let small = isLearned ? (video.info.height, video.info.width) : nil
+        func plan(_ frames: Int) -> MemoryPlan {
+            self.plan(frames: frames, height: height, width: width, hasOwnEstimate: hasOwn, enlarging: small)
+        }
         let kept = windows.windows.map(\.kept.count).max() ?? 1
         let longest = windows.windows.map(video.restoredCount).max() ?? 1
         // Windows in the middle of a scene have context on both sides.
         let beside = 2 * windows.rules.context + video.mostBeyond
-        let memory = plan(frames: longest, height: height, width: width)
+        let memory = plan(longest)
         if !memory.fits, let budget = memory.budget, windows.longest > 1 {
             // As many as fit; each is about ten times a frame in float32, whatever goes through a network at once.
-            let most = (1..<max(kept, 2)).last { plan(frames: $0 + beside, height: height, width: width).fits }
+            let most = (1..<max(kept, 2)).last { plan($0 + beside).fits }
             if let most, most < kept {
                 throw WorkflowError.message(
                     "\(longest) frames of \(width)x\(height) together need about \(sizeText(memory.total)), and "
@@ -102,13 +117,20 @@ public struct ModelSession: Sendable {
                 )
             }
         }
-        return try settledPlan(frames: longest, height: height, width: width)
+        return try settledPlan(
+            frames: longest, height: height, width: width, hasOwnEstimate: hasOwn, enlarging: small)
     }
 
     /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
-    /// - Parameter window: frames that are restored together.
-    public func settledPlan(frames window: Int, height: Int, width: Int) throws -> MemoryPlan {
-        let plan = plan(frames: window, height: height, width: width)
+    /// - Parameters:
+    ///   - window: frames that are restored together.
+    ///   - others: as for `plan`.
+    public func settledPlan(
+        frames window: Int, height: Int, width: Int, hasOwnEstimate: Bool = false,
+        enlarging small: (height: Int, width: Int)? = nil
+    ) throws -> MemoryPlan {
+        let plan = plan(
+            frames: window, height: height, width: width, hasOwnEstimate: hasOwnEstimate, enlarging: small)
         if execution.memory != nil, !plan.fits, let budget = plan.budget {
             throw WorkflowError.message(
                 "--memory \(sizeText(budget)) does not suffice even for the smallest passes: about \(sizeText(plan.total)) are needed "
@@ -178,11 +200,12 @@ public struct ModelSession: Sendable {
 
     /// The solver as this program runs it: its passes follow from the memory, and a learned first estimate has its networks where
     /// they were fetched.
+    /// - Parameter hasOwnEstimate: whether frames to begin from are brought along, which wants no such network.
     public func solver(
-        _ model: LatentDiffusionModel, options: RestorationOptions
+        _ model: LatentDiffusionModel, options: RestorationOptions, hasOwnEstimate: Bool = false
     ) throws -> Solver<LatentDiffusionPrior> {
         var solver = Solver(prior: LatentDiffusionPrior(model), options: options)
-        solver.enlargement = try enlargement(for: options)
+        solver.enlargement = hasOwnEstimate ? nil : try enlargement(for: options)
         solver.plan = { [self] frames, height, width in
             let plan = plan(frames: frames, height: height, width: width)
             if device == .cpu { plan.settleHeap() }

@@ -44,6 +44,6 @@ extension Workflow {
         return Outlook(
             input: recipe.input, frameCount: plan.frameCount, height: video.height, width: video.width,
             scenes: plan.scenes.count, windows: plan.windows.count, longest: plan.longest, memory: restoration.memory,
-            disk: restoration.disk, time: try await restoration.estimate())
+            disk: restoration.disk, time: try await restoration.time())
     }
 }

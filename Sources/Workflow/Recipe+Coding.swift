@@ -7,7 +7,7 @@ import VisionXL
 extension Recipe: Codable {
     private enum Key: String, CodingKey {
         case version, input, frames, crop, progressive, incomplete, output, bits, encoding, leaveOut, finishing, log
-        case problem, noise, window, context, scenes, model, text, options
+        case problem, noise, firstEstimateFrom, window, context, scenes, model, text, options
     }
 
     public init(from decoder: any Decoder) throws {
@@ -32,6 +32,7 @@ extension Recipe: Codable {
         log = try values.decodeIfPresent(String.self, forKey: .log)
         problem = try values.decodeIfPresent(Problem.self, forKey: .problem)
         noise = try values.decodeIfPresent(NoiseChoice.self, forKey: .noise)
+        firstEstimateFrom = try values.decodeIfPresent(String.self, forKey: .firstEstimateFrom)
         window = try values.decodeIfPresent(Int.self, forKey: .window)
         context = try values.decodeIfPresent(Int.self, forKey: .context)
         scenes = try values.decodeIfPresent(SceneChoice.self, forKey: .scenes)
@@ -56,6 +57,7 @@ extension Recipe: Codable {
         try values.encodeIfPresent(log, forKey: .log)
         try values.encodeIfPresent(problem, forKey: .problem)
         try values.encodeIfPresent(noise, forKey: .noise)
+        try values.encodeIfPresent(firstEstimateFrom, forKey: .firstEstimateFrom)
         try values.encodeIfPresent(window, forKey: .window)
         try values.encodeIfPresent(context, forKey: .context)
         try values.encodeIfPresent(scenes, forKey: .scenes)
@@ -111,6 +113,7 @@ extension Recipe {
         copy.output = at(output)
         copy.log = log.map(at)
         if case .file(let path) = scenes { copy.scenes = .file(at(path)) }
+        copy.firstEstimateFrom = firstEstimateFrom.map(at)
         copy.problem?.stages = problem?.stages.map { $0.located(place) } ?? []
         copy.model.name = model.name.map(ifThere)
         copy.model.autoencoder = model.autoencoder.map(ifThere)

@@ -37,6 +37,9 @@ public struct Recipe: Sendable, Equatable {
     /// What went wrong; what the .json beside the input says when nil, and noise alone where there is none.
     public var problem: Problem?
     public var noise: NoiseChoice?
+    /// A video, a folder of pictures, or a picture for all frames, of the result's size, that the restoration begins from. Its frame n belongs
+    /// to the input's frame n.
+    public var firstEstimateFrom: String?
     /// Frames that are kept of what is restored together, at most.
     public var window: Int?
     /// Frames beside them that are restored with them.
@@ -61,6 +64,13 @@ public struct Recipe: Sendable, Equatable {
         text = TextRequest()
     }
 
+    /// All files that it says are read, the input first.
+    public var inputs: [String] {
+        var files = [input] + (problem?.files ?? [])
+        if case .file(let path) = scenes { files.append(path) }
+        return files + (firstEstimateFrom.map { [$0] } ?? [])
+    }
+
     /// Refuses numbers out of range, in a sentence.
     /// - Throws: `WorkflowError`, `RestorationError.invalidOption`.
     public func validate() throws {
@@ -75,6 +85,15 @@ public struct Recipe: Sendable, Equatable {
         try check(window.map { $0 >= 1 } ?? true, "--window must be 1 or more.")
         try check(context.map { (0...9999).contains($0) } ?? true, "--context must be between 0 and 9999.")
         try check(scenes != .file(""), "--scenes takes auto, off or the name of a file.")
+        if let firstEstimateFrom {
+            try check(
+                !firstEstimateFrom.isEmpty,
+                "The name after --first-estimate-from is empty; name a video, a folder of pictures, or a picture.")
+            try check(
+                options.firstEstimate == nil,
+                "--first-estimate-from brings frames to begin from, and --first-estimate (or --paper) says how they are made; "
+                    + "leave one of them out.")
+        }
         if case .sigma(let sigma) = noise {
             try check(sigma >= 0 && sigma.isFinite, "--noise must be 0 or more, or auto.")
         }

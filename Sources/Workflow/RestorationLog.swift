@@ -9,6 +9,8 @@ import VisionXL
 public struct RestorationLog: Encodable, Sendable {
     public var input: String
     public var output: String
+    /// What it began from, where that was brought along.
+    public var firstEstimateFrom: String?
     public var problem: Problem
     /// As they were followed.
     public var options: RestorationOptions
@@ -58,7 +60,7 @@ public struct RestorationLog: Encodable, Sendable {
         (input, output, problem, self.options) = (recipe.input, recipe.output, video.problem, options)
         (window, height, width) = (video.window, video.height, video.width)
         context = video.context.value
-        self.memory = memory
+        (self.memory, firstEstimateFrom) = (memory, recipe.firstEstimateFrom)
         passes = memory.passes
     }
 

@@ -13,7 +13,7 @@ struct RunIdentity: Codable, Equatable, Sendable {
     /// What was read beside the input.
     var record: MeasurementRecord?
     var input: Fingerprint
-    /// Masks and lists of scenes, by path.
+    /// Masks, lists of scenes and frames to begin from, by path.
     var files: [String: Fingerprint]
     /// The model's folders and files, by path.
     var models: [String: Fingerprint]
@@ -29,12 +29,11 @@ struct RunIdentity: Codable, Equatable, Sendable {
         self.recipe = plain
         self.record = recipe.problem == nil || recipe.window == nil || recipe.noise == nil ? record : nil
         input = try Fingerprint(recipe.input)
-        var files = problem.files
-        if case .file(let path) = recipe.scenes { files.append(path) }
-        self.files = try Dictionary(uniqueKeysWithValues: Set(files).map { ($0, try Fingerprint($0)) })
+        let files = Set(problem.files + recipe.inputs.dropFirst())
+        self.files = try Dictionary(uniqueKeysWithValues: files.map { ($0, try Fingerprint($0)) })
         var parts = [model, recipe.model.autoencoderURL(of: model), recipe.model.draftURL(of: model)].compactMap(\.self)
         // Whether they are there decides about the start, the timesteps and more.
-        if recipe.options.firstEstimate ?? .learned == .learned {
+        if recipe.firstEstimateFrom == nil, recipe.options.firstEstimate ?? .learned == .learned {
             parts += PictureEnlargement.networks.compactMap { try? NetworkLibrary.url(of: $0) }
         }
         models = try Dictionary(uniqueKeysWithValues: Set(parts.map(\.path)).map { ($0, try Fingerprint($0)) })
@@ -52,7 +51,7 @@ struct RunIdentity: Codable, Equatable, Sendable {
         }
         if record != other.record { words.append("what the .json beside the input says") }
         if input != other.input { words.append("the input's content") }
-        if files != other.files { words.append("a mask or the list of scenes") }
+        if files != other.files { words.append("a mask, the list of scenes or the first estimate's frames") }
         if models != other.models { words.append("the model") }
         if policy != other.policy { words.append("the program's defaults (another version)") }
         return words

@@ -45,6 +45,7 @@ final class SceneFacts: Facts {
         return bits
     }
     func canEnlarge() -> Bool { window.canEnlarge() }
+    func hasOwnEstimate() -> Bool { window.hasOwnEstimate() }
     func schedule() -> DDIMSchedule { window.schedule() }
     func decoderGain() -> Double? { window.decoderGain() }
 }

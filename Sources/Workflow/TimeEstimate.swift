@@ -71,7 +71,7 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
         let first =
             switch work.extent.firstEstimate {
-            case .measurement: 0.0
+            case .measurement, nil: 0.0
             case .smooth: isBlurred ? Rest.blurredStart : Rest.start
             case .learned: Rest.learnedStart
             }

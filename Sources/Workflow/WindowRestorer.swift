@@ -15,7 +15,7 @@ struct WindowRestorer {
     /// The scene that was worked on last.
     private var scene: (number: Int, preparation: ScenePreparation)?
     private var quantizerStep: Double??
-    /// The last batch, of which the next one may need some frames again.
+    /// The end of the last batch, which the next one may need again.
     private var last: (range: Range<Int>, Y: Tensor)?
     /// Where the frames are counted from in the file.
     private let offset: Int
@@ -31,6 +31,8 @@ struct WindowRestorer {
 
     /// A batch as it was measured; frames that were in the one before are not brought to tensors again.
     mutating func measured(_ batch: FrameBatches.Batch) async throws -> Tensor {
+        // What was freed in pieces would add up from window to window.
+        Heap.trim()
         let known = last
         let video = video
         let Y = try await onThread { _ in
@@ -43,7 +45,9 @@ struct WindowRestorer {
             let new = try video.measured(Array(batch.frames.dropFirst(again)))
             return try Tensor.concatenate([old, new], along: 0)
         }
-        last = (batch.range, Y)
+        let (count, end) = (batch.range.count, min(2 * plan.rules.context, batch.range.count))
+        last =
+            end == 0 ? nil : (batch.range.suffix(end), try Y.rows(count - end..<count).copied())
         return Y
     }
 
@@ -71,7 +75,9 @@ struct WindowRestorer {
             let noise = try kept?.record.noise ?? video.noise(of: Y, measuredBy: A, quantizerStep: step)
             let measurement = try VideoMeasurement(Y.to(session.device), operator: A, noise: noise)
             let facts = SceneFacts(
-                try MeasurementFacts(measurement, solver.prior, enlargement: solver.enlargement),
+                try MeasurementFacts(
+                    measurement, solver.prior, enlargement: solver.enlargement,
+                    hasOwnEstimate: solver.ownEstimate != nil),
                 bits: kept.map(\.record.roundedBits))
             var settings = try Policy.settle(options, facts)
             if plan.rules.sharesStart {

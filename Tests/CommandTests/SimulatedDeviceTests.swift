@@ -21,6 +21,7 @@ import Weights
         "--task inpaint+", "--task deblur+ --noise 0.02", "--task inpaint+ --prior-error 1",
         "--task average --first-estimate smooth",
         "--scale 2 --grey bt709", "--task deblur --data-step cg", "--task sr4 --start independent-noise --eta 0.5",
+        "--task deblur --first-estimate-from clip.mkv --window 3",
         "--task inpaint --steadiness 2 --lambda 1 --frames-per-pass 2", "--task deblur --memory 2GiB",
     ])
     func restores(_ options: String) async throws {

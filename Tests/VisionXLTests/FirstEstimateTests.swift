@@ -170,6 +170,30 @@ import Testing
         #expect(try solver.settle(measured(video(2, 12, 16))).firstEstimate == .smooth)
     }
 
+    // MARK: Brought along
+
+    /// Frames of one's own are held to the measurement and steadied, of any task, and a small prior leaves them.
+    @Test(arguments: ["sr4", "deblur", "inpaint", "average"]) func framesOfOnesOwn(task: String) throws {
+        let truth = try video(4, 32, 40)
+        let A = try Problem(task: task).operator(height: 32, width: 40)
+        let Y = try measured(A.apply(truth), A, noise: 0.001)
+        var solver = Solver(prior: BlurPrior(decoderGain: 0.3))
+        let plain = try solver.restore(Y).frames
+        // Nearly the truth, and another thing in each frame.
+        var random = RandomGenerator(seed: 5)
+        solver.ownEstimate = try truth.adding(random.normal(truth.shape), times: 0.02)
+        let settings = try solver.settle(Y)
+        #expect(settings.timesteps == [1] && settings.start == .everyFrameInversion)
+        let row = settings.choices.first { $0.name == Policy.firstEstimateRow }
+        #expect(row?.value == "given" && row?.option == "--first-estimate-from")
+        let result = try solver.restore(Y).frames
+        #expect(try (result - truth).norm() < 0.9 * (plain - truth).norm())
+        #expect(try Y.residual(of: result) < 0.02)
+        solver.ownEstimate = try truth.rows(0..<3)
+        let error = #expect(throws: RestorationError.self) { try solver.restore(Y) }
+        #expect(error?.description.contains("[4, 3, 32, 40]") == true)
+    }
+
     // MARK: Progress
 
     /// Frame by frame, or all of them together: what is told rises to all that are estimated, and whoever is told can stop.

@@ -94,6 +94,20 @@ import VisionXL
         #expect(try Self.plan(nil, hasGuidance: true).pass >= plan.pass)
     }
 
+    /// Frames to begin from are kept beside, and the network that enlarges takes its turn before the others.
+    @Test func theFirstEstimateIsCounted() throws {
+        func plan(hasOwnEstimate: Bool = false, enlarging: Int = 0) throws -> MemoryPlan {
+            MemoryPlan(
+                model: try Self.memory.get(), device: .cpu, budget: nil, frames: 5, height: 768, width: 1280,
+                hasOwnEstimate: hasOwnEstimate, enlarging: enlarging)
+        }
+        let plain = try plan()
+        #expect(try plan(hasOwnEstimate: true).video == plain.video / 10 * 11)
+        #expect(try plan(enlarging: plain.pass - 1) == plain)
+        #expect(try plan(enlarging: plain.pass + 7).pass == plain.pass + 7)
+        #expect(try plan(enlarging: plain.pass + 7).passes == plain.passes)
+    }
+
     /// What the C library keeps of freed memory must have room, or it must give it back.
     @Test func aTightBudgetIsNoticed() throws {
         let needed = try Self.plan(nil, device: .cpu).total

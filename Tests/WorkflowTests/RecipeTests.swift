@@ -24,6 +24,7 @@ import VisionXL
         recipe.leaveOut = [.audio, .chapters]
         recipe.isProgressive = true
         recipe.log = "/a/log.json"
+        recipe.firstEstimateFrom = "/a/large.mkv"
         recipe.window = 9
         recipe.context = 3
         recipe.scenes = .file("/a/scenes.csv")

@@ -57,6 +57,12 @@ import VisionXL
         Scenario("every frame inverted", task("sr4")) { $0.options.start = .everyFrameInversion },
         Scenario("two windows", task("inpaint")) { ($0.window, $0.context) = (3, 0) },
         Scenario("no steadying", task("deblur")) { $0.options.steadiness = 0 },
+        Scenario("frames of one's own", task("sr4")) {
+            $0.firstEstimateFrom = $0.input.replacingOccurrences(of: "m.mkv", with: "clip.mkv")
+        },
+        Scenario("frames of one's own, averaged", Problem(Average(frames: 3, boundary: .valid), Shrink(factor: 4))) {
+            $0.firstEstimateFrom = $0.input.replacingOccurrences(of: "m.mkv", with: "clip.mkv")
+        },
     ]
 
     /// Those that iterate, draw noise for each frame, or follow the paper: an iteration waits twice, a noise once for each copy.
@@ -172,11 +178,18 @@ import VisionXL
         let shape = try scenario.problem.operator(height: Self.height, width: Self.width)
             .outputShape(for: [Self.frames, 3, Self.height, Self.width])
         guard scenario.hasForm else { return }
-        let measured = traffic.events.filter { event in
-            event.kind == .up && event.what.hasPrefix("float32 [")
-                && event.what.hasSuffix(", \(shape.dropFirst().map(String.init).joined(separator: ", "))]")
+        func taken(_ frame: [Int]) -> [DeviceTraffic.Event] {
+            traffic.events.filter { event in
+                event.kind == .up && event.what.hasPrefix("float32 [")
+                    && event.what.hasSuffix(", \(frame.map(String.init).joined(separator: ", "))]")
+            }
         }
+        let measured = taken(Array(shape.dropFirst()))
         #expect(measured.reduce(0) { $0 + $1.bytes } == 4 * shape.reduce(1, *), "\(measured)")
+        // So do frames that are brought along.
+        guard scenario.testDescription.hasPrefix("frames of one's own") else { return }
+        let own = taken([3, Self.height, Self.width])
+        #expect(own.reduce(0) { $0 + $1.bytes } == 4 * 3 * Self.frames * Self.height * Self.width, "\(own)")
     }
 
     /// Without float64 and poolings that do not divide.
