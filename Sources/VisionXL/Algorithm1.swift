@@ -21,8 +21,8 @@ struct Algorithm1 {
     let scene: SceneStart?
     /// Step 4.
     let lowPass: LowPass
-    /// What the autoencoder lost of the frames that it encoded last; nil before, and where that is not returned.
-    var lost: Tensor?
+    /// Of the frames that were encoded last, (N, 3, H, W); nil before, and where it is not added.
+    var codecResidual: Tensor?
     private(set) var residuals: [Residual] = []
 
     init(

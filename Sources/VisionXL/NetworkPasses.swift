@@ -31,7 +31,7 @@ struct NetworkPasses {
         (self.progress, self.onSmallerPasses) = (progress, onSmallerPasses)
         meter = WorkMeter(
             cost: prior.relativeCost, frames: frames.count, timesteps: settings.timesteps.count,
-            start: settings.start, hasStart: hasStart, estimated: estimated, decodesTwice: settings.returnsLoss)
+            start: settings.start, hasStart: hasStart, estimated: estimated, decodesTwice: settings.addsCodecResidual)
     }
 
     // MARK: The maps
@@ -48,9 +48,9 @@ struct NetworkPasses {
     }
 
     /// D: frames of the video's size.
-    mutating func decode(_ Z: Tensor, phase: RestorationProgress.Phase = .decoding) throws -> Tensor {
+    mutating func decode(_ Z: Tensor) throws -> Tensor {
         let (prior, frames) = (prior, frames)
-        return try inPasses(Z, phase, .decoding, .decoding, cost: prior.relativeCost.decoding) { latents, _, pass in
+        return try inPasses(Z, .decoding, .decoding, .decoding, cost: prior.relativeCost.decoding) { latents, _, pass in
             try frames.crop(prior.decode(latents, pass))
         }
     }

@@ -201,23 +201,6 @@ struct Rules<F: Facts> {
         Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.")
     }
 
-    func samplesEncoder() -> Choice<Bool> {
-        Choice(asked.samplesEncoder, else: false, "The encoder's mean, without its noise.")
-    }
-
-    func exactCodecSteps() throws -> Choice<Int> {
-        let count = try timesteps().value.count
-        return Choice(
-            asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
-    }
-
-    func returnsLoss() throws -> Choice<Bool> {
-        try Choice(asked.returnsLoss) {
-            guard try facts.decoderGain() == nil else { return Choice(false, "A linear codec loses nothing that matters.") }
-            return Choice(true, "What the autoencoder cannot hold is known from the timestep before.")
-        }
-    }
-
     // MARK: All together
 
     func settings() throws -> Settings {
@@ -246,7 +229,7 @@ struct Rules<F: Facts> {
         followed.firstEstimate = try facts.hasOwnEstimate() ? nil : firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
-        followed.returnsLoss = try returnsLoss().value
+        followed.addsCodecResidual = try addsCodecResidual().value
         return Settings(
             timesteps: chosen,
             dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },
@@ -257,7 +240,8 @@ struct Rules<F: Facts> {
             start: try start().value,
             firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
-            exactCodecSteps: try exactCodecSteps().value, returnsLoss: try returnsLoss().value, seed: seed().value, options: followed, choices: try rows())
+            exactCodecSteps: try exactCodecSteps().value, addsCodecResidual: try addsCodecResidual().value,
+            seed: seed().value, options: followed, choices: try rows())
     }
 
     func rows() throws -> [Policy.Row] {
@@ -301,7 +285,7 @@ struct Rules<F: Facts> {
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
             try Choice.row(Policy.fullCodecRow, "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
-            try Choice.row("returns the loss", "--return-loss", yes, returnsLoss),
+            try Choice.row("autoencoder's residual", "--vae-residual", { $0 ? "added" : "lost" }, addsCodecResidual),
             try Choice.row("seed", "--seed", { "\($0)" }, seed),
         ]
         return rows

@@ -46,9 +46,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// How many of the last timesteps encode and decode with the prior's own autoencoder, 1 or more; those before them do it by the prior's
     /// draft where it has one, which is quicker and changes the result.
     public var exactCodecSteps: Int?
-    /// Whether what the autoencoder lost of a timestep's frames, X - D(E(X)), is given back to those of the next. Cost: a decode of each frame
-    /// and timestep but the last.
-    public var returnsLoss: Bool?
+    /// Whether what the autoencoder lost of a timestep's frames, X - D(E(X)), is added to those of the next. Cost: a decode of each frame and
+    /// timestep but the last.
+    public var addsCodecResidual: Bool?
 
     public init() {}
 
@@ -67,7 +67,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         options.samplesEncoder = false
         options.lowPass = 2.0.squareRoot()
         options.eta = 0.2
-        options.returnsLoss = false
+        options.addsCodecResidual = false
         options.renoising = .shared
         options.solvesFramesAlone = false
         return options

@@ -61,10 +61,7 @@ extension Algorithm1 {
     }
 
     private mutating func encodedEstimate(_ frames: Range<Int>) throws -> Tensor {
-        let X = try firstEstimate(frames)
-        let latents = try networks.encode(X, phase: .inverting)
-        if Self.l0, settings.returnsLoss, X.size(0) == networks.frames.count { lost = try X - networks.decode(latents) }
-        return latents
+        try networks.encode(firstEstimate(frames), phase: .inverting)
     }
 
     private mutating func firstEstimate(_ frames: Range<Int>) throws -> Tensor {

@@ -85,6 +85,13 @@ struct AlgorithmOptions: ParsableArguments {
     @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
     var sampleEncoder = false
 
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Add to each timestep's frames what the autoencoder lost of the last one's; a decode more for each (default: see `explain`)."
+    )
+    var vaeResidual: Bool?
+
     @Option(
         help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for no data step of any kind there.")
     var finalCgSteps: Int?
@@ -117,6 +124,9 @@ struct AlgorithmOptions: ParsableArguments {
             }
             if let steadiness, steadiness > 0 {
                 throw ValidationError("--paper averages nothing over time; leave out --steadiness.")
+            }
+            if vaeResidual == true {
+                throw ValidationError("--paper takes frames as they are decoded; leave out --vae-residual.")
             }
             if let finalCgSteps, finalCgSteps > 0 {
                 throw ValidationError("--paper has no final steps; leave out --final-cg-steps.")
@@ -158,6 +168,7 @@ struct AlgorithmOptions: ParsableArguments {
         if sampleEncoder { options.samplesEncoder = true }
         if let firstEstimate { options.firstEstimate = firstEstimate }
         if let upsampling { options.upsampling = upsampling }
+        if let vaeResidual { options.addsCodecResidual = vaeResidual }
         if let finalCgSteps { options.finalConsistencySteps = finalCgSteps }
     }
 

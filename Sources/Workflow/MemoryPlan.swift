@@ -60,7 +60,9 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
         let program = (program ?? (device == .cpu ? 400_000_000 : 600_000_000)) + model.workBytes
-        let video = (Self.videoCopies + (hasOwnEstimate ? 1 : 0)) * frames * 3 * height * width * 4
+        let video =
+            (Self.videoCopies + (hasOwnEstimate ? 1 : 0) + (model.losesDetail ? 1 : 0)) * frames * 3 * height * width
+            * 4
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)
         let preferred = min(

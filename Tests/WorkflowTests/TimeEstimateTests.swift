@@ -9,7 +9,7 @@ import Testing
 
 /// What is told of a run's time follows the work. How near it comes is measured, not tested (Benchmarks/RESULTS.md).
 @Suite struct TimeEstimateTests {
-    private static let rates = Rates(prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, machine: 1)
+    private static let rates = Rates(prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, decoding: 2e-6, machine: 1)
 
     private static func work(
         frames: Int = 8, window: Int = 8, timesteps: Int = 4, start: Start = .sharedInversion,
