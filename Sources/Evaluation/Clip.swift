@@ -38,11 +38,6 @@ public struct Clip: Hashable, Sendable {
         }
     }
 
-    private static let videos: Set<String> = [
-        "mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "y4m", "ts", "ogv", "wmv",
-    ]
-    private static let pictures: Set<String> = ["png", "jpg", "jpeg"]
-
     private static func clips(at path: String, descending: Bool) throws -> [String] {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -50,13 +45,13 @@ public struct Clip: Hashable, Sendable {
         }
         guard isFolder.boolValue else { return [path] }
         let entries = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }.sorted()
-        if entries.contains(where: { pictures.contains(($0 as NSString).pathExtension.lowercased()) }) { return [path] }
+        if entries.contains(where: FileNames.isPicture) { return [path] }
         return try entries.flatMap { entry -> [String] in
             let inner = (path as NSString).appendingPathComponent(entry)
             var isFolder: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: inner, isDirectory: &isFolder)
             if isFolder.boolValue { return descending ? try clips(at: inner, descending: false) : [] }
-            return videos.contains((entry as NSString).pathExtension.lowercased()) ? [inner] : []
+            return FileNames.isVideo(entry) ? [inner] : []
         }
     }
 }

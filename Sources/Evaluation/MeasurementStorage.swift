@@ -29,11 +29,9 @@ public enum MeasurementStorage: Hashable, Sendable {
         case .float: return try await found(in: exact, of: measurement, added: added)
         case .eightBit: return try await found(in: exact.rounded(toBits: 8), of: measurement, added: added, bits: 8)
         case .h264(let quality):
-            let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-                "visionxl-measurement-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            defer { try? FileManager.default.removeItem(at: folder) }
-            let path = folder.appendingPathComponent("measurement.mp4").path
+            let folder = try ScratchFolder()
+            defer { withExtendedLifetime(folder) {} }
+            let path = folder.file("measurement.mp4")
             try await write(problem.stored(exact), to: path, quality: quality)
             let reader = try await VideoReader(path)
             var frames: [Tensor] = []

@@ -2,34 +2,27 @@ import Foundation
 
 /// Covers of a film as files of their own, for ffmpeg to attach: it writes none into a .mkv otherwise. They go with the
 /// value.
-final class CoverFiles: Sendable {
+struct CoverFiles: Sendable {
     /// ffmpeg's options that attach them.
     let arguments: [String]
-    private let folder: URL
+    private let folder: ScratchFolder
 
     /// - Parameter attachments: that stand before them in the output.
     /// - Throws: `VideoError.ffmpegFailed` for a cover that cannot be read.
     init?(_ covers: [MediaStream], of source: String, behind attachments: Int) async throws {
         guard !covers.isEmpty else { return nil }
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        do {
-            arguments = try await Self.read(covers, of: source, behind: attachments, into: folder)
-        } catch {
-            // Nobody lets go of what never was.
-            try? FileManager.default.removeItem(at: folder)
-            throw error
-        }
+        folder = try ScratchFolder()
+        arguments = try await Self.read(covers, of: source, behind: attachments, into: folder)
     }
 
     private static func read(
-        _ covers: [MediaStream], of source: String, behind attachments: Int, into folder: URL
+        _ covers: [MediaStream], of source: String, behind attachments: Int, into folder: ScratchFolder
     ) async throws -> [String] {
         var arguments: [String] = []
         for (number, cover) in covers.enumerated() {
             let isPNG = cover.codec == "png"
             let name = "cover\(number == 0 ? "" : "\(number + 1)").\(isPNG ? "png" : "jpg")"
-            let file = folder.appendingPathComponent(name).path
+            let file = folder.file(name)
             let answer = try await FFmpeg.collect(
                 "ffmpeg",
                 FFmpeg.quietly + ["-y", "-i", FFmpeg.url(source), "-map", "0:\(cover.index)", "-c", "copy"]
@@ -44,6 +37,4 @@ final class CoverFiles: Sendable {
         }
         return arguments
     }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
 }

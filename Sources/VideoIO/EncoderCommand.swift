@@ -22,7 +22,7 @@ struct EncoderCommand: Sendable {
     let packaging: Packaging?
     private let input: [String]
     private let encoding: [String]
-    /// What the picture track is to be called where it is copied.
+    /// How the picture track is copied.
     private let copying: [String]
     private let plan: OutputPlan?
     private let clock: Int?
@@ -64,13 +64,15 @@ struct EncoderCommand: Sendable {
             // One in which frames are whole ticks apart, fine enough for when the first one comes.
             clock = packaging.map { _ in frameRate.numerator * max(1, 10_000 / frameRate.numerator) }
         }
-        self.encoding = settled.arguments(
-            tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
-            colour: await ColourConversion.detected())
+        self.encoding =
+            settled.arguments(
+                tags: tags, aspect: plan?.aspect, mastering: plan?.mastering, container: container,
+                colour: await ColourConversion.detected()) + settled.extraArguments
         // Frames in .y4m are no coding of their own, and are written again as they are.
         copying =
-            ["-c:v:0", settled.codec == .raw ? "wrapped_avframe" : "copy"]
-            + (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
+            (settled.codec == .h265 && container != .mkv ? ["-tag:v:0", "hvc1"] : [])
+            + ExtraWords(settled.extraArguments).ofJoining
+            + ["-c:v:0", settled.codec == .raw ? "wrapped_avframe" : "copy"]
         let attached = plan?.items.count { $0.treatment == .copied && $0.stream.kind == .attachment } ?? 0
         covers = try await CoverFiles(plan?.coversToAttach ?? [], of: plan?.source ?? "", behind: attached)
     }
@@ -106,20 +108,5 @@ struct EncoderCommand: Sendable {
         // What is more than 8 bits is no part of the format's first description.
         if container == .y4m { arguments += ["-strict", "-1"] }
         return arguments + [FFmpeg.url(output)]
-    }
-}
-
-extension SettledEncoding {
-    /// Refuses to put values that stand for HDR's light where nothing would say so.
-    func check(_ tags: ColourTags, path: String) throws(VideoError) {
-        guard tags.isHDR else { return }
-        if codec == .png || codec == .raw {
-            throw .unsupportedTarget(
-                path, reason: "the video is HDR, and \(codec.title) cannot say so; write a .mkv, or a .mp4 of 10 bits")
-        }
-        if bits < 10 {
-            throw .unsupportedTarget(
-                path, reason: "the video is HDR, which takes 10 bits or more; store 10 bits, in H.265 or a .mkv")
-        }
     }
 }

@@ -49,7 +49,7 @@ private final class Decoder: Sendable {
         // The task must not hold the decoder itself, or it would never be let go.
         task = Task { [frames, damage] in
             do {
-                let found = try await sequence.decode(into: frames)
+                let found = try await sequence.reader.decode(sequence.range, into: frames)
                 damage.set(found)
                 frames.finish()
             } catch {
@@ -61,35 +61,31 @@ private final class Decoder: Sendable {
     deinit { task.cancel() }
 }
 
-extension FrameSequence {
-    fileprivate func decode(into frames: Handoff<VideoFrame>) async throws -> Damage {
-        let count = reader.info.frameCount
+extension VideoReader {
+    /// Decodes some frames, or all, before they are cropped.
+    /// - Parameter isSmall: those of a file at 256 pixels or fewer and in 8 bits, for a first look.
+    /// - Throws: `VideoError`, also for a range that does not lie in the video.
+    func decode(
+        _ range: Range<Int>?, isSmall: Bool = false, into frames: Handoff<VideoFrame>
+    ) async throws -> Damage {
+        let count = info.frameCount
         if let range, range.lowerBound < 0 || range.upperBound > count ?? .max {
-            throw VideoError.frameRangeOutside(reader.path, range: range, count: count)
+            throw VideoError.frameRangeOutside(path, range: range, count: count)
         }
         if let range, range.isEmpty { return Damage() }
-        switch reader.source {
+        switch source {
         case .file(let stream):
-            return try await reader.decoder(of: stream, range).decode(into: frames)
+            let decoder = VideoDecoder(
+                path: path, stream: stream, info: isSmall ? decodedInfo.small : decodedInfo, range: range,
+                ticks: ticks, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall, showsOpacity: showsOpacity)
+            return try await decoder.decode(into: frames)
         case .array(let array):
             for index in range ?? 0..<array.count { try await frames.send(array.frame(index)) }
             return Damage()
         case .pictures(let all):
-            try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: reader, into: frames)
+            try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: self, into: frames)
             return Damage()
         }
-    }
-}
-
-extension VideoReader {
-    /// What decodes some frames of a file, or all.
-    /// - Parameter isSmall: at 256 pixels or fewer and in 8 bits, for a first look.
-    func decoder(of stream: Int, _ range: Range<Int>?, isSmall: Bool = false) -> VideoDecoder {
-        let part = range.flatMap { range in ticks.flatMap { range.upperBound <= $0.count ? Array($0[range]) : nil } }
-        return VideoDecoder(
-            path: path, stream: stream, info: isSmall ? decodedInfo.small : decodedInfo, range: range,
-            ticks: range == nil ? ticks : part, acceptsIncomplete: acceptsIncomplete, isSmall: isSmall,
-            showsOpacity: showsOpacity)
     }
 }
 

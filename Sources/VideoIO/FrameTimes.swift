@@ -24,11 +24,16 @@ public struct FrameTimes: Sendable, Equatable {
     /// Seconds for which the last frame is shown.
     var lastSeconds: Double { Double(lastDuration) / perSecond.perSecond }
 
+    /// When a frame is shown; behind the last one as far apart as it lasts.
+    func tick(of frame: Int) -> Int {
+        let last = ticks.count - 1
+        return frame <= last ? ticks[frame] : ticks[last] + (frame - last) * lastDuration
+    }
+
     /// Nanoseconds from the first frame to another one, rounded; behind the last frame as far apart as it lasts.
     func nanoseconds(of frame: Int) -> Int {
-        let last = ticks.count - 1
-        let tick = frame <= last ? ticks[frame] : ticks[last] + (frame - last) * lastDuration
-        let exact = Double(tick - ticks[0]) * 1e9 * Double(perSecond.denominator) / Double(perSecond.numerator)
+        let exact =
+            Double(tick(of: frame) - ticks[0]) * 1e9 * Double(perSecond.denominator) / Double(perSecond.numerator)
         return Int(exact.rounded())
     }
 

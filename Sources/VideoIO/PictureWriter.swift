@@ -29,7 +29,7 @@ extension VideoFrame {
             throw error
         }
         // In one step, whether there is an old picture or not.
-        guard rename(folder.appendingPathComponent("000000.png").path, target.path) == 0 else {
+        guard rename(folder.appendingPathComponent(Pictures.name(0)).path, target.path) == 0 else {
             throw VideoError.cannotWrite(path, reason: String(cString: strerror(errno)))
         }
     }

@@ -18,9 +18,8 @@ enum Pictures {
         return ["-f", format]
     }
 
-    static func isPicture(_ path: String) -> Bool {
-        ["png", "jpg", "jpeg"].contains((path as NSString).pathExtension.lowercased())
-    }
+    /// Of a written one, counted from 0: "000012.png", as ffmpeg numbers them.
+    static func name(_ number: Int) -> String { number.padded(to: 6) + ".png" }
 
     /// The pictures of a folder in natural order (frame2 before frame10), hidden files left out.
     static func list(folder: String) throws(VideoError) -> [String] {
@@ -30,7 +29,7 @@ enum Pictures {
         } catch {
             throw .notAVideo(folder, details: "the folder cannot be read")
         }
-        return names.filter { isPicture($0) && !$0.hasPrefix(".") }.sorted(by: naturallyBefore)
+        return names.filter { FileNames.isPicture($0) && !$0.hasPrefix(".") }.sorted(by: naturallyBefore)
             .map { (folder as NSString).appendingPathComponent($0) }
     }
 

@@ -19,18 +19,11 @@ extension VideoReader {
     public func scanned(
         _ range: Range<Int>? = nil, tell: @escaping @Sendable (Int) -> Void = { _ in }
     ) async throws -> SceneScan {
-        if let range, range.isEmpty { return SceneScan(frameCount: 0, cuts: []) }
         let frames = Handoff<VideoFrame>()
         let small = decodedInfo.small
         let decoding = Task {
             do {
-                switch source {
-                case .file(let stream): _ = try await decoder(of: stream, range, isSmall: true).decode(into: frames)
-                case .pictures(let all):
-                    try await Pictures.decode(Array(range.map { all[$0] } ?? all[...]), of: self, into: frames)
-                case .array(let array):
-                    for index in range ?? 0..<array.count { try await frames.send(array.frame(index)) }
-                }
+                _ = try await decode(range, isSmall: true, into: frames)
                 frames.finish()
             } catch {
                 frames.finish(.failure(error))

@@ -5,9 +5,9 @@ struct VideoDecoder: Sendable {
     let path: String
     let stream: Int
     let info: VideoInfo
-    /// Not empty.
+    /// The frames that are wanted, those counted that are lost; not empty. All when nil.
     let range: Range<Int>?
-    /// Times of the frames that are to come, in the stream's own clock; nil where they are not known.
+    /// Times of all frames of the file, in the stream's own clock; nil where they are not known.
     let ticks: [Int]?
     /// Whether a file that breaks off gives what there is of it.
     let acceptsIncomplete: Bool
@@ -20,11 +20,32 @@ struct VideoDecoder: Sendable {
     private var isEightBit: Bool { info.isRGB && info.bitDepth <= 8 }
 
     /// Decodes all frames that there are. One that is lost in the middle of a damaged file is replaced by the one before
-    /// it, if the times of the frames are known.
+    /// it, if the times of the frames are known. A range is the same part of these frames: where some are lost before it,
+    /// ffmpeg is started twice.
     func decode(into frames: Handoff<VideoFrame>) async throws -> Damage {
-        let log = DecodingLog()
+        let first = range?.lowerBound ?? 0
+        do {
+            return try await decode(from: first, isSure: first == 0, into: frames)
+        } catch let found as OtherBeginning {
+            return try await decode(from: found.frame, isSure: true, into: frames)
+        }
+    }
+
+    /// A range begins with another one of the decoded frames: some are lost before.
+    private struct OtherBeginning: Error {
+        let frame: Int
+    }
+
+    /// - Parameters:
+    ///   - first: the first frame that is wanted, or the last one before it, among those that are decoded.
+    ///   - isSure: whether nothing can be lost before it that is not known.
+    /// - Throws: `OtherBeginning` before any frame is handed on.
+    private func decode(
+        from first: Int, isSure: Bool, into frames: Handoff<VideoFrame>
+    ) async throws -> Damage {
+        let log = DecodingLog(FramePlaces(ticks, looking: range?.lowerBound ?? 0), asking: first)
         let succeeded: Bool
-        let arguments = arguments(await ColourConversion.detected())
+        let arguments = arguments(await ColourConversion.detected(), from: first)
         var passed: Passed
         do {
             let result = try await run(
@@ -32,7 +53,7 @@ struct VideoDecoder: Sendable {
             ) { execution in
                 async let reading: Void = log.read(execution.standardError)
                 defer { log.close() }
-                let passed = try await passOn(execution.standardOutput, to: frames, log)
+                let passed = try await passOn(execution.standardOutput, from: first, isSure: isSure, to: frames, log)
                 log.close()
                 await reading
                 return passed
@@ -44,14 +65,14 @@ struct VideoDecoder: Sendable {
             throw FFmpeg.translate(error, tool: "ffmpeg")
         }
         try Task.checkCancellation()
-        let messages = log.tail
+        let (messages, places) = (log.tail, log.places)
+        // Fewer frames than lie before the range were decoded.
+        if !isSure, passed.decoded == 0, log.complaints > 0, places.entry != first {
+            throw OtherBeginning(frame: places.entry)
+        }
         // What cannot be decoded at the end of a file that is all there.
         if succeeded, passed.isWhole, log.complaints > 0, !Self.breaksOff(messages), let last = passed.last {
-            for _ in 0..<passed.gaps.missingAtEnd {
-                try await frames.send(last)
-                passed.count += 1
-                passed.replaced += 1
-            }
+            for _ in 0..<places.missingAtEnd { try await pass(last, isReplacement: true, &passed, to: frames) }
         }
         try judge(decoded: passed.count, isWhole: passed.isWhole, messages: messages, succeeded: succeeded)
         return Damage(complaints: log.complaints, replaced: passed.replaced)
@@ -64,7 +85,8 @@ struct VideoDecoder: Sendable {
 
     /// What came of a stream.
     private struct Passed {
-        var gaps: FrameGaps
+        /// The place of the next frame, among all that there should be.
+        var place: Int
         /// Frames that were handed on.
         var count = 0
         /// Of these, how many stand for others.
@@ -77,10 +99,11 @@ struct VideoDecoder: Sendable {
 
     /// Cuts the stream into frames. The last one is whole unless the stream broke off.
     private func passOn(
-        _ output: SubprocessOutputSequence, to frames: Handoff<VideoFrame>, _ log: DecodingLog
+        _ output: SubprocessOutputSequence, from first: Int, isSure: Bool, to frames: Handoff<VideoFrame>,
+        _ log: DecodingLog
     ) async throws -> Passed {
         let size = info.width * info.height * 3
-        var passed = Passed(gaps: FrameGaps(ticks))
+        var passed = Passed(place: first)
         var assembly = FrameAssembly(componentCount: size, isEightBit: isEightBit)
         for try await buffer in output {
             var offset = 0
@@ -88,23 +111,33 @@ struct VideoDecoder: Sendable {
                 offset += buffer.withUnsafeBytes { assembly.take(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
                 guard let pixels = assembly.finished() else { continue }
                 let frame = try VideoFrame(width: info.width, height: info.height, pixels: pixels)
-                let missing = passed.gaps.missing(before: try await log.tick(of: passed.decoded))
-                // Without a complaint they are packets that show nothing.
-                if log.complaints > 0 {
-                    for _ in 0..<missing {
-                        try await frames.send(passed.last ?? frame)
-                        passed.count += 1
-                        passed.replaced += 1
+                if let arrival = try await log.arrival(of: first + passed.decoded) {
+                    if !isSure, passed.decoded == 0, arrival.place != first {
+                        throw OtherBeginning(frame: log.places.entry)
+                    }
+                    passed.place = arrival.place - arrival.lost
+                    for _ in 0..<arrival.lost {
+                        try await pass(passed.last ?? frame, isReplacement: true, &passed, to: frames)
                     }
                 }
-                try await frames.send(frame)
-                passed.count += 1
+                try await pass(frame, &passed, to: frames)
                 passed.decoded += 1
                 passed.last = frame
             }
         }
         passed.isWhole = assembly.isEmpty
         return passed
+    }
+
+    /// Hands a frame on if its place is wanted.
+    private func pass(
+        _ frame: VideoFrame, isReplacement: Bool = false, _ passed: inout Passed, to frames: Handoff<VideoFrame>
+    ) async throws {
+        defer { passed.place += 1 }
+        guard range?.contains(passed.place) ?? true else { return }
+        try await frames.send(frame)
+        passed.count += 1
+        passed.replaced += isReplacement ? 1 : 0
     }
 
     /// Says what was wrong with a stream that has ended. ffmpeg itself ends well on many a broken file.
@@ -141,10 +174,13 @@ struct VideoDecoder: Sendable {
         return ["-c:v", info.codec == "vp8" ? "libvpx" : "libvpx-vp9"]
     }
 
-    func arguments(_ colour: ColourConversion) -> [String] {
-        var filters: [String] = []
-        if let range { filters.append("trim=start_frame=\(range.lowerBound):end_frame=\(range.upperBound)") }
-        filters.append(DecodingLog.filters)
+    /// - Parameter first: the first decoded frame that is handed over.
+    private func arguments(_ colour: ColourConversion, from first: Int) -> [String] {
+        // The times of frames before the range say whether some are lost there.
+        var filters = [DecodingLog.filters]
+        // One more where the first of them may only stand for the range's first one.
+        let count = range.map { $0.count + ($0.lowerBound == first ? 0 : 1) }
+        if let count { filters.append("trim=start_frame=\(first):end_frame=\(first + count)") }
         if showsOpacity { filters.append("alphaextract") }
         // The size is fixed so that a file that changes size midway still yields frames of one size.
         if isSmall {
@@ -160,64 +196,8 @@ struct VideoDecoder: Sendable {
         var arguments =
             FFmpeg.quietly + transparencyDecoder + ["-copyts", "-i", FFmpeg.url(path), "-map", "0:\(stream)"]
         arguments += ["-vf", filters.joined(separator: ","), "-fps_mode", "passthrough"]
-        if let range { arguments += ["-frames:v", "\(range.count)"] }
+        if let count { arguments += ["-frames:v", "\(count)"] }
         // A clock in which no two times of a rate that varies are one, or ffmpeg would complain of each pair.
         return arguments + ["-enc_time_base", "1:1000000", "-f", "rawvideo", "pipe:1"]
-    }
-}
-
-/// Collects bytes until a frame is full.
-struct FrameAssembly {
-    private let componentCount: Int
-    private let isEightBit: Bool
-    private var pixels: VideoFrame.Pixels
-    private var filled = 0
-
-    init(componentCount: Int, isEightBit: Bool) {
-        self.componentCount = componentCount
-        self.isEightBit = isEightBit
-        pixels = Self.blank(componentCount, isEightBit)
-    }
-
-    var isEmpty: Bool { filled == 0 }
-
-    /// Takes as much as fits and says how many bytes that was. 16-bit components come low byte first.
-    mutating func take(_ bytes: UnsafeRawBufferPointer) -> Int {
-        func copy(to target: UnsafeMutableRawBufferPointer) -> Int {
-            let count = min(bytes.count, target.count - filled)
-            UnsafeMutableRawBufferPointer(rebasing: target[filled...])
-                .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-            return count
-        }
-        let taken: Int
-        switch pixels {
-        case .eightBit(var values):
-            pixels = .eightBit([])  // keeps `values` the only owner, so that it is not copied
-            taken = values.withUnsafeMutableBytes { copy(to: $0) }
-            pixels = .eightBit(values)
-        case .sixteenBit(var values):
-            pixels = .sixteenBit([])
-            taken = values.withUnsafeMutableBytes { copy(to: $0) }
-            pixels = .sixteenBit(values)
-        // ffmpeg hands over whole numbers.
-        case .float: taken = 0
-        }
-        filled += taken
-        return taken
-    }
-
-    /// The frame, once it is full; the next one is begun.
-    mutating func finished() -> VideoFrame.Pixels? {
-        guard filled == componentCount * (isEightBit ? 1 : 2) else { return nil }
-        defer {
-            pixels = Self.blank(componentCount, isEightBit)
-            filled = 0
-        }
-        return pixels
-    }
-
-    private static func blank(_ count: Int, _ isEightBit: Bool) -> VideoFrame.Pixels {
-        isEightBit
-            ? .eightBit([UInt8](repeating: 0, count: count)) : .sixteenBit([UInt16](repeating: 0, count: count))
     }
 }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// How frames are stored: a codec, and what is left open where it is nil.
 ///
 ///     let encoding = VideoEncoding.h265(quality: 20)
@@ -66,131 +64,6 @@ public struct VideoEncoding: Sendable, Equatable {
     }
 }
 
-/// What holds the frames: a kind of file, or a folder.
-public enum Container: String, Sendable, CaseIterable {
-    case mp4, mov, mkv
-    /// Uncompressed frames one after the other, as programs hand them to each other.
-    case y4m
-    /// Arrays of numbers.
-    case npy, safetensors
-    case pictures = "folder of pictures"
-
-    /// By the name's extension.
-    public init(path: String) throws(VideoError) {
-        let ending = path.hasSuffix("/") ? "" : (path as NSString).pathExtension.lowercased()
-        switch ending {
-        case "mp4": self = .mp4
-        case "mov": self = .mov
-        case "mkv": self = .mkv
-        case "y4m": self = .y4m
-        case "npy": self = .npy
-        case "safetensors": self = .safetensors
-        case "": self = .pictures
-        default:
-            throw .unsupportedTarget(
-                path,
-                reason: "the extension .\(ending) is not known; use .mp4, .mov, .mkv, .y4m, a folder name,"
-                    + " or .npy or .safetensors for numbers")
-        }
-    }
-
-    /// Whether it has nothing but frames, without times.
-    var isFramesAlone: Bool { ![.mp4, .mov, .mkv].contains(self) }
-
-    /// "a .mp4", "a folder of pictures".
-    var words: String { self == .pictures ? "a folder of pictures" : "a .\(rawValue)" }
-}
-
-extension VideoEncoding.Codec {
-    /// As people write it.
-    public var title: String {
-        switch self {
-        case .h264: "H.264"
-        case .h265: "H.265"
-        case .av1: "AV1"
-        case .prores: "ProRes"
-        case .ffv1: "FFV1"
-        case .png: "PNG"
-        case .float32: "float32"
-        case .raw: "Uncompressed video"
-        }
-    }
-
-    /// Whether the file gives back the values that came in, at the bits that it stores.
-    public var isLossless: Bool { self == .ffv1 || self == .png || self == .float32 }
-
-    /// The bits of a component that it can store.
-    public var depths: [Int] {
-        switch self {
-        case .h264, .h265, .av1, .raw: [8, 10]
-        case .prores: [10]
-        case .ffv1: [8, 10, 16]
-        case .png: [8, 16]
-        case .float32: [32]
-        }
-    }
-
-    /// Of constant rate factors; nil where there is none.
-    public var qualities: ClosedRange<Int>? {
-        switch self {
-        case .h264, .h265: 0...51
-        case .av1: 0...63
-        case .prores, .ffv1, .png, .float32, .raw: nil
-        }
-    }
-
-    /// Visually lossless.
-    var usualQuality: Int {
-        switch self {
-        case .av1: 20
-        case .h265: 18
-        default: 16
-        }
-    }
-
-    /// Whether a kind of file, or a folder, can have it.
-    public func isHeld(by container: Container) -> Bool { containers.contains(container) }
-
-    var containers: [Container] {
-        switch self {
-        case .h264, .h265: [.mp4, .mov, .mkv]
-        case .av1: [.mp4, .mkv]
-        case .prores: [.mov, .mkv]
-        case .ffv1: [.mkv]
-        case .png: [.pictures]
-        case .float32: [.npy, .safetensors]
-        case .raw: [.y4m]
-        }
-    }
-
-    /// ffmpeg's encoders, the best first.
-    var encoders: [String] {
-        switch self {
-        case .h264: ["libx264"]
-        case .h265: ["libx265"]
-        case .av1: ["libsvtav1", "libaom-av1"]
-        case .prores: ["prores_ks"]
-        case .ffv1: ["ffv1"]
-        case .png: ["png"]
-        case .float32: []
-        case .raw: ["wrapped_avframe"]
-        }
-    }
-}
-
-/// An encoding with nothing left open.
-struct SettledEncoding: Sendable, Equatable {
-    let codec: VideoEncoding.Codec
-    let encoder: String
-    /// "yuv420p10le".
-    let pixelFormat: String
-    let bits: Int
-    let quality: Int?
-    let extraArguments: [String]
-
-    var isRGB: Bool { ["rgb", "bgr", "gbr", "pal"].contains { pixelFormat.hasPrefix($0) } }
-}
-
 extension VideoEncoding {
     /// Refuses what the container cannot hold, and numbers out of range.
     func check(path: String) throws(VideoError) {
@@ -200,11 +73,11 @@ extension VideoEncoding {
             let names = codec.containers.map { $0 == .pictures ? "a folder" : ".\($0.rawValue)" }
             throw .unsupportedTarget(
                 path,
-                reason: "\(codec.title) goes into \(Self.either(names)); change the output's name, or --codec")
+                reason: "\(codec.title) goes into \(Self.either(names)); change the output's name, or the codec")
         }
         if let quality {
             guard let range = codec.qualities else {
-                throw .unsupportedTarget(path, reason: "\(codec.title) has no --crf; leave it out")
+                throw .unsupportedTarget(path, reason: "\(codec.title) has no constant rate factor (CRF); leave it out")
             }
             guard range.contains(quality) else {
                 throw .unsupportedTarget(
@@ -217,7 +90,7 @@ extension VideoEncoding {
             throw .unsupportedTarget(
                 path,
                 reason: "\(codec.title) stores \(Self.either(codec.depths.map(String.init))) bits, not \(bits);"
-                    + " change --bits, or --codec")
+                    + " change the bits, or the codec")
         }
     }
 
@@ -236,7 +109,7 @@ extension VideoEncoding {
         if let named, let bits, named != bits {
             throw VideoError.unsupportedTarget(
                 path,
-                reason: "the pixel format \(pixelFormat ?? "") has \(named) bits and --bits says \(bits);"
+                reason: "the pixel format \(pixelFormat ?? "") has \(named) bits and \(bits) are asked for;"
                     + " leave one of them out")
         }
         let depth = named ?? bits ?? usualDepth(frameBits)
@@ -254,9 +127,9 @@ extension VideoEncoding {
             path,
             reason: installed.isEmpty
                 ? "this ffmpeg has no encoder for \(codec.title) (\(codec.encoders.joined(separator: ", ")));"
-                    + " install one that has, or choose another --codec"
+                    + " install one that has, or choose another codec"
                 : "\(Self.either(installed)) cannot store the pixel format \(format);"
-                    + " choose another --pixel-format, --bits or --codec")
+                    + " choose another pixel format, other bits or another codec")
     }
 
     /// H.264 stays at what every player shows.
@@ -286,89 +159,5 @@ extension VideoEncoding {
                 path, reason: "ffmpeg has no pixel format \"\(format)\"; `ffmpeg -pix_fmts` lists them")
         }
         return depth
-    }
-}
-
-extension SettledEncoding {
-    /// ffmpeg's options for the video stream.
-    /// - Parameters:
-    ///   - tags: of what came in; what they leave open becomes bt709.
-    ///   - aspect: of a pixel, "64:45".
-    func arguments(
-        tags: ColourTags, aspect: String?, mastering: MasteringData?, container: Container, colour: ColourConversion
-    ) -> [String] {
-        var filters: [String] = []
-        var options: [(name: String, value: String)] = [("c", encoder)]
-        if isRGB {
-            // `bgr0`, `gbrp10le`: no value changes but for the depth.
-            filters.append("scale=in_range=pc:out_range=pc:flags=\(FFmpeg.scalerFlags)")
-            filters.append("format=\(pixelFormat)")
-            if codec != .png { options.append(("color_range", "pc")) }
-        } else {
-            let (matrix, name) = Self.matrix(of: tags)
-            let range = codec == .prores ? "tv" : tags.range ?? "tv"
-            filters += colour.fromRGB(to: pixelFormat, matrix: matrix, range: range)
-            options += [("colorspace", name), ("color_range", range)]
-        }
-        if let aspect { filters.append("setsar=\(aspect.replacing(":", with: "/"))") }
-        if codec != .png {
-            options += [("color_primaries", tags.primaries ?? "bt709"), ("color_trc", tags.transfer ?? "bt709")]
-        }
-        if let quality { options.append(("crf", "\(quality)")) }
-        switch encoder {
-        case "libx264":
-            if let mastering {
-                options.append(("x264-params", mastering.parameters(display: "mastering-display", "cll")))
-            }
-        case "libx265":
-            let parameters = mastering.map { ":" + $0.parameters(display: "master-display", "max-cll") + ":hdr10=1" }
-            options.append(("x265-params", "log-level=error" + (parameters ?? "")))
-        case "libaom-av1": options += [("b", "0"), ("cpu-used", "4"), ("row-mt", "1")]
-        case "libsvtav1": options.append(("preset", "6"))
-        case "prores_ks":
-            options += [("profile", pixelFormat.contains("444") ? "4444" : "hq"), ("vendor", "apl0")]
-        // Every frame is a key frame, in slices with checksums: damage stays small and is noticed.
-        case "ffv1": options += [("level", "3"), ("g", "1"), ("slices", "4"), ("slicecrc", "1")]
-        default: break
-        }
-        // Apple's players know H.265 by this name alone.
-        if codec == .h265, container != .mkv { options.append(("tag", "hvc1")) }
-        options.append(("filter", filters.joined(separator: ",")))
-        // Of the first picture track alone: a cover may stand beside it.
-        return options.flatMap { ["-\($0.name):v:0", $0.value] } + extraArguments
-    }
-
-    /// The matrix to convert with, and the tag that says so.
-    private static func matrix(of tags: ColourTags) -> (ColourConversion.Matrix, String) {
-        switch tags.matrix {
-        case "smpte170m", "bt470bg": (.bt601, tags.matrix ?? "")
-        case "bt2020nc": (.bt2020, "bt2020nc")
-        case "fcc": (.fcc, "fcc")
-        case "smpte240m": (.smpte240m, "smpte240m")
-        default: (.bt709, "bt709")
-        }
-    }
-}
-
-/// What this ffmpeg can encode.
-enum Encoders {
-    /// The pixel formats that an encoder stores, none where it does not say; nil where there is no such encoder.
-    static func formats(of encoder: String) async throws -> Set<String>? {
-        let answer = try await FFmpeg.collect("ffmpeg", ["-hide_banner", "-h", "encoder=\(encoder)"], limit: 1 << 20)
-        let text = String(decoding: answer.output, as: UTF8.self)
-        guard text.hasPrefix("Encoder ") else { return nil }
-        let line = text.split(separator: "\n").first { $0.contains("Supported pixel formats:") }
-        return Set(line?.split(separator: ":").last?.split(separator: " ").map(String.init) ?? [])
-    }
-
-    /// Bits of a pixel format's components; nil where ffmpeg does not know it.
-    static func depth(of format: String) async throws -> Int? {
-        let arguments = ["-v", "error", "-of", "json", "-show_pixel_formats"]
-        let answer = try await FFmpeg.collect("ffprobe", arguments, limit: 16 << 20)
-        struct Report: Decodable {
-            var pixel_formats: [Probe.PixelFormat]
-        }
-        let report = try? JSONDecoder().decode(Report.self, from: Data(answer.output))
-        return report?.pixel_formats.first { $0.name == format }?.components?.map(\.bit_depth).max()
     }
 }

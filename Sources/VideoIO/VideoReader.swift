@@ -73,7 +73,7 @@ public struct VideoReader: Sendable {
                 duration: Double(array.count) / pictureRate.perSecond)
             (times, ticks, breakOff) = (nil, nil, nil)
             source = .array(array)
-        } else if isFolder.boolValue || Pictures.isPicture(path) {
+        } else if isFolder.boolValue || FileNames.isPicture(path) {
             let pictures = isFolder.boolValue ? try Pictures.list(folder: path) : [path]
             guard let first = pictures.first else { throw VideoError.noPictures(folder: path) }
             var info = try await Probe.video(first, isPicture: true).info
@@ -184,6 +184,8 @@ public struct VideoReader: Sendable {
     /// The frames, or those of a range counted from 0. Nothing starts before the first one is asked for.
     ///
     /// A range is exact to the frame, decodes from the start of the file, and stops after its last frame.
+    /// Of a damaged file it is the same part of what the whole gives; where frames are lost before it, the file is
+    /// decoded twice up to there.
     /// Iterating throws `VideoError` (`frameRangeOutside`, `truncated`, `notAVideo`, `mixedPictureSizes`,
     /// `ffmpegFailed`) or `CancellationError`.
     public func frames(_ range: Range<Int>? = nil) -> FrameSequence {

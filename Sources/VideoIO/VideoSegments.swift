@@ -38,7 +38,9 @@ public struct VideoSegments: Sendable {
     /// Writes a segment's frames, without sound and the like.
     /// - Throws: as `VideoWriter.init`.
     public func writer(_ index: Int, to segment: String) async throws -> VideoWriter {
-        try await VideoWriter(
+        var encoding = encoding
+        encoding.extraArguments = ExtraWords(encoding.extraArguments).ofSegments
+        return try await VideoWriter(
             to: segment, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan.picture(times: times(frames[index])), overwrite: true)
     }
@@ -97,9 +99,26 @@ public struct VideoSegments: Sendable {
         }
     }
 
-    private func concatenate(_ segments: [String], _ command: EncoderCommand, into output: String) async throws {
-        let list = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString).txt")
-        defer { try? FileManager.default.removeItem(at: list) }
+    /// Encodes a segment of black frames and joins it, in a folder of its own.
+    /// - Throws: `VideoError`.
+    func rehearse(_ black: VideoFrame, in folder: String) async throws {
+        let segment = folder + "/segment" + ending
+        let writer = try await writer(0, to: segment)
+        for _ in frames[0] { try await writer.append(black) }
+        try await writer.finish()
+        let command = try await EncoderCommand(
+            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
+            tags: tags, keeping: plan)
+        defer { withExtendedLifetime(command) {} }
+        try await concatenate([segment], command, into: folder + "/joined" + ending, isRehearsal: true)
+    }
+
+    private func concatenate(
+        _ segments: [String], _ command: EncoderCommand, into output: String, isRehearsal: Bool = false
+    ) async throws {
+        let place = try ScratchFolder()
+        defer { withExtendedLifetime(place) {} }
+        let list = place.file("list.txt")
         var text = "ffconcat version 1.0\n"
         for (index, segment) in segments.enumerated() {
             let quoted = URL(fileURLWithPath: segment).path.replacing("'", with: "'\\''")
@@ -113,9 +132,9 @@ public struct VideoSegments: Sendable {
             let fraction = String(microseconds % 1_000_000 + 1_000_000).dropFirst()
             text += "duration \(microseconds / 1_000_000).\(fraction)\n"
         }
-        try Data(text.utf8).write(to: list)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: list))
         let answer = try await FFmpeg.collect(
-            "ffmpeg", command.arguments(output: output, joining: list.path), limit: 1 << 20)
+            "ffmpeg", command.arguments(output: output, isRehearsal: isRehearsal, joining: list), limit: 1 << 20)
         if answer.messages.contains("No space left on device") { throw VideoError.diskFull(path) }
         guard answer.succeeded, !VideoWriter.isBroken(answer.messages) else {
             throw VideoError.ffmpegFailed("writing \"\(path)\"", details: answer.messages)
@@ -126,12 +145,8 @@ public struct VideoSegments: Sendable {
     private func gather(_ segments: [String], into folder: String) throws {
         for (index, segment) in segments.enumerated() {
             for frame in frames[index] {
-                func name(_ number: Int) -> String {
-                    let text = "\(number)"
-                    return String(repeating: "0", count: max(0, 6 - text.count)) + text + ".png"
-                }
-                let picture = segment + "/" + name(frame - frames[index].lowerBound)
-                let target = folder + "/" + name(frame)
+                let picture = segment + "/" + Pictures.name(frame - frames[index].lowerBound)
+                let target = folder + "/" + Pictures.name(frame)
                 // A link costs nothing and leaves the segment whole, should this be interrupted; another file system has none.
                 if link(picture, target) == 0 { continue }
                 do {
@@ -141,13 +156,5 @@ public struct VideoSegments: Sendable {
                 }
             }
         }
-    }
-}
-
-extension FrameTimes {
-    /// When a frame is shown; behind the last one as far apart as it lasts.
-    func tick(of frame: Int) -> Int {
-        let last = ticks.count - 1
-        return frame <= last ? ticks[frame] : ticks[last] + (frame - last) * lastDuration
     }
 }

@@ -106,51 +106,6 @@ public final class VideoWriter: Sendable {
         destination.discard()
     }
 
-    /// Encodes two black frames with a moment of what is kept, and throws them away: what the encoder or the container
-    /// refuses shows before the work.
-    ///
-    /// Takes what `init` takes. Costs about 0.3 s.
-    /// - Throws: `VideoError`, as `init`, `append` and `finish`.
-    public static func rehearse(
-        to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate, encoding: VideoEncoding,
-        tags: ColourTags, keeping plan: OutputPlan?
-    ) async throws {
-        guard FrameArray.Kind(path: path) == nil else { return try encoding.check(path: path) }
-        let command = try await EncoderCommand(
-            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
-            tags: tags, keeping: plan)
-        let place = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: place) }
-        let name = command.isFolder ? place.path : place.path + "/rehearsal.\(command.container.rawValue)"
-        defer { withExtendedLifetime(command) {} }
-        let frames = Handoff<VideoFrame>()
-        let count = width * height * 3
-        let black = try VideoFrame(
-            width: width, height: height,
-            pixels: bitDepth == 8
-                ? .eightBit([UInt8](repeating: 0, count: count)) : .sixteenBit([UInt16](repeating: 0, count: count)))
-        async let sent: Void = {
-            for _ in 0..<2 { try? await frames.send(black) }
-            frames.finish()
-        }()
-        defer { frames.finish() }
-        do {
-            try await encode(
-                frames, path: path, arguments: command.arguments(output: name, isRehearsal: true),
-                packaging: command.packaging, in: command.isFolder ? place.path : nil)
-        } catch VideoError.ffmpegFailed(_, let details) {
-            throw VideoError.unsupportedTarget(
-                path,
-                reason: "a rehearsal with two black frames failed; change --codec, --pixel-format, --ffmpeg or the"
-                    + " output's kind [ffmpeg: \(details.prefix(200))]")
-        } catch VideoError.diskFull {
-            // Of the rehearsal's own place; it says nothing of the output's.
-        }
-        frames.finish()
-        await sent
-    }
-
     /// Hands a frame to the encoder; waits while the encoder is busy, so that at most two frames are held.
     ///
     /// Throws `VideoError` (`badFrame`, `writerClosed`, or why ffmpeg gave up: `ffmpegFailed`, `diskFull`,
@@ -213,15 +168,16 @@ public final class VideoWriter: Sendable {
         destination.discard()
     }
 
-    /// Removes what all writers of this process have written so far, without waiting for anything: for a process that is about to end
-    /// on the spot.
+    /// Removes what all writers of this process have written so far, and its scratch folders, without waiting for anything: for a process that
+    /// is about to end on the spot.
     public static func discardAll() {
         // First the encoders: one that has not seen a frame yet creates its file when its pipe closes.
         FFmpeg.running.withLock { for process in $0 { kill(process, SIGKILL) } }
         Destination.discardAll()
+        ScratchFolder.discardAll()
     }
 
-    private static func encode(
+    static func encode(
         _ frames: Handoff<VideoFrame>, path: String, arguments: [String], packaging: EncoderCommand.Packaging?,
         in folder: String?
     ) async throws {

@@ -11,7 +11,7 @@ import Workflow
 extension Ablation: ExpressibleByArgument {}
 
 struct EvaluateCommand: AsyncParsableCommand, Resumable {
-    static let interrupted = "interrupted; what was measured is kept, and the same command goes on"
+    var interrupted: String { "interrupted; what was measured is kept, and the same command goes on" }
 
     static let configuration = CommandConfiguration(
         commandName: "evaluate",

@@ -54,7 +54,7 @@ struct PullCommand: AsyncParsableCommand, Resumable {
         }
     }
 
-    static var interrupted: String { "interrupted; the same command goes on where this one stopped" }
+    var interrupted: String { "interrupted; the same command goes on where this one stopped" }
 
     mutating func run() async throws {
         let display = PullDisplay(isQuiet: quiet)

@@ -5,8 +5,6 @@ import VideoIO
 import Workflow
 
 struct RestoreCommand: AsyncParsableCommand, Resumable {
-    static let interrupted = "interrupted; nothing was left under the output's name, and the same command goes on"
-
     static let configuration = CommandConfiguration(
         commandName: "restore",
         abstract: "Restore a degraded video.",
@@ -94,6 +92,19 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         inputs.count > 1 || list != nil || inputs.first.map { Batch.isFolderOfVideos($0) } ?? false
     }
 
+    /// Only what lies in a work folder is gone on with: a single window has none, and what comes and goes through - keeps none.
+    var interrupted: String {
+        if output == "-" { return "interrupted; the video on standard output is not whole, and nothing was kept" }
+        if isBatch {
+            return "interrupted; nothing half done has an output's name, and the same command does what is left"
+        }
+        let nothing = "interrupted; nothing was left under the output's name"
+        guard input != "-", !dryRun, let target = output ?? (try? asked.recipe(input: nil, output: nil).output),
+            Workflow.hasBegun(target, in: work)
+        else { return nothing }
+        return nothing + ", and the same command goes on"
+    }
+
     mutating func run() async throws {
         if isBatch, !printRecipe { return try await restoreAll() }
         let streams = input == "-" || output == "-" ? try StandardStreams() : nil
@@ -109,6 +120,7 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         let display = ProgressDisplay()
         var execution = asked.model.execution(overwrites: force)
         (execution.workFolder, execution.restarts, execution.keepsWork) = (work, restart, keepWork)
+        if let streams { (execution.workFolder, execution.forgetsWork) = (streams.workFolder, true) }
         if dryRun {
             let outlook = try await Workflow.outlook(recipe, execution) { display.show($0) }
             display.finish()

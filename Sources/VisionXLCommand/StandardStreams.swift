@@ -1,21 +1,17 @@
 import Foundation
+import VideoIO
 import Workflow
 
 /// `-` as an input or an output. A video is read several times, so what comes from another program is kept in a file
 /// while it is worked on, and the result before it is handed on.
 final class StandardStreams {
-    private let folder: URL
+    private let folder: ScratchFolder
 
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("visionxl-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
+    init() throws { folder = try ScratchFolder() }
 
     /// A file with all that comes from standard input.
     func input() throws -> String {
-        let path = folder.appendingPathComponent("input").path
+        let path = folder.file("input")
         FileManager.default.createFile(atPath: path, contents: nil)
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         var isEmpty = true
@@ -31,8 +27,11 @@ final class StandardStreams {
         return path
     }
 
+    /// Where windows lie: nobody could go on with them, for the same input does not come again.
+    var workFolder: String { folder.file("work") }
+
     /// Where the result is put before `deliver`.
-    var output: String { folder.appendingPathComponent("output.y4m").path }
+    var output: String { folder.file("output.y4m") }
 
     /// Hands the result on to standard output.
     func deliver() throws {

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import Synchronization
 import TensorKit
+import VideoIO
 import Workflow
 
 /// The program `visionxl`.
@@ -24,20 +26,25 @@ struct VisionXLCommand: AsyncParsableCommand {
     static func main() async {
         // Before there are threads.
         Heap.shareBetweenThreads()
-        var interrupted = "interrupted; nothing was left under the output's name"
+        let interrupted = Mutex("interrupted; nothing was left under the output's name")
         do {
             var command = try parseAsRoot()
-            if let resumable = type(of: command) as? any Resumable.Type { interrupted = resumable.interrupted }
             let outcome = await Interruption.run {
-                if var asynchronous = command as? any AsyncParsableCommand {
-                    try await asynchronous.run()
-                } else {
-                    try command.run()
+                do {
+                    if var asynchronous = command as? any AsyncParsableCommand {
+                        try await asynchronous.run()
+                    } else {
+                        try command.run()
+                    }
+                } catch {
+                    // Now it shows what is left.
+                    if let words = (command as? any Resumable)?.interrupted { interrupted.withLock { $0 = words } }
+                    throw error
                 }
             }
             if case .failure(let error) = outcome { throw error }
         } catch is CancellationError {
-            Console.error(interrupted)
+            Console.error(interrupted.withLock { $0 })
             Foundation.exit(ExitStatus.interrupted.rawValue)
         } catch let error where exitCode(for: error) == .validationFailure {
             Console.error("\(sentence(message(for: error))) `\(helpCommand)` shows what can be said.")
@@ -52,14 +59,19 @@ struct VisionXLCommand: AsyncParsableCommand {
 
     /// The command line that shows the help of the command that was meant.
     private static var helpCommand: String {
+        ["visionxl", meant, "--help"].compactMap { $0 }.joined(separator: " ")
+    }
+
+    /// The name of the command that was meant.
+    private static var meant: String? {
         let known = configuration.subcommands.map { $0._commandName }
-        let meant = CommandLine.arguments.dropFirst().first { known.contains($0) }
-        return ["visionxl", meant, "--help"].compactMap { $0 }.joined(separator: " ")
+        return CommandLine.arguments.dropFirst().first { known.contains($0) }
     }
 
     /// What is wrong, in words for the user: errors of this package are sentences, those of the system know a short text.
     private static func describe(_ error: any Error) -> String {
-        type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
+        if case VideoError.truncated = error, meant == "restore" { return "\(error) (--incomplete takes it as it is)" }
+        return type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
     }
 
     private static func sentence(_ text: String) -> String {
@@ -67,8 +79,8 @@ struct VisionXLCommand: AsyncParsableCommand {
     }
 }
 
-/// A command that keeps what it has done when it is interrupted.
+/// A command that may keep what it has done when it is interrupted.
 protocol Resumable {
     /// What to say then.
-    static var interrupted: String { get }
+    var interrupted: String { get }
 }

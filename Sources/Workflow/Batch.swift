@@ -85,17 +85,10 @@ public struct Batch: Sendable {
         // A stray video among frames is no film of its own.
         if VideoReader.isFolderOfPictures(path) { return [] }
         let names = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }
-        return names.filter { endings.contains(($0 as NSString).pathExtension.lowercased()) }
+        return names.filter(FileNames.isVideo)
             .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
             .map { (path as NSString).appendingPathComponent($0) }
     }
-
-    /// Of files that are taken from folders; whatever is named itself is tried.
-    private static let endings: Set<String> = [
-        "mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "ts", "m2ts", "mts", "vob", "wmv", "flv", "3gp",
-        "ogv",
-        "mxf", "y4m", "dv", "asf",
-    ]
 
     private static func output(of input: String, in folder: String, codec: VideoEncoding.Codec?) -> String {
         var isFolder: ObjCBool = false
@@ -103,8 +96,7 @@ public struct Batch: Sendable {
         _ = FileManager.default.fileExists(atPath: input, isDirectory: &isFolder)
         let stem = isFolder.boolValue ? name : (name as NSString).deletingPathExtension
         let place = (folder as NSString).appendingPathComponent(stem)
-        let isPicture = ["png", "jpg", "jpeg"].contains((name as NSString).pathExtension.lowercased())
-        if codec == .png || codec == nil && (isFolder.boolValue || isPicture) { return place + "/" }
+        if codec == .png || codec == nil && (isFolder.boolValue || FileNames.isPicture(name)) { return place + "/" }
         let own = isFolder.boolValue ? nil : try? Container(path: name)
         guard let own, own != .pictures, codec?.isHeld(by: own) ?? true else { return place + ".mkv" }
         return place + "." + own.rawValue

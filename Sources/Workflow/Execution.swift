@@ -16,6 +16,8 @@ public struct Execution: Sendable, Equatable {
     public var workFolder: String?
     /// Whether what an earlier run left there is thrown away.
     public var restarts = false
+    /// Whether that folder is gone when the run has ended, however it ends, so that none goes on with it.
+    public var forgetsWork = false
     /// Whether the folder stays when the result is in place.
     public var keepsWork = false
 

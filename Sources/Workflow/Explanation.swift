@@ -42,6 +42,8 @@ public struct Explanation: Sendable, Encodable {
                 Policy.window(recipe.window, recorded: video.recordedWindow)
             },
             try Policy.Choice.row("context", "--context", { "\($0) frames" }) { video.context },
+            try Policy.Choice.row("fade", "", { "\($0) frames" }) { Policy.fade(context: video.context.value) },
+            try Policy.Choice.row("scenes", "--scenes", \.text) { video.scenes },
             .init(
                 "noise", "--noise", noise.map { String(format: "%.2g", $0.sigma) },
                 noise.map { $0.source == .said ? "As said." : "It is known \($0.source.rawValue)." }

@@ -45,6 +45,20 @@ extension Policy {
         }
     }
 
+    /// How it is told where scenes begin.
+    /// - Parameter reason: why windows are as they are, whatever they show; nil where scenes may decide.
+    static func scenes(_ asked: SceneChoice?, without reason: String?) -> Choice<SceneChoice> {
+        if let reason, asked ?? .auto == .auto { return Choice(.off, reason) }
+        return Choice(asked, else: .auto, "A window that holds two scenes would mix them.")
+    }
+
+    /// Frames on each side of an edge between windows that are faded into each other, where both keep twice as many.
+    static func fade(context: Int) -> Choice<Int> {
+        context > 0
+            ? Choice(context, "All that both windows have, up to half of what each keeps.")
+            : Choice(0, "Windows have no frames in common.")
+    }
+
     /// Bits of each component in the file.
     /// - Parameter storedBits: of what came in.
     static func bits(

@@ -111,7 +111,7 @@ struct FileRestoration {
             }
         } else if plan.windows.count > 1, !isTrial {
             folder = try WorkFolder.make(work, lock, identity(), plan: plan, segments: segments, settled: numbers)
-            notes.append("\(disk); what is done lies in \(work), and the same command goes on with it.")
+            notes.append(disk.note(work: execution.forgetsWork ? nil : work))
         }
         (self.folder, folderNotes) = (folder, notes)
     }

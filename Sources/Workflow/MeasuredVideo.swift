@@ -87,33 +87,35 @@ public struct MeasuredVideo: Sendable {
 
     /// Why windows have neither context nor a start in common; nil where they may.
     private static func standsAlone(_ recipe: Recipe, _ problem: Problem, recordedWindow: Int?) -> String? {
-        if recordedWindow != nil, recipe.window == nil {
-            return "The measurement's .json says which windows there are."
-        }
-        switch problem.boundary {
-        case .circular: return "Each window is a circle of its own."
-        case .valid: return "Each window was averaged on its own."
-        default: break
-        }
+        if let reason = windowsAreGiven(recipe, problem, recordedWindow: recordedWindow) { return reason }
         // What is repeated for all frames of a window is as old as its first one.
         let start = recipe.options.start
         return start == .firstFrameInversion || start == .sharedNoise
             ? "Each window starts from its own first frame, as in the paper." : nil
     }
 
+    /// Why windows are as they are, whatever they show; nil where scenes may decide.
+    private static func windowsAreGiven(_ recipe: Recipe, _ problem: Problem, recordedWindow: Int?) -> String? {
+        if recordedWindow != nil, recipe.window == nil {
+            return "The measurement's .json says which windows there are."
+        }
+        switch problem.boundary {
+        case .circular: return "Each window is a circle of its own."
+        case .valid: return "Each window was averaged on its own."
+        default: return nil
+        }
+    }
+
     /// With as many frames as were decoded, whatever the file says.
     mutating func count(_ frames: Int) { if recipe.frames == nil { reader = reader.counting(frames) } }
 
-    /// Whether scenes are to be looked for.
-    var looksForScenes: Bool {
-        switch recipe.scenes ?? .auto {
-        case .off, .file: return false
-        case .auto:
-            // Windows that were degraded on their own are as they are, whatever they show.
-            let isRecorded = recordedWindow != nil && recipe.window == nil
-            return !isRecorded && problem.boundary != .circular && problem.boundary != .valid
-        }
+    /// How it is told where scenes begin, with the reason.
+    var scenes: Policy.Choice<SceneChoice> {
+        Policy.scenes(recipe.scenes, without: Self.windowsAreGiven(recipe, problem, recordedWindow: recordedWindow))
     }
+
+    /// Whether scenes are to be looked for.
+    var looksForScenes: Bool { scenes.value == .auto }
 
     /// The first frames of scenes that a file lists, counted from the first frame that is restored.
     func listedCuts() throws -> [Int] {
@@ -128,7 +130,8 @@ public struct MeasuredVideo: Sendable {
     ///   - cuts: the first frames of scenes.
     func plan(frameCount: Int, cuts: [Int]) -> WindowPlan {
         let boundary = problem.boundary
-        var rules = WindowPlan.Rules(window: window, context: context.value, fade: context.value)
+        var rules = WindowPlan.Rules(
+            window: window, context: context.value, fade: Policy.fade(context: context.value).value)
         (rules.offset, rules.fileFrames) = (
             (try? range())??.lowerBound ?? 0, recipe.frames == nil ? nil : info.frameCount
         )

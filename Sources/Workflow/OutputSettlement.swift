@@ -2,58 +2,6 @@ import Foundation
 import VideoIO
 import VisionXL
 
-/// How the result is asked to be stored; what is nil is left to `Policy`.
-public struct EncodingChoice: Sendable, Hashable, Codable {
-    public var codec: VideoEncoding.Codec?
-    /// The encoder's constant rate factor.
-    public var crf: Int?
-    /// ffmpeg's name, "yuv444p10le".
-    public var pixelFormat: String?
-    /// Words for ffmpeg in front of the output's name, as a shell would read them.
-    public var ffmpeg: String?
-
-    public init(codec: VideoEncoding.Codec? = nil, crf: Int? = nil, pixelFormat: String? = nil, ffmpeg: String? = nil) {
-        (self.codec, self.crf, self.pixelFormat, self.ffmpeg) = (codec, crf, pixelFormat, ffmpeg)
-    }
-
-    public var isEmpty: Bool { self == EncodingChoice() }
-
-    /// The words of `ffmpeg`.
-    /// - Throws: `WorkflowError` for a quote that does not end.
-    func words() throws -> [String] { try ShellWords.split(ffmpeg ?? "", of: "--ffmpeg") }
-}
-
-/// A text taken apart as a shell does it.
-public enum ShellWords {
-    /// Words are apart by spaces, but for what stands in quotes or behind a backslash.
-    /// - Parameter option: whose text it is, for the error.
-    /// - Throws: `WorkflowError` for a quote that does not end.
-    public static func split(_ text: String, of option: String) throws -> [String] {
-        var (words, word, quote, isEscaped) = ([String](), String?.none, Character?.none, false)
-        for character in text {
-            if isEscaped {
-                word = (word ?? "") + String(character)
-                isEscaped = false
-            } else if character == "\\", quote != "'" {
-                isEscaped = true
-            } else if let open = quote {
-                if character == open { quote = nil } else { word = (word ?? "") + String(character) }
-            } else if character == "\"" || character == "'" {
-                (quote, word) = (character, word ?? "")
-            } else if character.isWhitespace {
-                if let done = word { words.append(done) }
-                word = nil
-            } else {
-                word = (word ?? "") + String(character)
-            }
-        }
-        guard quote == nil, !isEscaped else {
-            throw WorkflowError.message("A quote in \(option) does not end; close it.")
-        }
-        return words + (word.map { [$0] } ?? [])
-    }
-}
-
 /// How the result is stored and what it keeps of the measured file, settled before the work begins.
 struct OutputSettlement: Sendable {
     let encoding: VideoEncoding

@@ -33,7 +33,7 @@ struct SegmentEncoder: Sendable {
         return wanted.sorted().filter { !folder.hasWindow($0) }
     }
 
-    /// Encodes a segment and takes away the windows that nobody needs any more.
+    /// Encodes a segment, which no segment before it may miss, and takes away the windows that nobody needs any more.
     func encode(_ segment: Int) async throws {
         let windows = folder.segments[segment]
         let writer = try await video.writer(segment, to: folder.segmentPath(segment, ending: video.ending))
@@ -47,7 +47,7 @@ struct SegmentEncoder: Sendable {
         // Before the windows go that it was made of.
         try Self.sync(folder.segmentPath(segment, ending: video.ending))
         try folder.noteSegment(segment)
-        removeSpent()
+        removeSpent(behind: segment)
     }
 
     /// Has the disk keep a file, or a folder and the files in it, whatever happens to the machine.
@@ -64,6 +64,17 @@ struct SegmentEncoder: Sendable {
                 throw WorkflowError.message("\(path) cannot be kept by its disk (\(String(cString: strerror(errno)))).")
             }
         }
+    }
+
+    /// The same behind a segment that was encoded. Segments are encoded in order, so that what lies before the next one's windows is spent: a
+    /// few files, however long the video is.
+    private func removeSpent(behind segment: Int) {
+        let windows = plan.sources(of: folder.segments[segment])
+        let next = folder.segments.indices.dropFirst(segment + 1).first { !isDone($0) }
+        let needed = next.map { plan.sources(of: folder.segments[$0]).lowerBound } ?? plan.windows.count
+        for index in windows where index < needed { folder.removeWindow(index) }
+        let end = plan.windows.indices.contains(needed) ? plan.windows[needed].scene : plan.scenes.count
+        for scene in plan.windows[windows.lowerBound].scene..<end { folder.removeScene(scene) }
     }
 
     /// Takes away the windows of which every segment is encoded.

@@ -48,6 +48,9 @@ final class WorkFolder: Sendable {
 
     // MARK: Opening
 
+    /// Whether a folder was made to its end.
+    static func isWhole(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path + "/identity.json") }
+
     /// What an earlier run settled; nil where there was none.
     static func settled(in path: String) -> SettledNumbers? {
         FileManager.default.contents(atPath: path + "/settled.json").flatMap {
@@ -186,7 +189,7 @@ final class WorkFolder: Sendable {
     // MARK: Scenes
 
     private func sceneURL(_ number: Int) -> URL {
-        URL(fileURLWithPath: path + "/scenes/" + Self.numbered(number, digits: 4) + ".safetensors")
+        URL(fileURLWithPath: path + "/scenes/" + number.padded(to: 4) + ".safetensors")
     }
 
     func hasScene(_ number: Int) -> Bool { FileManager.default.fileExists(atPath: sceneURL(number).path) }
@@ -202,7 +205,7 @@ final class WorkFolder: Sendable {
     // MARK: Windows
 
     private func windowURL(_ index: Int) -> URL {
-        URL(fileURLWithPath: path + "/windows/" + Self.numbered(index, digits: 6) + ".safetensors")
+        URL(fileURLWithPath: path + "/windows/" + index.padded(to: 6) + ".safetensors")
     }
 
     func hasWindow(_ index: Int) -> Bool { FileManager.default.fileExists(atPath: windowURL(index).path) }
@@ -239,7 +242,7 @@ final class WorkFolder: Sendable {
     // MARK: Segments
 
     func segmentPath(_ index: Int, ending: String) -> String {
-        path + "/segments/" + Self.numbered(index, digits: 4) + ending
+        path + "/segments/" + index.padded(to: 4) + ending
     }
 
     func hasSegment(_ index: Int, ending: String) -> Bool {
@@ -247,11 +250,6 @@ final class WorkFolder: Sendable {
     }
 
     func noteSegment(_ index: Int) throws { try journal.withLock { try $0.add(.init(segment: index)) } }
-
-    private static func numbered(_ number: Int, digits: Int) -> String {
-        let text = "\(number)"
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
-    }
 
     /// What a full disk makes fail says so.
     private static func noticingFullDisk(_ path: String, _ work: () throws -> Void) throws {
@@ -263,7 +261,7 @@ final class WorkFolder: Sendable {
                 throw error
             }
             throw WorkflowError.message(
-                "The disk ran full while writing \(path); free some space, and the same command goes on.")
+                "The disk ran full while writing \(path); free some space and run again.")
         }
     }
 }

@@ -17,6 +17,12 @@ public enum Workflow {
         let restoring = try await FileRestoration(recipe, execution, tell: tell)
         return try await restoring.run(tell)
     }
+
+    /// Whether there is a work folder that a restoration to an output goes on with.
+    /// - Parameter folder: the work folder; beside the output when nil.
+    public static func hasBegun(_ output: String, in folder: String? = nil) -> Bool {
+        WorkFolder.isWhole(folder ?? WorkFolder.path(for: output))
+    }
 }
 
 /// What a restoration tells of itself.

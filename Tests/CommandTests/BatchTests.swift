@@ -42,6 +42,22 @@ import Testing
         #expect(third.succeeded && !third.messages.contains("done "), "\(third)")
     }
 
+    /// Of several files those that are done stay, and the same command does the others.
+    @Test func interrupted() async throws {
+        try await place.clip("a.mp4", frames: 2)
+        try await place.clip("b.mp4", frames: 2)
+        let command = ["restore", "a.mp4", "b.mp4", "-o", "out"] + Self.quick
+        let first = try await place.visionxl(command, onceItSays: "2/2: b.mp4") { kill($0.value, SIGINT) }
+        #expect(status(first) == 130, "\(first)")
+        #expect(
+            first.messages.split(separator: "\n").last
+                == "visionxl: interrupted; nothing half done has an output's name, and the same command does what is left"
+        )
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("out")) == ["a.mp4"])
+        let second = try await place.visionxl(command)
+        #expect(second.messages.contains("there   out/a.mp4") && second.messages.contains("done    out/b.mp4"))
+    }
+
     /// Folders of videos and of pictures, and a list.
     @Test func foldersAndAList() async throws {
         for folder in ["films", "pictures"] {

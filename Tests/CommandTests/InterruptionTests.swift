@@ -1,5 +1,6 @@
 import Foundation
 import Subprocess
+import Synchronization
 import TestSupport
 import Testing
 
@@ -24,7 +25,7 @@ import Testing
         #expect(outcome.status == .exited(130), "\(outcome)")
         #expect(
             outcome.messages.split(separator: "\n").last
-                == "visionxl: interrupted; nothing was left under the output's name, and the same command goes on")
+                == "visionxl: interrupted; nothing was left under the output's name")
         #expect(try place.snapshot() == before)
         #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
         // It stops where it is, long before its end.
@@ -43,11 +44,62 @@ import Testing
             onceItSays: "window 3/6"
         ) { kill($0.value, SIGINT) }
         #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(
+            outcome.messages.split(separator: "\n").last
+                == "visionxl: interrupted; nothing was left under the output's name, and the same command goes on")
         // What is done stays, under a name of its own.
         #expect(try place.snapshot().filter { !$0.key.hasPrefix("out.mp4.work") } == before)
         #expect(
             place.exists("out.mp4.work/windows/000000.safetensors") || place.exists("out.mp4.work/segments/0000.mp4"))
         #expect(try await eventually { ffmpegProcesses(mentioning: place.folder.path).isEmpty })
+    }
+
+    /// What came from standard input does not come again, and what was on its way to standard output is gone: nothing is kept, and none is
+    /// promised.
+    @Test(arguments: [
+        (["clip.mp4", "-o", "-"], "the video on standard output is not whole, and nothing was kept"),
+        (["-", "-o", "out.mkv"], "nothing was left under the output's name"),
+    ])
+    func throughStandardStreams(streams: [String], said: String) async throws {
+        try await place.clip("clip.mp4", frames: 12)
+        let before = try place.snapshot()
+        try FileManager.default.createDirectory(atPath: place.file("tmp"), withIntermediateDirectories: false)
+        let options = ["--model", "tiny", "--task", "deblur", "--window", "2", "--scenes", "off"]
+        let outcome = try await place.visionxl(
+            ["restore"] + streams + options, environment: ["TMPDIR": place.file("tmp")], reading: "clip.mp4",
+            onceItSays: "window 3/6"
+        ) { kill($0.value, SIGINT) }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; \(said)")
+        #expect(outcome.messages.contains("of disk") && !outcome.messages.contains("goes on"), "\(outcome)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.file("tmp")).isEmpty)
+        #expect(try place.snapshot().filter { $0.key != "tmp" } == before)
+    }
+
+    /// An impatient second Ctrl-C takes away what lies in the system's place for temporary files, too: what goes through -, and covers.
+    @Test(arguments: ["-", "out.mkv"]) func twiceWithTemporaryFiles(output: String) async throws {
+        try await place.clip("film.mkv", frames: 8)
+        try await place.tool("ffmpeg", ["-v", "error", "-nostdin", "-i", "film.mkv", "-frames:v", "1", "cover.jpg"])
+        try await place.tool(
+            "ffmpeg",
+            ["-v", "error", "-nostdin", "-i", "film.mkv", "-c", "copy", "-attach", "cover.jpg"]
+                + ["-metadata:s:t", "mimetype=image/jpeg", "clip.mkv"])
+        let temporary = place.file("tmp")
+        try FileManager.default.createDirectory(atPath: temporary, withIntermediateDirectories: false)
+        let before = Mutex<[String]>([])
+        var command = endless
+        command[1] = "clip.mkv"
+        let outcome = try await place.visionxl(
+            command + [output], environment: ["TMPDIR": temporary], onceItSays: "step 2/"
+        ) { process in
+            let names = try FileManager.default.contentsOfDirectory(atPath: temporary)
+            before.withLock { $0 = names }
+            kill(process.value, SIGINT)
+            kill(process.value, SIGTERM)
+        }
+        #expect(outcome.status == .exited(130), "\(outcome)")
+        #expect(before.withLock { $0.count } == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: temporary).isEmpty)
     }
 
     /// An evaluation keeps the cells that are done, and says so.

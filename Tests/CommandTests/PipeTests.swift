@@ -53,9 +53,16 @@ import Testing
             ["restore", "in.mkv", "-o", "c.mkv", "--crop", "32x24+8+10", "--mask", "mask.png"] + Self.quick)
         // 64 of 768 pixels.
         #expect(masked.succeeded && masked.messages.contains("8.3 % of the pixels are holes"), "\(masked)")
-        for crop in ["65x48+0+0", "32x24+40+0", "0x4+1+1", "4x4", "x"] {
+        for (crop, words) in [
+            ("65x48+0+0", ["frames of 64x48", "65x48+0+0 does not lie in them"]),
+            ("32x24+40+0", ["frames of 64x48", "32x24+40+0 does not lie in them"]),
+            ("0x4+1+1", ["'0x4+1+1' is invalid", "--crop <WxH+X+Y>"]), ("4x4", ["'4x4' is invalid"]),
+            ("x", ["'x' is invalid"]),
+        ] {
             expectOneSentence(
-                try await place.visionxl(["restore", "in.mkv", "-o", "d.mkv", "--crop", crop] + Self.quick))
+                try await place.visionxl(["restore", "in.mkv", "-o", "d.mkv", "--crop", crop] + Self.quick),
+                containing: words)
         }
+        #expect(!place.exists("d.mkv"))
     }
 }

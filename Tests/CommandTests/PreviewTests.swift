@@ -67,7 +67,8 @@ import Testing
 
     /// A glyph for each printable character, five columns of seven rows.
     @Test func letters() {
-        #expect(Lettering.count == 95)
+        let all = (32...126).map { Lettering.columns(String(UnicodeScalar(UInt8($0)))) }
+        #expect(Set(all).count == 95 && all.allSatisfy { $0.count == 6 })
         #expect(Lettering.columns("") == [] && Lettering.columns(" ") == [0, 0, 0, 0, 0, 0])
         #expect(Lettering.columns("H") == [0x7F, 0x08, 0x08, 0x08, 0x7F, 0])
         #expect(Lettering.columns("~") == [0x10, 0x08, 0x08, 0x10, 0x08, 0])

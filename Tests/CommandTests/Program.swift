@@ -137,19 +137,34 @@ struct Workplace: Sendable {
     }
 
     /// Starts `visionxl`, calls `body` once its messages contain `text`, and waits for its end.
+    /// - Parameter input: the file that is its standard input.
     func visionxl(
-        _ arguments: [String], onceItSays text: String, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
+        _ arguments: [String], environment: [String: String] = [:], reading input: String? = nil,
+        onceItSays text: String, _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
+    ) async throws -> Outcome {
+        try await visionxl(
+            arguments, environment: environment, reading: input, onceItSays: { $0.contains(text) }, body)
+    }
+
+    /// Starts `visionxl`, calls `body` once a condition holds for all that it has said, and waits for its end.
+    func visionxl(
+        _ arguments: [String], environment: [String: String] = [:], reading input: String? = nil,
+        onceItSays condition: @escaping @Sendable (String) -> Bool,
+        _ body: @escaping @Sendable (ProcessIdentifier) throws -> Void
     ) async throws -> Outcome {
         try await Turns.during {
+            let file = try FileDescriptor.open(
+                FilePath(input.map(file) ?? "/dev/null"), .readOnly, options: .closeOnExec)
             let result = try await run(
-                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment([:]),
-                workingDirectory: FilePath(folder.path), input: .none, output: .discarded, error: .sequence
+                .path(FilePath(binary)), arguments: Arguments(arguments), environment: Self.environment(environment),
+                workingDirectory: FilePath(folder.path), input: .fileDescriptor(file, closeAfterSpawningProcess: true),
+                output: .discarded, error: .sequence
             ) { execution in
                 var messages: [UInt8] = []
                 var isDone = false
                 for try await buffer in execution.standardError {
                     buffer.withUnsafeBytes { messages.append(contentsOf: $0) }
-                    if !isDone, String(decoding: messages, as: UTF8.self).contains(text) {
+                    if !isDone, condition(String(decoding: messages, as: UTF8.self)) {
                         isDone = true
                         try body(execution.processIdentifier)
                     }

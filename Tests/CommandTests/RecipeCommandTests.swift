@@ -84,6 +84,7 @@ import Testing
         #expect(
             values["eta"] == "0.5" && values["timesteps"] == "281 241 201 161 121 81 41 1"
                 && values["data step"] == "proximal")
+        #expect(values["scenes"] == "auto" && values["context"] == "4 frames" && values["fade"] == "4 frames")
         #expect(values["noise"]?.contains("After the first frame") == true)
         #expect(values["rounding's bands"]?.contains("After the first frame") == true)
         #expect((object?["seconds"] as? Double).map { $0 > 0 } == true && values["time"]?.hasSuffix(" s") == true)

@@ -130,25 +130,65 @@ struct KeepingTests {
         #expect(DecodingLog.time(in: "error while decoding MB 0 4") == nil)
     }
 
-    /// A film whose middle is spoiled has as many frames as before, and what is behind keeps its place.
-    @Test(arguments: ["a.mkv", "a.mp4", "a.avi"]) func aDamagedMiddleShiftsNothing(name: String) async throws {
+    /// Forty frames, and the same film with bytes changed in some of its packets.
+    /// - Parameter amount: ffmpeg's expression, of a packet's number `n`: 1 leaves nothing of it, more is less, 0 nothing.
+    private func spoiled(_ name: String, _ amount: String) async throws -> (whole: VideoReader, spoiled: VideoReader) {
+        let (whole, spoiled) = (folder.file(name), folder.file("spoiled-" + name))
         try await ffmpeg(
             ["-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25", "-frames:v", "40", "-c:v", "libx264", "-g", "8"]
-                + ["-bf", "0", "-pix_fmt", "yuv420p", folder.file(name)])
-        let whole = try await allFrames(VideoReader(folder.file(name), countFrames: true).frames())
-        var data = try Data(contentsOf: URL(fileURLWithPath: folder.file(name)))
-        for i in data.count / 2..<data.count / 2 + data.count / 12 { data[i] ^= 0x5A }
-        let spoiled = folder.file("spoiled-" + name)
-        try data.write(to: URL(fileURLWithPath: spoiled))
-        let reader = try await VideoReader(spoiled, countFrames: true)
-        // A container that loses packets says so by their number.
-        guard reader.info.frameCount == 40 else { return }
-        var frames = reader.frames().makeAsyncIterator()
-        var found: [VideoFrame] = []
-        while let frame = try await frames.next() { found.append(frame) }
-        #expect(found.count == 40 && frames.damage.complaints > 0)
-        #expect(found.prefix(8) == whole.prefix(8) && found.suffix(8) == whole.suffix(8))
-        #expect(frames.damage.sentence(of: "x")?.contains("complained") == true)
+                + ["-bf", "0", "-pix_fmt", "yuv420p", whole])
+        try await ffmpeg(["-i", whole, "-c", "copy", "-bsf:v", "noise=amount='\(amount)'", spoiled])
+        return try await (VideoReader(whole, countFrames: true), VideoReader(spoiled, countFrames: true))
+    }
+
+    private func decoded(_ sequence: FrameSequence) async throws -> (frames: [VideoFrame], damage: Damage) {
+        var iterator = sequence.makeAsyncIterator()
+        var frames: [VideoFrame] = []
+        while let frame = try await iterator.next() { frames.append(frame) }
+        return (frames, iterator.damage)
+    }
+
+    /// A film whose middle is spoiled has as many frames as before, and what is behind keeps its place.
+    @Test(arguments: ["a.mkv", "a.mp4"], ["between(n,18,21)", "30*between(n,17,22)"])
+    func aDamagedMiddleShiftsNothing(name: String, amount: String) async throws {
+        let films = try await spoiled(name, amount)
+        let (whole, (found, damage)) = try await (allFrames(films.whole.frames()), decoded(films.spoiled.frames()))
+        try #require(found.count == 40)
+        #expect(found.prefix(16) == whole.prefix(16) && found.suffix(16) == whole.suffix(16))
+        #expect(found[18..<22] != whole[18..<22])
+        #expect(damage.complaints > 0 && damage.sentence(of: "x")?.contains("complained") == true)
+    }
+
+    /// A .avi does not say when a frame is shown: it is not known where one is lost.
+    @Test func aDamagedFilmWithoutTimesIsNamed() async throws {
+        let film = try await spoiled("a.avi", "between(n,18,21)").spoiled
+        let error = await videoError { _ = try await allFrames(film.frames()) }
+        guard case .truncated(_, 36, 40, _) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    /// Frames that are lost before a range, at its ends and within it: it is the same part of the whole.
+    @Test(
+        arguments: ["a.mkv", "a.mp4"],
+        [("between(n,10,13)+eq(n,27)+gte(n,38)", [10, 11, 12, 13, 27, 38, 39]), ("lt(n,3)", Array(0..<8))])
+    func aPartOfADamagedFilmIsAPartOfTheWhole(name: String, lost: (amount: String, frames: [Int])) async throws {
+        let film = try await spoiled(name, lost.amount).spoiled
+        let (whole, damage) = try await decoded(film.frames())
+        try #require(whole.count == 40 && damage.replaced == lost.frames.count)
+        // The first frame that looks the same, for each: without its key frame a group is lost as a whole.
+        let numbers = whole.indices.map { whole.firstIndex(of: whole[$0]) ?? $0 }
+        try #require(numbers.enumerated().filter { $0 != $1 }.count == lost.frames.count)
+        for range in [
+            0..<5, 1..<2, 6..<12, 9..<10, 10..<11, 13..<20, 14..<15, 20..<40, 26..<29, 39..<40,
+        ] {
+            let part = try await decoded(film.frames(range))
+            #expect(part.frames.map { whole.firstIndex(of: $0) ?? -1 } == Array(numbers[range]), "\(range)")
+            #expect(part.damage.replaced == lost.frames.count(where: range.contains), "\(range)")
+            // A first look counts the same frames.
+            #expect(try await film.scanned(range).frameCount == range.count, "\(range)")
+        }
     }
 
     /// What breaks off is known before a frame is decoded, and gives what there is when asked.
@@ -312,7 +352,8 @@ struct KeepingTests {
         let frame = try patternFrame(width: 64, height: 64, bitDepth: 8)
         let cases: [(String, VideoEncoding, String)] = [
             ("a.mp4", VideoEncoding(.h264, bits: 16), "8 or 10 bits"), ("a.mov", VideoEncoding(.av1), ".mp4 or .mkv"),
-            ("a.mp4", VideoEncoding(.prores), ".mov or .mkv"), ("a.mkv", VideoEncoding(.ffv1, quality: 3), "--crf"),
+            ("a.mp4", VideoEncoding(.prores), ".mov or .mkv"),
+            ("a.mkv", VideoEncoding(.ffv1, quality: 3), "no constant rate factor (CRF)"),
             ("a/", VideoEncoding(.png, bits: 10), "8 or 16 bits"),
             ("a.mkv", VideoEncoding(.av1, quality: 64), "0...63"),
             ("a.mkv", VideoEncoding(.h264, bits: 10, pixelFormat: "yuv420p"), "has 8 bits"),

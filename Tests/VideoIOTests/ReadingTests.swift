@@ -123,6 +123,15 @@ struct ReadingTests {
             let error = await videoError { _ = try await allFrames(unknown.frames(range)) }
             #expect(error == .frameRangeOutside(mkv, range: range, count: nil))
         }
+        // Nor is there anything to look at, whatever holds the frames.
+        let pictures = folder.file("pictures")
+        try await write(allFrames(known.frames()), to: pictures)
+        for reader in [known, try await VideoReader(pictures)] {
+            let error = await videoError { _ = try await reader.scanned(3..<6) }
+            #expect(error == .frameRangeOutside(reader.path, range: 3..<6, count: 5))
+            #expect(try await reader.scanned(2..<2).frameCount == 0)
+            #expect(try await reader.scanned(2..<5).frameCount == 3)
+        }
     }
 
     @Test func whatIsNoVideoIsNamed() async throws {

@@ -97,4 +97,90 @@ import Testing
         let (long, longer) = (try await lines(parts, durations), try await lines(whole, durations))
         #expect(abs((Double(long[0]) ?? 0) - (Double(longer[0]) ?? 99)) < 0.05, "\(long) \(longer)")
     }
+
+    @Test func wordsGoToWhoUnderstandsThem() {
+        let words = ExtraWords(
+            ["-preset", "slow", "-movflags", "+faststart", "-profile:v", "high", "-metadata:s:v:0", "title=a:v", "-vf"]
+                + ["hflip", "-c:a", "aac", "-filter:a", "volume=2", "-c:0", "ffv1", "-map", "1:a", "-shortest", "-b:v"])
+        #expect(words.ofSegments == words.all.filter { $0 != "-map" && $0 != "1:a" })
+        #expect(
+            words.ofJoining
+                == ["-preset", "slow", "-movflags", "+faststart", "-metadata:s:v:0", "title=a:v", "-c:a", "aac"]
+                + ["-filter:a", "volume=2", "-map", "1:a", "-shortest"])
+        #expect(ExtraWords([]).ofJoining.isEmpty && ExtraWords([]).ofSegments.isEmpty)
+    }
+
+    /// A person's words are heard in a joined video as in one piece: by the encoder, by the container, and by what is kept beside the picture.
+    @Test(arguments: ["out.mp4", "out.mkv"]) func extraWordsAreHeard(output: String) async throws {
+        let source = folder.file("source.mp4")
+        try await ffmpeg(
+            ["-f", "lavfi", "-i", "testsrc2=size=96x80:rate=25", "-f", "lavfi", "-i", "sine=duration=1"]
+                + ["-frames:v", "23", "-c:v", "libx264", "-c:a", "aac", "-metadata", "title=old", "file:" + source])
+        let reader = try await VideoReader(source, countFrames: true)
+        let frames = try await allFrames(reader.frames())
+        var encoding = VideoEncoding.h264()
+        encoding.extraArguments =
+            ["-metadata", "title=new", "-metadata:s:v:0", "language=jpn", "-c:a", "flac", "-x264-params", "keyint=2"]
+            + ["-profile:v", "high", "-vf", "format=yuv420p", "-map", "1:a"]
+        if output.hasSuffix("mp4") { encoding.extraArguments += ["-movflags", "+use_metadata_tags", "-strict", "-2"] }
+        encoding.extraArguments += ["-metadata", "odd=yes"]
+        let (whole, parts) = (folder.file("whole-" + output), folder.file(output))
+        let plan = try OutputPlan(for: reader, to: whole)
+        let info = reader.info
+        try await VideoWriter.rehearse(
+            to: whole, width: 96, height: 80, bitDepth: 16, frameRate: info.frameRate, encoding: encoding,
+            tags: info.tagsForCopies, keeping: plan)
+        let writer = try await VideoWriter(
+            to: whole, width: 96, height: 80, bitDepth: 16, frameRate: info.frameRate, encoding: encoding,
+            tags: info.tagsForCopies, keeping: plan)
+        for frame in frames { try await writer.append(frame) }
+        try await writer.finish()
+        let segments = try VideoSegments(
+            to: parts, frames: [0..<10, 10..<23], width: 96, height: 80, bitDepth: 16, frameRate: info.frameRate,
+            encoding: encoding, tags: info.tagsForCopies, keeping: OutputPlan(for: reader, to: parts))
+        let pieces = segments.frames.indices.map { folder.file("\($0)" + segments.ending) }
+        for (index, range) in segments.frames.enumerated() {
+            let writer = try await segments.writer(index, to: pieces[index])
+            for frame in frames[range] { try await writer.append(frame) }
+            try await writer.finish()
+        }
+        try await segments.join(pieces)
+        let described = [
+            "-show_entries", "format_tags=title,odd,ODD:stream=codec_type,codec_name,profile:stream_tags=language",
+        ]
+        #expect(try await lines(parts, described) == lines(whole, described))
+        let text = try await lines(parts, described).joined(separator: "\n")
+        #expect(
+            text.contains("new") && text.contains("yes") && text.contains("jpn") && !text.contains("old"), "\(text)")
+        #expect(text.components(separatedBy: "flac").count == 3 && text.contains("High"), "\(text)")
+        // Every other frame is a key frame.
+        let keys = ["-select_streams", "v:0", "-show_entries", "packet=flags"]
+        for path in [whole, parts] {
+            let flags = try await lines(path, keys)
+            #expect(flags.count == 23 && flags.count { $0.hasPrefix("K") } == 12, "\(flags)")
+        }
+    }
+
+    /// What could not be joined in the end is refused in the beginning.
+    @Test func wordsThatCannotBeJoinedAreRefused() async throws {
+        let (source, path) = (folder.file("source.mkv"), folder.file("out.mkv"))
+        let chapters = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/10\nSTART=0\nEND=4\ntitle=one\n"
+        try Data(chapters.utf8).write(to: URL(fileURLWithPath: folder.file("chapters.txt")))
+        try await makeClip(folder.file("clip.mkv"))
+        try await ffmpeg(["-i", folder.file("clip.mkv"), "-i", folder.file("chapters.txt"), "-c", "copy", source])
+        let (before, plan) = (
+            folder.contents, try await OutputPlan(for: VideoReader(source, countFrames: true), to: path)
+        )
+        func rehearse(_ words: [String]) async -> VideoError? {
+            await videoError {
+                try await VideoWriter.rehearse(
+                    to: path, width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
+                    encoding: VideoEncoding(.ffv1, extraArguments: words), tags: .bt709, keeping: plan)
+            }
+        }
+        #expect(await rehearse(["-metadata", "title=x"]) == nil)
+        // A segment has no chapter that could be given a name.
+        #expect("\(await rehearse(["-metadata:c:0", "title=x"]) as Any)".contains("encoded in segments and joined"))
+        #expect(folder.contents == before)
+    }
 }

@@ -49,6 +49,14 @@ import Testing
         #expect(files.reduce(into: Set()) { $0.formUnion($1.imports) } == allowed)
     }
 
+    /// What a library says is true for whoever calls it.
+    @Test func theRoomOfFilesNamesNoOptionOfTheProgram() throws {
+        for file in try Self.files("VideoIO") {
+            let named = file.code.filter { $0.firstRange(of: /--[a-z]/) != nil }
+            #expect(named.isEmpty, "\(file.name)")
+        }
+    }
+
     @Test(arguments: ["VisionXL", "Workflow", "VisionXLCommand"]) func noFileIsLong(target: String) throws {
         for file in try Self.files(target) { #expect(file.lines.count <= 300, "\(file.name)") }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Weights
@@ -26,21 +27,6 @@ final class Scratch: Sendable {
 
     @discardableResult
     func file(_ name: String, _ text: String) throws -> URL { try file(name, Array(text.utf8)) }
-}
-
-/// A generator with a seed, so that a failing case can be had again (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }
 
 /// The bytes of a safetensors file with this header, whatever it says; `claims` replaces the true header length.

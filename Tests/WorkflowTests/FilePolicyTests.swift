@@ -74,6 +74,17 @@ import VisionXL
         #expect(figure.coding?.isMeasured ?? false == the.isMeasured)
     }
 
+    @Test func scenesAndFading() {
+        #expect(Policy.scenes(nil, without: nil).value == .auto && Policy.scenes(.off, without: nil).value == .off)
+        // Of windows that are given only a file of one's own makes others.
+        for asked in [SceneChoice?.none, .auto, .off] {
+            #expect(Policy.scenes(asked, without: "So it is.").value == .off)
+        }
+        #expect(Policy.scenes(.auto, without: "So it is.").reason == "So it is.")
+        #expect(Policy.scenes(.file("a"), without: "So it is.").value == .file("a"))
+        #expect(Policy.fade(context: 4).value == 4 && Policy.fade(context: 0).value == 0)
+    }
+
     @Test func theRest() {
         #expect(Policy.window(9, recorded: 7).value == 9 && Policy.window(nil, recorded: 7).value == 7)
         #expect(Policy.window(nil, recorded: nil).value == 25)

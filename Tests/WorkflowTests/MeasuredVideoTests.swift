@@ -37,6 +37,7 @@ import VideoIO
             forms.append(try #require(try measurement.operator.separated(for: measurement.videoShape)))
         }
         #expect(forms.count == 3)
+        #expect(video.scenes.value == .off && video.scenes.reason.contains("circle") && plan.rules.fade == 0)
         #expect(Set(forms.map(\.rows)).count == 1 && Set(forms.map(\.columns)).count == 1)
         // The last window is shorter: another length along time, the same frames.
         #expect(forms[0].frames == forms[1].frames && forms[2].frames != forms[0].frames)
@@ -52,6 +53,7 @@ import VideoIO
         _ = try await Workflow.degrade(request)
         let video = try await MeasuredVideo(Recipe(input: folder.file("m.mkv"), output: folder.file("r.mkv")))
         #expect(video.window == 8 && video.info.height == 24)
+        #expect(!video.looksForScenes && video.scenes.reason.contains(".json"))
         let plan = video.plan(frameCount: 16, cuts: [])
         #expect(plan.windows.map(\.kept) == [0..<8, 8..<16] && plan.windows.allSatisfy { $0.batch == $0.kept })
         // Each window gives back all that was averaged.

@@ -23,16 +23,19 @@ import VisionXL
         let tolerance: Double
         /// How often a timestep waits, its last data step included.
         let waits: ClosedRange<Int>
+        /// Frames of each window that go to the device, and that come back, where there are two of them.
+        let windows: (batches: [Int], stored: [Int])?
         let change: @Sendable (inout Recipe) -> Void
         /// Without one, power iterations begin with a video of noise.
         var hasForm: Bool { testDescription != "blurred after holes" }
 
         init(
             _ name: String, _ problem: Problem, tolerance: Double = 1, waits: ClosedRange<Int> = 1...1,
+            windows: (batches: [Int], stored: [Int])? = nil,
             _ change: @escaping @Sendable (inout Recipe) -> Void = { _ in }
         ) {
-            (testDescription, self.problem, self.tolerance, self.waits, self.change) = (
-                name, problem, tolerance, waits, change
+            (testDescription, self.problem, self.tolerance, self.waits, self.windows, self.change) = (
+                name, problem, tolerance, waits, windows, change
             )
         }
     }
@@ -55,7 +58,9 @@ import VisionXL
         Scenario("smooth first estimate", task("sr4")) { $0.options.firstEstimate = .smooth },
         Scenario("no inversion", task("sr4")) { $0.options.start = .sharedNoise },
         Scenario("every frame inverted", task("sr4")) { $0.options.start = .everyFrameInversion },
-        Scenario("two windows", task("inpaint")) { ($0.window, $0.context) = (3, 0) },
+        Scenario("two windows", task("inpaint"), windows: ([2, 3], [2, 3])) { ($0.window, $0.context) = (3, 0) },
+        // With the default context: all frames are in both, and one on each side of the edge is faded.
+        Scenario("two windows, faded", task("inpaint"), windows: ([5, 5], [3, 4])) { $0.window = 3 },
         Scenario("no steadying", task("deblur")) { $0.options.steadiness = 0 },
         Scenario("frames of one's own", task("sr4")) {
             $0.firstEstimateFrom = $0.input.replacingOccurrences(of: "m.mkv", with: "clip.mkv")
@@ -167,16 +172,17 @@ import VisionXL
             #expect(events.filter { $0.kind == .down }.allSatisfy { $0.bytes < 1000 })
         }
         // Frames come back once, as bytes (two for a window that waits for others), and nothing else of their size does.
-        let isDivided = scenario.testDescription == "two windows"
-        let size = 3 * Self.height * Self.width * (isDivided ? 2 : 1)
+        let size = 3 * Self.height * Self.width * (scenario.windows == nil ? 1 : 2)
+        let stored = scenario.windows?.stored.reduce(0, +) ?? Self.frames
         let large = traffic.events.filter { $0.kind == .down && $0.bytes >= size }
         // What the windows of a scene have in common goes into the work folder, too: latents, and the same inverted, here as large as a frame.
-        #expect(
-            large.count == Self.frames + (isDivided ? 2 : 0) && large.allSatisfy { $0.bytes == size }, "\(large)")
+        let shared = scenario.windows == nil ? 0 : 2
+        #expect(large.count == stored + shared && large.allSatisfy { $0.bytes == size }, "\(large)")
         #expect(traffic.events.filter { $0.kind == .down && $0.bytes < size }.allSatisfy { $0.bytes < 4000 })
-        // The measurement goes there once, window by window.
+        // The measurement goes there once, window by window, each with its context.
+        let going = scenario.windows?.batches.reduce(0, +) ?? Self.frames
         let shape = try scenario.problem.operator(height: Self.height, width: Self.width)
-            .outputShape(for: [Self.frames, 3, Self.height, Self.width])
+            .outputShape(for: [going, 3, Self.height, Self.width])
         guard scenario.hasForm else { return }
         func taken(_ frame: [Int]) -> [DeviceTraffic.Event] {
             traffic.events.filter { event in

@@ -1,0 +1,33 @@
+/// A person's words for ffmpeg, of a video that is encoded in segments and then joined. Both commands get them, but for what only one of
+/// the two can do.
+struct ExtraWords {
+    let all: [String]
+
+    init(_ all: [String]) { self.all = all }
+
+    /// Those of the encoders: segments have no source beside them to take anything from.
+    var ofSegments: [String] { without { name, _ in ["map", "map_metadata", "map_chapters"].contains(name) } }
+
+    /// Those of the command that joins: of the container and of all other tracks, for the picture is not encoded there.
+    var ofJoining: [String] {
+        without { name, streams in
+            if ["metadata", "disposition", "tag", "bsf"].contains(name) { return false }
+            let encodesAll = ["filter", "filter_script", "profile", "level", "c", "codec"].contains(name)
+            return ["vf", "vcodec"].contains(name) || streams.map { $0.hasPrefix("v") || $0 == "0" } ?? encodesAll
+        }
+    }
+
+    /// - Parameter isLeftOut: of an option's name, and what stands behind its colon; its value goes with it.
+    private func without(_ isLeftOut: (Substring, Substring?) -> Bool) -> [String] {
+        var (rest, kept) = (all[...], [String]())
+        while let word = rest.popFirst() {
+            let parts = word.dropFirst().split(separator: ":", maxSplits: 1)
+            if word.hasPrefix("-"), let name = parts.first, isLeftOut(name, parts.count > 1 ? parts[1] : nil) {
+                rest = rest.dropFirst()
+            } else {
+                kept.append(word)
+            }
+        }
+        return kept
+    }
+}
