@@ -21,8 +21,8 @@ struct Algorithm1 {
     let scene: SceneStart?
     /// Step 4.
     let lowPass: LowPass
-    /// Of the frames that were encoded last, (N, 3, H, W); nil before, and where it is not added.
-    var codecResidual: Tensor?
+    /// What the autoencoder lost of the frames that were encoded last, (N, 3, H, W); nil before, and where none of it is added.
+    var lost: Tensor?
     private(set) var residuals: [Residual] = []
 
     init(

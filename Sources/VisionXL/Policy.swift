@@ -32,7 +32,7 @@ public enum Policy {
             conjugateGradientSteps: rules.dataStepKind().value == .conjugateGradients ? rules.iterations().value : nil,
             start: try rules.start().value,
             firstEstimate: try facts.hasOwnEstimate() ? nil : rules.firstEstimate().value,
-            addsCodecResidual: try rules.addsCodecResidual().value)
+            addsCodecResidual: try rules.codecResidual().value > 0)
     }
 
     /// How much a run does.
@@ -61,7 +61,7 @@ public enum Policy {
                 timesteps: settings.timesteps.count, exactCodecSteps: settings.exactCodecSteps,
                 conjugateGradientSteps: (settings.dataStep as? ConjugateGradientStep)?.iterations,
                 start: settings.start, firstEstimate: settings.options.firstEstimate,
-                addsCodecResidual: settings.addsCodecResidual)
+                addsCodecResidual: settings.codecResidual > 0)
         }
     }
 

@@ -12,12 +12,13 @@ extension Rules {
             asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
     }
 
-    func addsCodecResidual() throws -> Choice<Bool> {
-        try Choice(asked.addsCodecResidual) {
-            guard try facts.decoderGain() == nil else {
-                return Choice(false, "A linear codec loses nothing that matters.")
-            }
-            return Choice(true, "What the autoencoder cannot hold is known from the timestep before.")
+    func codecResidual() throws -> Choice<Double> {
+        try Choice(asked.codecResidual) {
+            guard try facts.decoderGain() == nil else { return Choice(0, "A linear codec loses nothing that matters.") }
+            return Choice(
+                0.75,
+                "Each pass through the autoencoder would lose detail again; with all of it mistakes of the start would stay, too."
+            )
         }
     }
 }

@@ -229,7 +229,7 @@ struct Rules<F: Facts> {
         followed.firstEstimate = try facts.hasOwnEstimate() ? nil : firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
-        followed.addsCodecResidual = try addsCodecResidual().value
+        followed.codecResidual = try codecResidual().value
         return Settings(
             timesteps: chosen,
             dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },
@@ -240,7 +240,7 @@ struct Rules<F: Facts> {
             start: try start().value,
             firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
-            exactCodecSteps: try exactCodecSteps().value, addsCodecResidual: try addsCodecResidual().value,
+            exactCodecSteps: try exactCodecSteps().value, codecResidual: try codecResidual().value,
             seed: seed().value, options: followed, choices: try rows())
     }
 
@@ -285,7 +285,7 @@ struct Rules<F: Facts> {
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
             try Choice.row(Policy.fullCodecRow, "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
-            try Choice.row("autoencoder's residual", "--vae-residual", { $0 ? "added" : "lost" }, addsCodecResidual),
+            try Choice.row("autoencoder's residual", "--vae-residual", number, codecResidual),
             try Choice.row("seed", "--seed", { "\($0)" }, seed),
         ]
         return rows

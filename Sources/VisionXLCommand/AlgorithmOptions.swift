@@ -85,12 +85,11 @@ struct AlgorithmOptions: ParsableArguments {
     @Flag(help: "Sample the encoder's distribution instead of taking its mean.")
     var sampleEncoder = false
 
-    @Flag(
-        inversion: .prefixedNo,
+    @Option(
         help:
-            "Add to each timestep's frames what the autoencoder lost of the last one's; a decode more for each (default: see `explain`)."
+            "The part, 0 to 1, of what the autoencoder lost of a timestep's frames that is added to the next one's; a decode more for each (default: see `explain`)."
     )
-    var vaeResidual: Bool?
+    var vaeResidual: Double?
 
     @Option(
         help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for no data step of any kind there.")
@@ -125,7 +124,7 @@ struct AlgorithmOptions: ParsableArguments {
             if let steadiness, steadiness > 0 {
                 throw ValidationError("--paper averages nothing over time; leave out --steadiness.")
             }
-            if vaeResidual == true {
+            if let vaeResidual, vaeResidual > 0 {
                 throw ValidationError("--paper takes frames as they are decoded; leave out --vae-residual.")
             }
             if let finalCgSteps, finalCgSteps > 0 {
@@ -168,7 +167,7 @@ struct AlgorithmOptions: ParsableArguments {
         if sampleEncoder { options.samplesEncoder = true }
         if let firstEstimate { options.firstEstimate = firstEstimate }
         if let upsampling { options.upsampling = upsampling }
-        if let vaeResidual { options.addsCodecResidual = vaeResidual }
+        if let vaeResidual { options.codecResidual = vaeResidual }
         if let finalCgSteps { options.finalConsistencySteps = finalCgSteps }
     }
 
