@@ -13,7 +13,8 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     public var program: Int
     /// Of the networks' weights.
     public var weights: Int
-    /// Of the video while it is worked on, about ten times its size in float32, and once more with a first estimate that is brought along.
+    /// Of the video while it is worked on, about ten times its size in float32, once more with a first estimate that is brought along, and once more with
+    /// an autoencoder that loses detail.
     public var video: Int
     /// Of the largest pass of a network.
     public var pass: Int
