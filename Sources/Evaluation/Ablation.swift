@@ -89,6 +89,7 @@ public enum Ablation: String, Sendable, CaseIterable {
                 varied("no final data step") { $0.finalConsistencySteps = 0 },
                 varied("no steadying") { $0.steadiness = 0 },
                 varied("the paper's eta") { $0.eta = paper.eta },
+                varied("no autoencoder's residual") { $0.codecResidual = 0 },
                 varied("the paper's lambda") { $0.lowPass = paper.lowPass },
             ]
         case .lowpass:

@@ -19,6 +19,8 @@ public struct ModelMemory: Sendable {
     private let unet: UNet2DCondition.Configuration
     /// Whether guidance takes two passes of the network, side by side.
     public var guidesInTwoPasses: Bool { unet.guidanceChannels == nil }
+    /// Whether the autoencoder loses detail, so that what it lost may be kept beside the frames.
+    public var losesDetail: Bool { if case .linear = codec { false } else { true } }
     private let codec: Codec
     private let unetArithmetic: Arithmetic
     private let codecArithmetic: Arithmetic

@@ -21,6 +21,8 @@ struct Algorithm1 {
     let scene: SceneStart?
     /// Step 4.
     let lowPass: LowPass
+    /// What the autoencoder lost of the frames that were encoded last, (N, 3, H, W); nil before, and where none of it is added.
+    var lost: Tensor?
     private(set) var residuals: [Residual] = []
 
     init(
@@ -50,14 +52,14 @@ struct Algorithm1 {
             // 2. Tweedie's formula for every frame on its own, and its decode.
             let noisePrediction = try networks.predictNoise(Z, t)
             let Zhat = try tweedie(Z, noisePrediction, t)
-            X = try inRange(steadied(networks.decode(Zhat), passed, t))
+            X = try inRange(steadied(decoded(Zhat), passed, t))
             // 6. The result is the decode of the last timestep.
             if index == timesteps.count - 1 { break }
             // 3. Data consistency, over the whole batch at once.
             let Xbar = try dataConsistency(settings.dataStep, X, t, .consistency)
             passed = Xbar.passedNoise ?? passed
             // 4. The scheduled low-pass filter, and the encoder.
-            let Zbar = try networks.encode(lowPass(inRange(Xbar.frames), t))
+            let Zbar = try encoded(lowPass(inRange(Xbar.frames), t))
             // 5. Renoising with one noise for all frames.
             Z = try renoise(Zbar, noisePrediction, to: timesteps[index + 1], with: noise(index))
         }

@@ -31,7 +31,7 @@ struct NetworkPasses {
         (self.progress, self.onSmallerPasses) = (progress, onSmallerPasses)
         meter = WorkMeter(
             cost: prior.relativeCost, frames: frames.count, timesteps: settings.timesteps.count,
-            start: settings.start, hasStart: hasStart, estimated: estimated)
+            start: settings.start, hasStart: hasStart, estimated: estimated, decodesTwice: settings.codecResidual > 0)
     }
 
     // MARK: The maps

@@ -31,7 +31,8 @@ public enum Policy {
             timesteps: try rules.timesteps().value.count, exactCodecSteps: try rules.exactCodecSteps().value,
             conjugateGradientSteps: rules.dataStepKind().value == .conjugateGradients ? rules.iterations().value : nil,
             start: try rules.start().value,
-            firstEstimate: try facts.hasOwnEstimate() ? nil : rules.firstEstimate().value)
+            firstEstimate: try facts.hasOwnEstimate() ? nil : rules.firstEstimate().value,
+            addsCodecResidual: try rules.codecResidual().value > 0)
     }
 
     /// How much a run does.
@@ -44,21 +45,23 @@ public enum Policy {
         public var start: Start
         /// Nil where the frames were brought along.
         public var firstEstimate: FirstEstimate?
+        public var addsCodecResidual: Bool
 
         package init(
             timesteps: Int, exactCodecSteps: Int, conjugateGradientSteps: Int? = nil, start: Start,
-            firstEstimate: FirstEstimate?
+            firstEstimate: FirstEstimate?, addsCodecResidual: Bool = false
         ) {
             (self.timesteps, self.exactCodecSteps) = (timesteps, exactCodecSteps)
             (self.conjugateGradientSteps, self.start) = (conjugateGradientSteps, start)
-            self.firstEstimate = firstEstimate
+            (self.firstEstimate, self.addsCodecResidual) = (firstEstimate, addsCodecResidual)
         }
 
         public init(_ settings: Settings) {
             self.init(
                 timesteps: settings.timesteps.count, exactCodecSteps: settings.exactCodecSteps,
                 conjugateGradientSteps: (settings.dataStep as? ConjugateGradientStep)?.iterations,
-                start: settings.start, firstEstimate: settings.options.firstEstimate)
+                start: settings.start, firstEstimate: settings.options.firstEstimate,
+                addsCodecResidual: settings.codecResidual > 0)
         }
     }
 

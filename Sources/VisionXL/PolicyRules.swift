@@ -201,16 +201,6 @@ struct Rules<F: Facts> {
         Choice(asked.upsampling, else: .bicubic, "An inversion keeps the blocks of repeated pixels.")
     }
 
-    func samplesEncoder() -> Choice<Bool> {
-        Choice(asked.samplesEncoder, else: false, "The encoder's mean, without its noise.")
-    }
-
-    func exactCodecSteps() throws -> Choice<Int> {
-        let count = try timesteps().value.count
-        return Choice(
-            asked.exactCodecSteps.map { Swift.min($0, count) }, else: count, "All of them: drafts change the result.")
-    }
-
     // MARK: All together
 
     func settings() throws -> Settings {
@@ -239,6 +229,7 @@ struct Rules<F: Facts> {
         followed.firstEstimate = try facts.hasOwnEstimate() ? nil : firstEstimate().value
         followed.upsampling = upsampling().value
         followed.exactCodecSteps = try exactCodecSteps().value
+        followed.codecResidual = try codecResidual().value
         return Settings(
             timesteps: chosen,
             dataStep: try dataStep(iterations: iterations().value) { try roundedBits().value },
@@ -249,7 +240,8 @@ struct Rules<F: Facts> {
             start: try start().value,
             firstEstimate: try firstEstimate().value, upsampling: upsampling().value,
             samplesEncoder: samplesEncoder().value,
-            exactCodecSteps: try exactCodecSteps().value, seed: seed().value, options: followed, choices: try rows())
+            exactCodecSteps: try exactCodecSteps().value, codecResidual: try codecResidual().value,
+            seed: seed().value, options: followed, choices: try rows())
     }
 
     func rows() throws -> [Policy.Row] {
@@ -293,6 +285,7 @@ struct Rules<F: Facts> {
             try Choice.row("renoising", "", \.rawValue, renoising),
             try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
             try Choice.row(Policy.fullCodecRow, "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
+            try Choice.row("autoencoder's residual", "--vae-residual", number, codecResidual),
             try Choice.row("seed", "--seed", { "\($0)" }, seed),
         ]
         return rows

@@ -46,6 +46,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     /// How many of the last timesteps encode and decode with the prior's own autoencoder, 1 or more; those before them do it by the prior's
     /// draft where it has one, which is quicker and changes the result.
     public var exactCodecSteps: Int?
+    /// The part of what the autoencoder lost of a timestep's frames, X - D(E(X)), that is added to those of the next; 0 to 1. Cost where it is
+    /// not 0: a decode of each frame and timestep but the last.
+    public var codecResidual: Double?
 
     public init() {}
 
@@ -64,6 +67,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
         options.samplesEncoder = false
         options.lowPass = 2.0.squareRoot()
         options.eta = 0.2
+        options.codecResidual = 0
         options.renoising = .shared
         options.solvesFramesAlone = false
         return options
@@ -100,6 +104,9 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
             lowPassTaps, { (1...9999).contains($0) && $0 % 2 == 1 },
             { _ in "The low-pass filter's taps must be an odd number up to 9999." })
         try check(eta, { $0 >= 0 && $0 <= 1 }, { "eta must be 0 to 1, and is \($0)." })
+        try check(
+            codecResidual, { $0 >= 0 && $0 <= 1 },
+            { "The part of the autoencoder's residual that is added must be 0 to 1, and is \($0)." })
         try check(exactCodecSteps, { $0 >= 1 }, { _ in "The last timestep at least must have the full autoencoder." })
         let isWhole = tau == 1 || (timesteps?.first ?? 0) > 900
         try check(

@@ -62,8 +62,10 @@ struct WorkMeter {
     /// - Parameters:
     ///   - hasStart: whether the scene's inversion is there already.
     ///   - estimated: frames that a first estimate is made of.
+    ///   - decodesTwice: whether frames are decoded as they were encoded, to see what that lost.
     init(
-        cost: PriorCost, frames: Int, timesteps: Int, start: Start, hasStart: Bool = false, estimated: Int
+        cost: PriorCost, frames: Int, timesteps: Int, start: Start, hasStart: Bool = false, estimated: Int,
+        decodesTwice: Bool = false
     ) {
         let n = Double(frames)
         let steps = Double(timesteps)
@@ -77,7 +79,9 @@ struct WorkMeter {
             case .independentNoise: n * cost.encoding
             case .pureNoise, .independentPureNoise: 0
             }
-        total = estimating + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+        total =
+            estimating + starting + n * (steps * (cost.prediction + cost.decoding) + (steps - 1) * cost.encoding)
+            + (decodesTwice ? n * (steps - 1) * cost.decoding : 0)
     }
 
     mutating func add(_ work: Double) { done += work }

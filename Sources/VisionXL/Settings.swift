@@ -25,6 +25,8 @@ public struct Settings: Sendable {
     public var samplesEncoder: Bool
     /// The last timesteps that have the full autoencoder; all of them without a draft.
     public var exactCodecSteps: Int
+    /// The part of what the autoencoder lost of the frames before, X - D(E(X)), that is added to those that it decodes; 0 to 1.
+    public var codecResidual: Double
     public var seed: UInt64
 
     /// Taps of the low-pass filter.

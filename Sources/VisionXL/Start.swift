@@ -26,7 +26,7 @@ extension Algorithm1 {
     mutating func sceneStart(from frame: Int) throws -> SceneStart? {
         switch settings.start {
         case .firstFrameInversion, .sharedInversion:
-            let first = try networks.encode(firstEstimate(frame..<frame + 1), phase: .inverting)
+            let first = try encodedEstimate(frame..<frame + 1)
             return SceneStart(first: first, inverted: try invert(first))
         default: return nil
         }
@@ -38,9 +38,9 @@ extension Algorithm1 {
         switch settings.start {
         case .firstFrameInversion:
             if let scene { return try repeated(scene.inverted) }
-            return try repeated(invert(networks.encode(firstEstimate(0..<1), phase: .inverting)))
+            return try repeated(invert(encodedEstimate(0..<1)))
         case .sharedInversion:
-            let latents = try networks.encode(firstEstimate(0..<count), phase: .inverting)
+            let latents = try encodedEstimate(0..<count)
             if let scene {
                 return try ((latents - scene.first) * schedule.alphaBar(settings.timesteps[0]).squareRoot())
                     .adding(scene.inverted)
@@ -48,16 +48,20 @@ extension Algorithm1 {
             let first = try latents.rows(0..<1)
             return try ((latents - first) * schedule.alphaBar(settings.timesteps[0]).squareRoot()).adding(invert(first))
         case .everyFrameInversion:
-            return try invert(networks.encode(firstEstimate(0..<count), phase: .inverting))
+            return try invert(encodedEstimate(0..<count))
         case .sharedNoise:
-            return try repeated(noised(networks.encode(firstEstimate(0..<1), phase: .inverting)))
+            return try repeated(noised(encodedEstimate(0..<1)))
         case .independentNoise:
-            return try noised(networks.encode(firstEstimate(0..<count), phase: .inverting))
+            return try noised(encodedEstimate(0..<count))
         case .pureNoise:
             return try repeated(networks.startingNoise(frames: 1))
         case .independentPureNoise:
             return try networks.startingNoise(frames: count)
         }
+    }
+
+    private mutating func encodedEstimate(_ frames: Range<Int>) throws -> Tensor {
+        try networks.encode(firstEstimate(frames), phase: .inverting)
     }
 
     private mutating func firstEstimate(_ frames: Range<Int>) throws -> Tensor {

@@ -86,6 +86,12 @@ struct AlgorithmOptions: ParsableArguments {
     var sampleEncoder = false
 
     @Option(
+        help:
+            "The part, 0 to 1, of what the autoencoder lost of a timestep's frames that is added to the next one's; a decode more for each (default: see `explain`)."
+    )
+    var vaeResidual: Double?
+
+    @Option(
         help: "Conjugate-gradient steps after the last decode, beyond the paper; 0 for no data step of any kind there.")
     var finalCgSteps: Int?
 
@@ -117,6 +123,9 @@ struct AlgorithmOptions: ParsableArguments {
             }
             if let steadiness, steadiness > 0 {
                 throw ValidationError("--paper averages nothing over time; leave out --steadiness.")
+            }
+            if let vaeResidual, vaeResidual > 0 {
+                throw ValidationError("--paper takes frames as they are decoded; leave out --vae-residual.")
             }
             if let finalCgSteps, finalCgSteps > 0 {
                 throw ValidationError("--paper has no final steps; leave out --final-cg-steps.")
@@ -158,6 +167,7 @@ struct AlgorithmOptions: ParsableArguments {
         if sampleEncoder { options.samplesEncoder = true }
         if let firstEstimate { options.firstEstimate = firstEstimate }
         if let upsampling { options.upsampling = upsampling }
+        if let vaeResidual { options.codecResidual = vaeResidual }
         if let finalCgSteps { options.finalConsistencySteps = finalCgSteps }
     }
 

@@ -13,7 +13,8 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     public var program: Int
     /// Of the networks' weights.
     public var weights: Int
-    /// Of the video while it is worked on, about ten times its size in float32, and once more with a first estimate that is brought along.
+    /// Of the video while it is worked on, about ten times its size in float32, once more with a first estimate that is brought along, and once more with
+    /// an autoencoder that loses detail.
     public var video: Int
     /// Of the largest pass of a network.
     public var pass: Int
@@ -60,7 +61,9 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
         let program = (program ?? (device == .cpu ? 400_000_000 : 600_000_000)) + model.workBytes
-        let video = (Self.videoCopies + (hasOwnEstimate ? 1 : 0)) * frames * 3 * height * width * 4
+        let video =
+            (Self.videoCopies + (hasOwnEstimate ? 1 : 0) + (model.losesDetail ? 1 : 0)) * frames * 3 * height * width
+            * 4
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)
         let preferred = min(

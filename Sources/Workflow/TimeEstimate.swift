@@ -68,6 +68,7 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         networkSeconds =
             steps * (work.pixels + inverted) * rates.prediction
             + work.pixels * (exact * rates.codec + (steps - exact) * rates.draftCodec)
+            + (work.extent.addsCodecResidual ? work.pixels * (steps - 1) * rates.decoding : 0)
         let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
         let first =
             switch work.extent.firstEstimate {
@@ -117,6 +118,8 @@ struct Rates: Sendable {
     var codec: Double
     /// The same of a draft.
     var draftCodec: Double
+    /// Of a decode alone.
+    var decoding: Double
     /// How many times as long as the measured machine this one takes for what is not a network.
     var machine: Double
 
@@ -151,18 +154,22 @@ struct Rates: Sendable {
         }
         let (some, coded) = (try latents(passes.prediction), try latents(passes.decoding))
         let video = try Tensor.zeros([passes.encoding, 3, height, width], device: prior.device)
-        func codec(isDraft: Bool) throws -> Double {
-            let decoding = CodecPass(tile: passes.decodingTile, isDraft: isDraft)
-            let encoding = CodecPass(tile: passes.encodingTile, isDraft: isDraft)
-            return try rate(passes.decoding) { try prior.decode(coded, decoding) }
-                + rate(passes.encoding) { try prior.encode(video, samplingWith: nil, encoding) }
+        func decoding(isDraft: Bool) throws -> Double {
+            let pass = CodecPass(tile: passes.decodingTile, isDraft: isDraft)
+            return try rate(passes.decoding) { try prior.decode(coded, pass) }
         }
-        let exact = try codec(isDraft: false)
+        func encoding(isDraft: Bool) throws -> Double {
+            let pass = CodecPass(tile: passes.encodingTile, isDraft: isDraft)
+            return try rate(passes.encoding) { try prior.encode(video, samplingWith: nil, pass) }
+        }
+        let (decoded, encoded) = (try decoding(isDraft: false), try encoding(isDraft: false))
         return try Rates(
             prediction: rate(passes.prediction) {
                 try prior.predictNoise(some, timestep: prior.schedule.trainingSteps / 4)
             },
-            codec: exact, draftCodec: hasDraft ? codec(isDraft: true) : exact, machine: machine(on: prior.device))
+            codec: decoded + encoded,
+            draftCodec: hasDraft ? decoding(isDraft: true) + encoding(isDraft: true) : decoded + encoded,
+            decoding: decoded, machine: machine(on: prior.device))
     }
 
     /// A product of matrices and a sum, as data steps are made of.

@@ -159,6 +159,7 @@ extension RestorationOptions {
         conjugateGradientSteps = other.conjugateGradientSteps ?? conjugateGradientSteps
         (firstEstimate, upsampling) = (other.firstEstimate ?? firstEstimate, other.upsampling ?? upsampling)
         finalConsistencySteps = other.finalConsistencySteps ?? finalConsistencySteps
+        codecResidual = other.codecResidual ?? codecResidual
         (steadiness, eta, lowPass) = (other.steadiness ?? steadiness, other.eta ?? eta, other.lowPass ?? lowPass)
     }
 }

@@ -201,7 +201,7 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
             #expect(settings.lowPassTaps == .enough && settings.renoising == .shared && settings.seed == 0)
             #expect(
                 settings.steadying == Steadying(strength: 1) && !settings.samplesEncoder
-                    && settings.exactCodecSteps == 8)
+                    && settings.exactCodecSteps == 8 && settings.codecResidual == (conditions.gain == nil ? 0.75 : 0))
             #expect(
                 settings.start == .sharedInversion && settings.firstEstimate == .smooth
                     && settings.upsampling == .bicubic)
@@ -392,6 +392,8 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         Saying("renoising", "independent", { $0.renoising = .independent }, { $0.renoising == .independent }),
         Saying("encoder", "sampled", { $0.samplesEncoder = true }, { $0.samplesEncoder }),
         Saying("full autoencoder", "last 3 timesteps", { $0.exactCodecSteps = 3 }, { $0.exactCodecSteps == 3 }),
+        Saying("autoencoder's residual", "0.5", { $0.codecResidual = 0.5 }, { $0.codecResidual == 0.5 }),
+        Saying("autoencoder's residual", "0", { $0.codecResidual = 0 }, { $0.codecResidual == 0 }),
         Saying("seed", "7", { $0.seed = 7 }, { $0.seed == 7 }),
     ]
 

@@ -9,18 +9,19 @@ import Testing
 
 /// What is told of a run's time follows the work. How near it comes is measured, not tested (Benchmarks/RESULTS.md).
 @Suite struct TimeEstimateTests {
-    private static let rates = Rates(prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, machine: 1)
+    private static let rates = Rates(prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, decoding: 2e-6, machine: 1)
 
     private static func work(
         frames: Int = 8, window: Int = 8, timesteps: Int = 4, start: Start = .sharedInversion,
         firstEstimate: FirstEstimate = .measurement, form: SeparatedForm? = SeparatedForm(),
-        exactCodecSteps: Int? = nil, conjugateGradientSteps: Int? = nil
+        exactCodecSteps: Int? = nil, conjugateGradientSteps: Int? = nil, addsCodecResidual: Bool = false
     ) -> TimeEstimate.Work {
         TimeEstimate.Work(
             frames: frames, height: 100, width: 200, window: window,
             extent: Policy.Extent(
                 timesteps: timesteps, exactCodecSteps: exactCodecSteps ?? timesteps,
-                conjugateGradientSteps: conjugateGradientSteps, start: start, firstEstimate: firstEstimate),
+                conjugateGradientSteps: conjugateGradientSteps, start: start, firstEstimate: firstEstimate,
+                addsCodecResidual: addsCodecResidual),
             form: form)
     }
 
@@ -44,6 +45,9 @@ import Testing
         // All timesteps but the last decode and encode with a draft.
         let drafted = TimeEstimate(Self.work(exactCodecSteps: 1), Self.rates).networkSeconds
         #expect(abs(expected - drafted - 3 * 8 * frame * 2e-6) < 1e-9)
+        // A decode more of each but the last.
+        let residual = TimeEstimate(Self.work(addsCodecResidual: true), Self.rates).networkSeconds
+        #expect(abs(residual - expected - 3 * 8 * frame * 2e-6) < 1e-9)
     }
 
     @Test func moreWorkTakesLonger() throws {
