@@ -26,8 +26,9 @@ public enum MeasurementStorage: Hashable, Sendable {
     public func stored(_ measurement: VideoMeasurement, of problem: Problem) async throws -> VideoMeasurement {
         let (exact, added) = (measurement.frames, measurement.noise.sigma)
         switch self {
-        case .float: return try await found(in: exact, of: measurement, added: added)
-        case .eightBit: return try await found(in: exact.rounded(toBits: 8), of: measurement, added: added, bits: 8)
+        case .float: return try await found(in: exact, of: measurement, problem, added: added)
+        case .eightBit:
+            return try await found(in: exact.rounded(toBits: 8), of: measurement, problem, added: added, bits: 8)
         case .h264(let quality):
             let folder = try ScratchFolder()
             defer { withExtendedLifetime(folder) {} }
@@ -37,7 +38,7 @@ public enum MeasurementStorage: Hashable, Sendable {
             var frames: [Tensor] = []
             for try await frame in reader.frames() { frames.append(try frame.tensor) }
             let read = try problem.reduced(Tensor.stack(frames)).to(exact.device)
-            return try await found(in: read, of: measurement, added: added, bits: 8, reader: reader)
+            return try await found(in: read, of: measurement, problem, added: added, bits: 8, reader: reader)
         }
     }
 
@@ -59,13 +60,14 @@ public enum MeasurementStorage: Hashable, Sendable {
 
     /// The noise is what `degrade` would have written beside the file, and what its coding adds.
     private func found(
-        in frames: Tensor, of measurement: VideoMeasurement, added: Double, bits: Int? = nil, reader: VideoReader? = nil
+        in frames: Tensor, of measurement: VideoMeasurement, _ problem: Problem, added: Double, bits: Int? = nil,
+        reader: VideoReader? = nil
     ) async throws -> VideoMeasurement {
         let recorded = MeasurementRecord.Noise(
             added: added, bitDepth: bits ?? 32, rounding: bits.map(NoiseLevel.rounding(toBits:)) ?? 0,
             isLossy: reader != nil)
         let noise = try await NoiseFigure.found(
-            .auto, recorded: recorded, in: reader, frames: frames, known: measurement.known)
+            .auto, of: problem, recorded: recorded, in: reader, frames: frames, known: measurement.known)
         return try VideoMeasurement(frames, operator: measurement.operator, noise: noise)
     }
 }

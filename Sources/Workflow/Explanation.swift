@@ -99,6 +99,8 @@ public struct Explanation: Sendable, Encodable {
         if case .sigma(let sigma) = recipe.noise { return NoiseFigure(sigma) }
         guard let recorded = video.record?.noise else { return nil }
         let step = try await video.reader.quantizerStep(firstFrames: video.window)
-        return Policy.noise(recipe.noise, recorded: recorded, file: video.info, quantizerStep: step) { nil }
+        return Policy.noise(
+            recipe.noise, of: video.problem, recorded: recorded, file: video.info, quantizerStep: step
+        ) { nil }
     }
 }

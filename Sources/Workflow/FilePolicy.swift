@@ -98,12 +98,14 @@ extension Policy {
 
     /// The noise of a stored measurement.
     /// - Parameters:
+    ///   - problem: what was done to the video.
     ///   - recorded: what is known of how it was made.
     ///   - info: of the file; nil for one that is in no file.
     ///   - quantizerStep: of a lossy coding, as `VideoReader.quantizerStep` reads it.
     ///   - estimate: what the frames show.
     static func noise(
-        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, file info: VideoInfo?, quantizerStep: Double?,
+        _ asked: NoiseChoice?, of problem: Problem, recorded: MeasurementRecord.Noise?, file info: VideoInfo?,
+        quantizerStep: Double?,
         estimate: () throws -> Double?
     ) rethrows -> NoiseFigure {
         if case .sigma(let sigma) = asked { return NoiseFigure(sigma, source: .said) }
@@ -122,11 +124,17 @@ extension Policy {
         }
         guard let info, !info.isLossless else { return figure }
         let guess = lightCodecs.contains(info.codec) ? lightCoding : ordinaryCoding
+        let coding = quantizerStep.map(NoiseLevel.coding(quantizerStep:)) ?? guess
+        let isAveragedAndBlurred = problem.stage(Average.self) != nil && problem.stage(Blur.self) != nil
         return figure.with(
             .init(
-                codec: info.codec, sigma: quantizerStep.map(NoiseLevel.coding(quantizerStep:)) ?? guess,
+                codec: info.codec, sigma: isAveragedAndBlurred ? averagedCoding * coding : coding,
                 isMeasured: quantizerStep != nil))
     }
+
+    /// How averages differ from frame to frame is little, and a coding keeps less of it than of the rest: in what undoing average and blur makes
+    /// most of, it errs by more than on the whole (Docs/DataStep.md). Without the blur the rest decides.
+    private static let averagedCoding = 1.5
 
     /// Where the quantizer cannot be read: what a film has at x264's usual quality (crf 23).
     private static let ordinaryCoding = 0.035
@@ -138,15 +146,17 @@ extension Policy {
 extension NoiseFigure {
     /// How noisy a measurement in a file is.
     /// - Parameters:
+    ///   - problem: what was done to the video.
     ///   - frames: the first window of it, (N, C, h, w).
     ///   - known: 0 in holes; nil where every pixel was measured.
     public static func found(
-        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, frames: Tensor,
-        known: Tensor?
+        _ asked: NoiseChoice?, of problem: Problem, recorded: MeasurementRecord.Noise?, in reader: VideoReader?,
+        frames: Tensor, known: Tensor?
     ) async throws -> NoiseFigure {
         let step = try await quantizerStep(asked, in: reader, firstFrames: frames.size(0))
         return try await onThread { _ in
-            try found(asked, recorded: recorded, in: reader, quantizerStep: step, frames: frames, known: known)
+            try found(
+                asked, of: problem, recorded: recorded, in: reader, quantizerStep: step, frames: frames, known: known)
         }
     }
 
@@ -160,10 +170,10 @@ extension NoiseFigure {
 
     /// The same with that step.
     static func found(
-        _ asked: NoiseChoice?, recorded: MeasurementRecord.Noise?, in reader: VideoReader?, quantizerStep: Double?,
-        frames: Tensor, known: Tensor?
+        _ asked: NoiseChoice?, of problem: Problem, recorded: MeasurementRecord.Noise?, in reader: VideoReader?,
+        quantizerStep: Double?, frames: Tensor, known: Tensor?
     ) throws -> NoiseFigure {
-        try Policy.noise(asked, recorded: recorded, file: reader?.info, quantizerStep: quantizerStep) {
+        try Policy.noise(asked, of: problem, recorded: recorded, file: reader?.info, quantizerStep: quantizerStep) {
             try NoiseLevel.estimated(in: frames, known: known)
         }
     }

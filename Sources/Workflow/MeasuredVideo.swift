@@ -217,7 +217,7 @@ public struct MeasuredVideo: Sendable {
     /// The noise of a scene, from its first window's batch.
     func noise(of first: Tensor, measuredBy A: any LinearOperator, quantizerStep: Double?) throws -> NoiseFigure {
         try .found(
-            recipe.noise, recorded: record?.noise, in: reader, quantizerStep: quantizerStep, frames: first,
+            recipe.noise, of: problem, recorded: record?.noise, in: reader, quantizerStep: quantizerStep, frames: first,
             known: A.known(inMeasurement: first.shape))
     }
 }

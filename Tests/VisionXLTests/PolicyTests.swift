@@ -268,8 +268,8 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
             let isProximal = conditions.step != .conjugateGradients
             let blurs = isProximal && !conditions.keepsPixelsInBlocks
             let isLight = Self.isLight(conditions)
-            #expect(facts.asked.isSuperset(of: [.schedule, .mixesPixels]))
-            #expect(facts.asked.contains(.decoderGain) == isProximal, "\(conditions)")
+            // The gain says whether the codec is linear, too.
+            #expect(facts.asked.isSuperset(of: [.schedule, .mixesPixels, .decoderGain]))
             #expect(facts.asked.contains(.keepsPixelsInBlocks) == isProximal, "\(conditions)")
             #expect(facts.asked.contains(.shrinks) == isLight, "\(conditions)")
             // A pass over the measurement: not where the noise alone says that there are no bands.
@@ -281,7 +281,7 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
         }
         // What was said need not be found out.
         var asked = RestorationOptions()
-        (asked.eta, asked.lowPass) = (0.5, 1)
+        (asked.eta, asked.lowPass, asked.codecResidual) = (0.5, 1, 0.5)
         for conditions in Conditions.all where conditions.step == nil {
             let facts = NotedFacts(conditions)
             _ = try Policy.settle(asked, facts)

@@ -21,6 +21,7 @@ import VisionXL
         var source: NoiseFigure.Source
         var codec: String?
         var isMeasured = false
+        var problem = Problem(Blur(sigma: 1))
     }
 
     private static func info(_ codec: String, rgb: Bool, bits: Int = 8) -> VideoInfo {
@@ -63,10 +64,22 @@ import VisionXL
         NoiseCase(
             testDescription: "a coding for editing", info: info("prores", rgb: false, bits: 10), estimate: 0.2,
             sigma: NoiseLevel.combined(0.2, 0.018), source: .frames, codec: "prores"),
+        NoiseCase(
+            testDescription: "blurred averages in a lossy file", recorded: recorded, info: info("h264", rgb: false),
+            step: 0.05, sigma: NoiseLevel.combined(0.05, 1.5 * NoiseLevel.coding(quantizerStep: 0.05)),
+            source: .record, codec: "h264", isMeasured: true, problem: Problem(Average(frames: 7), Blur(sigma: 3))),
+        NoiseCase(
+            testDescription: "averages alone in a lossy file", info: info("vp9", rgb: false), estimate: 0.2,
+            sigma: NoiseLevel.combined(0.2, 0.035), source: .frames, codec: "vp9", problem: Problem(Average(frames: 7))),
+        NoiseCase(
+            testDescription: "blurred averages that lost nothing", recorded: recorded, info: info("ffv1", rgb: true),
+            sigma: 0.05, source: .record, problem: Problem(Average(frames: 7), Blur(sigma: 3))),
     ]
 
     @Test(arguments: cases) func noise(_ the: NoiseCase) {
-        let figure = Policy.noise(the.asked, recorded: the.recorded, file: the.info, quantizerStep: the.step) {
+        let figure = Policy.noise(
+            the.asked, of: the.problem, recorded: the.recorded, file: the.info, quantizerStep: the.step
+        ) {
             the.estimate
         }
         #expect(abs(figure.sigma - the.sigma) < 1e-12)
