@@ -76,7 +76,7 @@ def main() -> None:
         "",
         "## Each part of the paper's put back alone",
         "",
-        "8 bits, mean of the clips.",
+        f"8 bits, {', '.join(sorted({c['clip'] for c in parts}))}.",
         "",
     ]
     tasks = list(dict.fromkeys(c["task"] for c in parts))
