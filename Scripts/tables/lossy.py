@@ -1,8 +1,6 @@
-"""Makes a table and a file of numbers of two evaluations with a model whose autoencoder loses detail.
+"""Makes tables and a file of numbers of --ablation parts with a model whose autoencoder loses detail.
 
-usage: lossy.py COMMAND REVISION METHODS_RESULTS PARTS_RESULTS DESTINATION
-
-The first has the program and the paper's algorithm for each way to store a measurement, the second --ablation parts.
+usage: lossy.py COMMAND REVISION RESULTS DESTINATION
 """
 
 import datetime
@@ -35,15 +33,15 @@ def cells(path: str) -> tuple[list[dict], dict]:
 
 
 def main() -> None:
-    command, revision, methods_path, parts_path, destination = sys.argv[1:]
-    (methods, machine), (parts, _) = cells(methods_path), cells(parts_path)
+    command, revision, path, destination = sys.argv[1:]
+    found, machine = cells(path)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-    record = {"command": command, "revision": revision, "date": date, "machine": machine, "methods": methods, "parts": parts}
+    record = {"command": command, "revision": revision, "date": date, "machine": machine, "cells": found}
     with open(destination + ".json", "w") as file:
         json.dump(record, file, indent=1)
         file.write("\n")
 
-    clips = sorted({f"{c['clip']} ({c['frames'][0]} frames of {c['frames'][2]}x{c['frames'][1]})" for c in methods})
+    clips = sorted({f"{c['clip']} ({c['frames'][0]} frames of {c['frames'][2]}x{c['frames'][1]})" for c in found})
     lines = [
         "# With an autoencoder that loses detail",
         "",
@@ -57,39 +55,40 @@ def main() -> None:
         "|---|---|---|---|---|---|",
     ]
 
-    def find(list_: list[dict], **wanted: object) -> dict:
-        return next(c for c in list_ if all(c[k] == v for k, v in wanted.items()))
+    def some(**wanted: object) -> list[dict]:
+        return [c for c in found if all(c[k] == v for k, v in wanted.items())]
+
+    def mean(metric: str, **wanted: object) -> float:
+        values = [c[metric] for c in some(**wanted)]
+        return sum(values) / len(values)
 
     def text(cell: dict) -> str:
         return f"{cell['psnr']:.2f} / {cell['lpips']:.3f}"
 
     gains = []
-    for ours in (c for c in methods if c["method"] == "visionxl"):
-        place = {k: ours[k] for k in ("clip", "task", "measurement")}
-        paper = find(methods, method="paper", **place)
+    tasks, names, stored = (list(dict.fromkeys(c[key] for c in found)) for key in ("task", "method", "measurement"))
+    for ours in some(method="this program"):
+        (paper,) = some(method="the paper", **{k: ours[k] for k in ("clip", "task", "measurement")})
         gains.append(ours["psnr"] - paper["psnr"])
-        stored = STORED.get(ours["measurement"], ours["measurement"])
-        lines.append(f"| {ours['clip']} | `{ours['task']}` | {stored} | {text(paper)} | {text(ours)} | {gains[-1]:+.2f} |")
+        lines.append(
+            f"| {ours['clip']} | `{ours['task']}` | {STORED[ours['measurement']]} "
+            f"| {text(paper)} | {text(ours)} | {gains[-1]:+.2f} |"
+        )
     lines += [
         "",
         f"The program is {sum(gains) / len(gains):.2f} dB above the paper's algorithm on average, {min(gains):+.2f} dB in the worst cell.",
         "",
         "## Each part of the paper's put back alone",
         "",
-        f"8 bits, {', '.join(sorted({c['clip'] for c in parts}))}.",
-        "",
+        "The mean of both clips.",
     ]
-    tasks = list(dict.fromkeys(c["task"] for c in parts))
-    names = list(dict.fromkeys(c["method"] for c in parts))
-    lines += ["| what differs | " + " | ".join(f"`{t}`" for t in tasks) + " | mean |", "|---|" + "---|" * (len(tasks) + 1)]
-
-    def mean(metric: str, **wanted: object) -> float:
-        values = [c[metric] for c in parts if all(c[k] == v for k, v in wanted.items())]
-        return sum(values) / len(values)
-
-    for name in names:
-        columns = [f"{mean('psnr', method=name, task=t):.2f} / {mean('lpips', method=name, task=t):.3f}" for t in tasks]
-        lines.append(f"| {name} | " + " | ".join(columns) + f" | {mean('psnr', method=name):.2f} / {mean('lpips', method=name):.3f} |")
+    for storage in stored:
+        lines += ["", f"### {STORED[storage]}", ""]
+        lines += ["| what differs | " + " | ".join(f"`{t}`" for t in tasks) + " | mean |", "|---|" + "---|" * (len(tasks) + 1)]
+        for name in names:
+            places = [{"method": name, "measurement": storage, "task": t} for t in tasks] + [{"method": name, "measurement": storage}]
+            columns = [f"{mean('psnr', **place):.2f} / {mean('lpips', **place):.3f}" for place in places]
+            lines.append(f"| {name} | " + " | ".join(columns) + " |")
     with open(destination + ".md", "w") as file:
         file.write("\n".join(lines) + "\n")
     print("\n".join(lines))
