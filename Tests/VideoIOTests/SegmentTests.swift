@@ -138,6 +138,7 @@ import Testing
         let segments = try VideoSegments(
             to: parts, frames: [0..<10, 10..<23], width: 96, height: 80, bitDepth: 16, frameRate: info.frameRate,
             encoding: encoding, tags: info.tagsForCopies, keeping: OutputPlan(for: reader, to: parts))
+        try await segments.rehearse()
         let pieces = segments.frames.indices.map { folder.file("\($0)" + segments.ending) }
         for (index, range) in segments.frames.enumerated() {
             let writer = try await segments.writer(index, to: pieces[index])
@@ -161,7 +162,7 @@ import Testing
         }
     }
 
-    /// What could not be joined in the end is refused in the beginning.
+    /// What could not be joined in the end is refused in the beginning, and a video in one piece is not.
     @Test func wordsThatCannotBeJoinedAreRefused() async throws {
         let (source, path) = (folder.file("source.mkv"), folder.file("out.mkv"))
         let chapters = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/10\nSTART=0\nEND=4\ntitle=one\n"
@@ -171,16 +172,28 @@ import Testing
         let (before, plan) = (
             folder.contents, try await OutputPlan(for: VideoReader(source, countFrames: true), to: path)
         )
-        func rehearse(_ words: [String]) async -> VideoError? {
-            await videoError {
-                try await VideoWriter.rehearse(
-                    to: path, width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
-                    encoding: VideoEncoding(.ffv1, extraArguments: words), tags: .bt709, keeping: plan)
+        func rehearse(_ words: [String], inSegments: Bool) async -> VideoError? {
+            let encoding = VideoEncoding(.ffv1, extraArguments: words)
+            return await videoError {
+                guard inSegments else {
+                    return try await VideoWriter.rehearse(
+                        to: path, width: 64, height: 64, bitDepth: 8, frameRate: .fps25, encoding: encoding,
+                        tags: .bt709, keeping: plan)
+                }
+                try await VideoSegments(
+                    to: path, frames: [0..<5], width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
+                    encoding: encoding, tags: .bt709, keeping: plan
+                ).rehearse()
             }
         }
-        #expect(await rehearse(["-metadata", "title=x"]) == nil)
+        for inSegments in [false, true] {
+            #expect(await rehearse(["-metadata", "title=x"], inSegments: inSegments) == nil)
+        }
         // A segment has no chapter that could be given a name.
-        #expect("\(await rehearse(["-metadata:c:0", "title=x"]) as Any)".contains("encoded in segments and joined"))
+        let chapter = ["-metadata:c:0", "title=x"]
+        #expect(await rehearse(chapter, inSegments: false) == nil)
+        let refusal = await rehearse(chapter, inSegments: true)
+        #expect("\(refusal as Any)".contains("encoded in segments and joined"))
         #expect(folder.contents == before)
     }
 }
