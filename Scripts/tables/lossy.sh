@@ -10,11 +10,11 @@ if [ -z "$model" ]; then
     exit 0
 fi
 visionxl="${VISIONXL:-.build/release/visionxl}"
-work="${LOSSY_WORK:-$(mktemp -d)}"
-mkdir -p "$work"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
 
 cut() {
-    [ -f "$work/$4.mkv" ] || ffmpeg -nostdin -v error -y -i "$1" -vf "trim=start_frame=$2,setpts=PTS-STARTPTS,$3" -frames:v 3 -an \
+    ffmpeg -nostdin -v error -y -i "$1" -vf "trim=start_frame=$2,setpts=PTS-STARTPTS,$3" -frames:v 3 -an \
         -c:v ffv1 -pix_fmt bgr0 "$work/$4.mkv"
 }
 cut .deps/clips/bikes.mp4 188 "crop=256:160:272:60" street

@@ -139,7 +139,7 @@ public struct Methods: Sendable {
 
     /// What was asked, and what the policy would make of the rest.
     private static func describe(_ options: RestorationOptions) throws -> String {
-        "\(try encoded(options)) policy \(try Policy.signature(options))"
+        "\(try encoded(options)) policy \(try Policy.signature(options) + Policy.fileSignature)"
     }
 
     /// Every option, whatever a later version adds.

@@ -5,7 +5,8 @@ extension Algorithm1 {
     /// Zbar = E(Xbar). What it cannot hold is remembered where a part of that is wanted.
     mutating func encoded(_ Xbar: Tensor) throws -> Tensor {
         let Zbar = try networks.encode(Xbar)
-        if settings.codecResidual > 0 { lost = try Xbar - networks.decode(Zbar) }
+        // By the autoencoder that decodes next, which may be another one.
+        if settings.codecResidual > 0 { lost = try Xbar - networks.decode(Zbar, later: 1) }
         return Zbar
     }
 

@@ -4,12 +4,14 @@ import InverseProblems
 extension Policy {
     /// A few letters that change when a default comes out otherwise under any of many conditions: what results that are kept are known by.
     package static func signature(_ asked: RestorationOptions) throws -> String {
+        try letters(Condition.all.flatMap { try table(asked, $0).map { "\($0.name)=\($0.value ?? "")" } })
+    }
+
+    /// A few letters for many words (FNV-1a).
+    package static func letters(_ words: some Sequence<String>) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for condition in Condition.all {
-            for row in try table(asked, condition) {
-                // FNV-1a.
-                for byte in "\(row.name)=\(row.value ?? "");".utf8 { hash = (hash ^ UInt64(byte)) &* 0x0100_0000_01b3 }
-            }
+        for word in words {
+            for byte in "\(word);".utf8 { hash = (hash ^ UInt64(byte)) &* 0x0100_0000_01b3 }
         }
         return String(hash, radix: 36)
     }
@@ -22,16 +24,19 @@ extension Policy {
         var isPooled: Bool
         var bits: Int?
         var enlarges: Bool
+        var isGivenEstimate: Bool
 
         static let all: [Condition] = noises.flatMap { sigma in
             [nil, 0.1, 0.3, 10].flatMap { (gain: Double?) in
                 [(false, false), (true, false), (true, true)].flatMap { isMixed, isPooled in
                     [nil, 8, 16].flatMap { (bits: Int?) in
-                        (isPooled ? [false, true] : [false]).map { enlarges in
-                            Condition(
-                                sigma: sigma, gain: gain, isMixed: isMixed, isPooled: isPooled, bits: bits,
-                                enlarges: enlarges)
-                        }
+                        (isPooled ? [(false, false), (true, false), (false, true)] : [(false, false), (false, true)])
+                            .map {
+                                Condition(
+                                    sigma: sigma, gain: gain, isMixed: isMixed, isPooled: isPooled, bits: bits,
+                                    enlarges: $0,
+                                    isGivenEstimate: $1)
+                            }
                     }
                 }
             }
@@ -48,6 +53,7 @@ extension Policy {
         func shrinks() -> Bool { isPooled }
         func roundedBits() -> Int? { bits }
         func canEnlarge() -> Bool { enlarges }
+        func hasOwnEstimate() -> Bool { isGivenEstimate }
         func schedule() -> DDIMSchedule { DDIMSchedule() }
         func decoderGain() -> Double? { gain }
     }

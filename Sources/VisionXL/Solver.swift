@@ -44,8 +44,8 @@ public struct Solver<Prior: DiffusionPrior>: Restorer {
 
     /// Restores X from Y = A(X). The last residual is the final data step's, if there was one.
     ///
-    /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps; memory for about
-    /// ten times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
+    /// Cost: for N frames and S timesteps, N S noise predictions and decodes, N (S - 1) encodes and S data steps, and N (S - 1) decodes more
+    /// where a lossy autoencoder's residual is added; memory for ten to twelve times the video in float32 beside the networks. A pass of a network that does not fit into memory is taken again with half the
     /// frames, then in tiles, then in smaller ones; the restoration says in its `passes` what fitted.
     /// - Throws: also `RestorationError.outOfMemory` where the smallest pass does not fit.
     public func restore(

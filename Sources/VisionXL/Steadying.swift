@@ -26,9 +26,9 @@ public struct Steadying: Sendable, Equatable {
         return try filtered(X, (ofPrior * ofPrior + ofMeasurement * ofMeasurement).squareRoot())
     }
 
-    /// A learned first estimate, which was made of each frame alone. What stands still all the time shall be the same all the time: an average of
-    /// seven frames follows a network's whims.
-    /// - Parameter factor: by which the network enlarged.
+    /// A learned first estimate, or frames that were brought along, each of which was made alone. What stands still all the time shall be the same
+    /// all the time: an average of seven frames follows a network's whims.
+    /// - Parameter factor: by which frames were enlarged, 1 for not at all.
     func applyToEstimate(_ X: Tensor, factor: Int) throws -> Tensor {
         try filtered(X, Self.ofEstimate * Double(min(factor, 4)), reach: SteadyingFilter.furthest)
     }

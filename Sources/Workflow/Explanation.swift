@@ -6,7 +6,7 @@ import TensorKit
 import VideoIO
 import VisionXL
 
-/// What a restoration would do, and why: every number with its reason, and how long it would take. No frame is decoded; the model is opened,
+/// What a restoration would do, and why: every number with its reason, and how long it would take. No frame of the input is decoded; the model is opened,
 /// for its passes are tried.
 public struct Explanation: Sendable, Encodable {
     public var rows: [Policy.Row]

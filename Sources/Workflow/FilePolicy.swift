@@ -125,16 +125,20 @@ extension Policy {
         guard let info, !info.isLossless else { return figure }
         let guess = lightCodecs.contains(info.codec) ? lightCoding : ordinaryCoding
         let coding = quantizerStep.map(NoiseLevel.coding(quantizerStep:)) ?? guess
-        let isAveragedAndBlurred = problem.stage(Average.self) != nil && problem.stage(Blur.self) != nil
         return figure.with(
             .init(
-                codec: info.codec, sigma: isAveragedAndBlurred ? averagedCoding * coding : coding,
+                codec: info.codec, sigma: isBlurredAverage(problem) ? averagedCoding * coding : coding,
                 isMeasured: quantizerStep != nil))
     }
 
     /// How averages differ from frame to frame is little, and a coding keeps less of it than of the rest: in what undoing average and blur makes
     /// most of, it errs by more than on the whole (Docs/DataStep.md). Without the blur the rest decides.
     private static let averagedCoding = 1.5
+
+    private static func isBlurredAverage(_ problem: Problem) -> Bool {
+        guard let average = problem.stage(Average.self), let blur = problem.stage(Blur.self) else { return false }
+        return average.frames > 1 && blur.sigma > 0 && problem.stage(Holes.self) == nil
+    }
 
     /// Where the quantizer cannot be read: what a film has at x264's usual quality (crf 23).
     private static let ordinaryCoding = 0.035

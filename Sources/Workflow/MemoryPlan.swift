@@ -14,7 +14,7 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     /// Of the networks' weights.
     public var weights: Int
     /// Of the video while it is worked on, about ten times its size in float32, once more with a first estimate that is brought along, and once more with
-    /// an autoencoder that loses detail.
+    /// what a lossy autoencoder lost.
     public var video: Int
     /// Of the largest pass of a network.
     public var pass: Int
@@ -50,19 +50,19 @@ public struct MemoryPlan: Sendable, Equatable, Codable {
     ///   - program: bytes that the process takes beside; what a CUDA context was seen to take when nil.
     ///   - frames: that are restored together.
     ///   - hasGuidance: whether the noise is predicted twice.
-    ///   - hasOwnEstimate: whether there are frames to begin from.
+    ///   - extraVideos: copies of the video that are kept beside the usual ones: frames to begin from, what a lossy autoencoder lost.
     ///   - enlarging: bytes that a learned first estimate takes of a frame; 0 without one.
     ///   - framesPerPass: a number of frames to keep to, whatever the budget.
     public init(
         model: ModelMemory, device: Device, budget: Int?, program: Int? = nil, frames: Int, height: Int, width: Int,
-        hasGuidance: Bool = false, hasOwnEstimate: Bool = false, enlarging: Int = 0,
+        hasGuidance: Bool = false, extraVideos: Int = 0, enlarging: Int = 0,
         framesPerPass: Int? = nil
     ) {
         func padded(_ length: Int) -> Int { (length + model.downscale - 1) / model.downscale * model.downscale }
         let (high, wide) = (padded(height), padded(width))
         let program = (program ?? (device == .cpu ? 400_000_000 : 600_000_000)) + model.workBytes
         let video =
-            (Self.videoCopies + (hasOwnEstimate ? 1 : 0) + (model.losesDetail ? 1 : 0)) * frames * 3 * height * width
+            (Self.videoCopies + extraVideos) * frames * 3 * height * width
             * 4
         let left = budget.map { $0 - program - model.weightBytes - video } ?? .max
         (self.budget, self.program, weights, self.video) = (budget, program, model.weightBytes, video)

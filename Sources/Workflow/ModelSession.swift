@@ -78,18 +78,23 @@ public struct ModelSession: Sendable {
 
     /// What a restoration takes of the memory, and how much goes through each network at once so that it fits.
     /// - Parameters:
-    ///   - hasOwnEstimate: whether there are frames to begin from.
+    ///   - extraVideos: as for `MemoryPlan`.
     ///   - small: the size of frames that a learned first estimate is made of; nil where none is.
     public func plan(
-        frames: Int, height: Int, width: Int, hasOwnEstimate: Bool = false,
+        frames: Int, height: Int, width: Int, extraVideos: Int = 0,
         enlarging small: (height: Int, width: Int)? = nil
     ) -> MemoryPlan {
         MemoryPlan(
             model: memory, device: device, budget: budget, program: program, frames: frames, height: height,
             width: width,
-            hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, hasOwnEstimate: hasOwnEstimate,
+            hasGuidance: text.guidance != 1 && memory.guidesInTwoPasses, extraVideos: extraVideos,
             enlarging: small.map { PictureEnlargement.bytes(height: $0.height, width: $0.width) } ?? 0,
             framesPerPass: execution.framesPerPass)
+    }
+
+    /// Copies of the video that options keep beside the usual ones: what a lossy autoencoder lost.
+    func extraVideos(_ options: RestorationOptions) -> Int {
+        memory.losesDetail && options.codecResidual != 0 && options.timesteps?.count != 1 ? 1 : 0
     }
 
     /// The memory of windows that are going to be restored: refused where fewer frames together would fit and these do not.
@@ -99,8 +104,9 @@ public struct ModelSession: Sendable {
             try !hasOwn && recipe.options.firstEstimate ?? .learned == .learned && PictureEnlargement.isAvailable
             && video.suitsEnlargement(frames: windows.longest)
         let small = isLearned ? (video.info.height, video.info.width) : nil
+        let extra = extraVideos(recipe.options) + (hasOwn ? 1 : 0)
         func plan(_ frames: Int) -> MemoryPlan {
-            self.plan(frames: frames, height: height, width: width, hasOwnEstimate: hasOwn, enlarging: small)
+            self.plan(frames: frames, height: height, width: width, extraVideos: extra, enlarging: small)
         }
         let kept = windows.windows.map(\.kept.count).max() ?? 1
         let longest = windows.windows.map(video.restoredCount).max() ?? 1
@@ -118,7 +124,7 @@ public struct ModelSession: Sendable {
             }
         }
         return try settledPlan(
-            frames: longest, height: height, width: width, hasOwnEstimate: hasOwn, enlarging: small)
+            frames: longest, height: height, width: width, extraVideos: extra, enlarging: small)
     }
 
     /// A plan that is going to be followed: refused where the memory that was allowed cannot hold it.
@@ -126,11 +132,11 @@ public struct ModelSession: Sendable {
     ///   - window: frames that are restored together.
     ///   - others: as for `plan`.
     public func settledPlan(
-        frames window: Int, height: Int, width: Int, hasOwnEstimate: Bool = false,
+        frames window: Int, height: Int, width: Int, extraVideos: Int = 0,
         enlarging small: (height: Int, width: Int)? = nil
     ) throws -> MemoryPlan {
         let plan = plan(
-            frames: window, height: height, width: width, hasOwnEstimate: hasOwnEstimate, enlarging: small)
+            frames: window, height: height, width: width, extraVideos: extraVideos, enlarging: small)
         if execution.memory != nil, !plan.fits, let budget = plan.budget {
             throw WorkflowError.message(
                 "--memory \(sizeText(budget)) does not suffice even for the smallest passes: about \(sizeText(plan.total)) are needed "
@@ -207,7 +213,7 @@ public struct ModelSession: Sendable {
         var solver = Solver(prior: LatentDiffusionPrior(model), options: options)
         solver.enlargement = hasOwnEstimate ? nil : try enlargement(for: options)
         solver.plan = { [self] frames, height, width in
-            let plan = plan(frames: frames, height: height, width: width)
+            let plan = plan(frames: frames, height: height, width: width, extraVideos: extraVideos(options))
             if device == .cpu { plan.settleHeap() }
             return plan.passes
         }

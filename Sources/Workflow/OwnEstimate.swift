@@ -4,8 +4,8 @@ import VideoIO
 
 /// A film of one's own that a restoration begins from, `--first-estimate-from`: of the result's size, read window by window with the input.
 ///
-/// Its frame n belongs to frame n of the whole input's result, whatever part of the input is restored; but for averages without a border that
-/// is the input's frame n. A single frame holds for all.
+/// Its frame n belongs to the input's frame n, whatever part of that is restored. Averages without a border leave fewer frames than the result
+/// has: frame n belongs to the result's frame n then, and only a whole film can be restored. A single frame holds for all.
 struct OwnEstimate: Sendable {
     let path: String
     private let reader: VideoReader
@@ -52,8 +52,14 @@ struct OwnEstimate: Sendable {
     /// Refuses a film that has not a frame for each of the result's.
     /// - Throws: `WorkflowError`.
     func check(_ plan: WindowPlan) throws {
-        let needed = plan.firstPlace + plan.resultCount
-        guard frameCount != 1, isOfPart ? frameCount < needed : frameCount != needed else { return }
+        guard frameCount != 1 else { return }
+        guard plan.rules.surplus == 0 || !isOfPart else {
+            throw WorkflowError.message(
+                "With an average without a border nobody knows which frames of the first estimate \(path) belong to a part of the input; leave "
+                    + "out --frames, or give one picture for all.")
+        }
+        let needed = plan.rules.offset + plan.resultCount
+        guard isOfPart ? frameCount < needed : frameCount != needed else { return }
         throw WorkflowError.message(
             isOfPart
                 ? "The first estimate \(path) has \(frameCount) frames, and the part that is restored ends with number \(needed); its frames are "
@@ -110,14 +116,7 @@ extension MeasuredVideo {
         let window = plan.windows[index]
         // An average without a border has its additional frames in the result.
         let before = problem.boundary == .valid ? 0 : firstMeasured(of: window)
-        let first = plan.firstPlace + plan.rules.surplus * index + window.batch.lowerBound - before
+        let first = plan.rules.offset + plan.rules.surplus * index + window.batch.lowerBound - before
         return first..<first + restoredCount(of: window)
-    }
-}
-
-extension WindowPlan {
-    /// Where the result begins in the whole input's result.
-    fileprivate var firstPlace: Int {
-        rules.offset + rules.surplus * (rules.offset / max(rules.stretch ?? rules.window, 1))
     }
 }

@@ -27,7 +27,9 @@ struct RunIdentity: Codable, Equatable, Sendable {
         }
         plain.log = nil
         self.recipe = plain
-        self.record = recipe.problem == nil || recipe.window == nil || recipe.noise == nil ? record : nil
+        // What is said leaves nothing to it.
+        let saysNoise = if case .sigma = recipe.noise { true } else { false }
+        self.record = recipe.problem == nil || recipe.window == nil || !saysNoise ? record : nil
         input = try Fingerprint(recipe.input)
         let files = Set(problem.files + recipe.inputs.dropFirst())
         self.files = try Dictionary(uniqueKeysWithValues: files.map { ($0, try Fingerprint($0)) })
@@ -37,7 +39,7 @@ struct RunIdentity: Codable, Equatable, Sendable {
             parts += PictureEnlargement.networks.compactMap { try? NetworkLibrary.url(of: $0) }
         }
         models = try Dictionary(uniqueKeysWithValues: Set(parts.map(\.path)).map { ($0, try Fingerprint($0)) })
-        policy = try Policy.signature(recipe.options)
+        policy = try Policy.signature(recipe.options) + Policy.fileSignature
     }
 
     /// What differs in another run, in words; empty where nothing does.

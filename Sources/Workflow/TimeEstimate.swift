@@ -65,10 +65,13 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
             default: 0.0
             }
         let exact = Double(work.extent.exactCodecSteps)
+        // What was encoded is decoded at once as it will be at the next timestep.
+        let exactAgain = min(exact, steps - 1)
+        let again = exactAgain * rates.decoding + (steps - 1 - exactAgain) * rates.draftDecoding
         networkSeconds =
             steps * (work.pixels + inverted) * rates.prediction
             + work.pixels * (exact * rates.codec + (steps - exact) * rates.draftCodec)
-            + (work.extent.addsCodecResidual ? work.pixels * (steps - 1) * rates.decoding : 0)
+            + (work.extent.addsCodecResidual ? work.pixels * again : 0)
         let isBlurred = work.form.map { !$0.keepsPixelsInBlocks } ?? true
         let first =
             switch work.extent.firstEstimate {
@@ -118,8 +121,9 @@ struct Rates: Sendable {
     var codec: Double
     /// The same of a draft.
     var draftCodec: Double
-    /// Of a decode alone.
+    /// Of a decode alone, and of a draft's.
     var decoding: Double
+    var draftDecoding: Double
     /// How many times as long as the measured machine this one takes for what is not a network.
     var machine: Double
 
@@ -163,13 +167,15 @@ struct Rates: Sendable {
             return try rate(passes.encoding) { try prior.encode(video, samplingWith: nil, pass) }
         }
         let (decoded, encoded) = (try decoding(isDraft: false), try encoding(isDraft: false))
+        let (draft, draftEncoded) =
+            hasDraft ? (try decoding(isDraft: true), try encoding(isDraft: true)) : (decoded, encoded)
         return try Rates(
             prediction: rate(passes.prediction) {
                 try prior.predictNoise(some, timestep: prior.schedule.trainingSteps / 4)
             },
             codec: decoded + encoded,
-            draftCodec: hasDraft ? decoding(isDraft: true) + encoding(isDraft: true) : decoded + encoded,
-            decoding: decoded, machine: machine(on: prior.device))
+            draftCodec: draft + draftEncoded, decoding: decoded, draftDecoding: draft,
+            machine: machine(on: prior.device))
     }
 
     /// A product of matrices and a sum, as data steps are made of.

@@ -139,21 +139,9 @@ import Testing
                 let picture = String(format: "whole\(column)/%06d.png", frame)
                 let (x, y) = (4 + (column + 1) * 76, 22 + row * 52)
                 #expect(
-                    try await part("look.png", "64:48:\(x):\(y)") == part(picture, "64:48:0:0"),
+                    try await place.part("look.png", "64:48:\(x):\(y)") == place.part(picture, "64:48:0:0"),
                     "\(options), frame \(frame)")
             }
         }
-    }
-
-    /// The hash of a part of a picture.
-    private func part(_ name: String, _ crop: String) async throws -> String {
-        let text = try await place.tool(
-            "ffmpeg",
-            [
-                "-v", "error", "-nostdin", "-i", place.file(name), "-vf", "crop=\(crop),format=rgb24", "-f", "framemd5",
-                "-",
-            ])
-        return try #require(text.split(separator: "\n").last?.split(separator: ",").last).trimmingCharacters(
-            in: .whitespaces)
     }
 }

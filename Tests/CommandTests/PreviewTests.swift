@@ -13,18 +13,6 @@ import Testing
         "--model", "tiny", "--steps", "5", "--tau", "0.5", "--dtype", "float32", "--window", "4",
     ]
 
-    /// The hash of a part of a picture.
-    private func part(_ name: String, _ crop: String) async throws -> String {
-        let text = try await place.tool(
-            "ffmpeg",
-            [
-                "-v", "error", "-nostdin", "-i", place.file(name), "-vf", "crop=\(crop),format=rgb24", "-f", "framemd5",
-                "-",
-            ])
-        return try #require(text.split(separator: "\n").last?.split(separator: ",").last).trimmingCharacters(
-            in: .whitespaces)
-    }
-
     /// Each column shows the frames that the whole run gives, in windows behind the first, too.
     @Test func aPreviewShowsTheWholeRunsFrames() async throws {
         try await place.clip("in.mkv", frames: 10)
@@ -44,7 +32,8 @@ import Testing
             for (row, frame) in [1, 4, 8].enumerated() {
                 let picture = String(format: "whole\(column)/%06d.png", frame)
                 #expect(
-                    try await part("look.png", "64:48:\(left):\(22 + row * 52)") == part(picture, "64:48:0:0"),
+                    try await place.part("look.png", "64:48:\(left):\(22 + row * 52)")
+                        == place.part(picture, "64:48:0:0"),
                     "column \(column), frame \(frame)")
             }
         }

@@ -257,6 +257,18 @@ struct Workplace: Sendable {
         }
     }
 
+    /// The hash of a part of a picture.
+    func part(_ name: String, _ crop: String) async throws -> String {
+        let text = try await tool(
+            "ffmpeg",
+            [
+                "-v", "error", "-nostdin", "-i", file(name), "-vf", "crop=\(crop),format=rgb24", "-f", "framemd5",
+                "-",
+            ])
+        return try #require(text.split(separator: "\n").last?.split(separator: ",").last).trimmingCharacters(
+            in: .whitespaces)
+    }
+
     /// One of a stream's values, as ffprobe gives them.
     func probe(_ name: String, _ entry: String, stream: String = "v:0") async throws -> String {
         try await tool(

@@ -7,25 +7,6 @@ import Testing
 
 /// What an autoencoder loses, and the part of it that comes back.
 @Suite struct CodecResidualTests {
-    /// Keeps a part of every frame.
-    private struct ForgetfulPrior: DiffusionPrior {
-        let base = BlurPrior()
-        var kept: Double
-        var schedule: DDIMSchedule { base.schedule }
-        var device: Device { base.device }
-        var frameMultiple: Int { base.frameMultiple }
-        var relativeCost: PriorCost { base.relativeCost }
-        func latentShape(frames: Int, height: Int, width: Int) -> [Int] {
-            base.latentShape(frames: frames, height: height, width: width)
-        }
-        func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor {
-            try base.encode(frames, samplingWith: noise) * kept
-        }
-        func decode(_ latents: Tensor) throws -> Tensor { try base.decode(latents) }
-        /// Sees none, so that nothing else changes a frame.
-        func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor { try latents * 0 }
-    }
-
     private func options(_ residual: Double?) -> RestorationOptions {
         var options = RestorationOptions()
         options.codecResidual = residual
@@ -35,11 +16,28 @@ import Testing
     /// D(E(X)) + f (X - D(E(X))), of frames of an odd size as well.
     @Test(arguments: [0, 0.3, 1], [0, 0.5, 1]) func aRoundTripGivesBackThatPart(kept: Double, part: Double) throws {
         let X = try video(3, 11, 15)
-        var algorithm = try Solver(prior: ForgetfulPrior(kept: kept), options: options(part)).algorithm(measured(X))
+        var algorithm = try Solver(prior: BlurPrior(kept: kept), options: options(part)).algorithm(measured(X))
         let before = try algorithm.decoded(algorithm.networks.encode(X))
         #expect(try (before - X * kept).norm() <= 1e-6 * X.norm(), "nothing was lost yet")
         let after = try algorithm.decoded(algorithm.encoded(X))
         #expect(try (after - X * (kept + part * (1 - kept))).norm() <= 1e-6 * X.norm())
+    }
+
+    /// What a draft encoded and the full autoencoder will decode is decoded by that.
+    @Test func aDraftsLossIsThatOfTheNextDecoder() throws {
+        let X = try video(2, 12, 16)
+        var asked = options(1)
+        (asked.timesteps, asked.exactCodecSteps) = ([121, 81, 41, 1], 2)
+        let prior = BlurPrior(kept: 0.8, keptByDraft: 0.5)
+        // The second timestep is the last one with a draft.
+        for (step, kept) in [(1, 0.4), (2, 0.8), (3, 0.8)] {
+            var algorithm = try Solver(prior: prior, options: asked).algorithm(measured(X))
+            algorithm.networks.step = step
+            let latents = try algorithm.encoded(X)
+            #expect(try (#require(algorithm.lost) - X * (1 - kept)).norm() <= 1e-6 * X.norm(), "timestep \(step)")
+            algorithm.networks.step += 1
+            #expect(try (algorithm.decoded(latents) - X).norm() <= 1e-6 * X.norm(), "timestep \(step)")
+        }
     }
 
     /// An autoencoder that loses nothing has nothing to come back.
@@ -61,7 +59,7 @@ import Testing
         func error(_ residual: Double?) throws -> Double {
             var asked = options(residual)
             (asked.lowPass, asked.eta) = (0, 0)
-            let X = try Solver(prior: ForgetfulPrior(kept: 0.9), options: asked).restore(Y).frames
+            let X = try Solver(prior: BlurPrior(kept: 0.9, seesNoise: false), options: asked).restore(Y).frames
             return try (X - truth).norm() / truth.norm()
         }
         let (with, without) = (try error(nil), try error(0))

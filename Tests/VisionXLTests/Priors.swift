@@ -18,6 +18,11 @@ struct BlurPrior: DiffusionPrior {
     var spread = 0.0
     /// Its decoder's gain is 1, which it does not say unless asked.
     var decoderGain: Double?
+    /// The part of each frame that its encoder keeps, and its draft's decoder.
+    var kept = 1.0
+    var keptByDraft = 1.0
+    /// Whether it sees any noise.
+    var seesNoise = true
 
     /// One for all, which copies its matrices to a device once.
     private static let blur = Result { try GaussianBlur(size: 7, sigma: 1) }
@@ -26,13 +31,18 @@ struct BlurPrior: DiffusionPrior {
 
     func encode(_ frames: Tensor, samplingWith noise: Tensor?) throws -> Tensor {
         guard frames.size(2) % 2 == 0, frames.size(3) % 2 == 0 else { throw NotPadded() }
-        let latents = try frames.pixelUnshuffled(2)
+        let latents = try frames.pixelUnshuffled(2) * kept
         return try noise.map { try latents.adding($0, times: spread) } ?? latents
     }
 
     func decode(_ latents: Tensor) throws -> Tensor { try latents.pixelShuffled(2) }
 
+    func decode(_ latents: Tensor, _ pass: CodecPass) throws -> Tensor {
+        try decode(latents) * (pass.isDraft ? keptByDraft : 1)
+    }
+
     func predictNoise(_ latents: Tensor, timestep: Int) throws -> Tensor {
+        guard seesNoise else { return try latents * 0 }
         let smooth = try Self.blur.get().apply(latents)
         return try latents - smooth
     }

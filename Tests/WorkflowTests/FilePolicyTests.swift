@@ -72,6 +72,15 @@ import VisionXL
             testDescription: "averages alone in a lossy file", info: info("vp9", rgb: false), estimate: 0.2,
             sigma: NoiseLevel.combined(0.2, 0.035), source: .frames, codec: "vp9", problem: Problem(Average(frames: 7))),
         NoiseCase(
+            testDescription: "blurred averages with holes", recorded: recorded, info: info("h264", rgb: false),
+            step: 0.05, sigma: NoiseLevel.combined(0.05, NoiseLevel.coding(quantizerStep: 0.05)), source: .record,
+            codec: "h264", isMeasured: true,
+            problem: Problem(Average(frames: 7), Blur(sigma: 3), Holes(ratio: 0.5, seed: 1))),
+        NoiseCase(
+            testDescription: "averages of one frame", info: info("vp9", rgb: false), estimate: 0.2,
+            sigma: NoiseLevel.combined(0.2, 0.035), source: .frames, codec: "vp9",
+            problem: Problem(Average(frames: 1), Blur(sigma: 3))),
+        NoiseCase(
             testDescription: "blurred averages that lost nothing", recorded: recorded, info: info("ffv1", rgb: true),
             sigma: 0.05, source: .record, problem: Problem(Average(frames: 7), Blur(sigma: 3))),
     ]

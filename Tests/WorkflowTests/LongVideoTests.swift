@@ -19,20 +19,6 @@ import VideoIO
     private static let (height, width) = (48, 64)
     private static let builtin = projectRoot.appendingPathComponent("Models/builtin").path
 
-    private func write(_ frames: Tensor, to name: String) async throws {
-        let writer = try await VideoWriter(
-            to: folder.file(name), width: Self.width, height: Self.height, bitDepth: 16, frameRate: .fps25,
-            encoding: VideoEncoding(.ffv1, bits: 16))
-        for frame in try VideoFrame.frames(of: frames, bitDepth: 16) { try await writer.append(frame) }
-        try await writer.finish()
-    }
-
-    private func frames(_ name: String) async throws -> Tensor {
-        var frames: [VideoFrame] = []
-        for try await frame in try await VideoReader(folder.file(name)).frames() { frames.append(frame) }
-        return try Tensor(frames: frames)
-    }
-
     /// Another texture, as different as a cut makes it.
     private func other(_ frames: Int) throws -> Tensor {
         let texture = try movingTexture(frames, Self.height, Self.width)
@@ -49,11 +35,7 @@ import VideoIO
         (recipe.bits, recipe.options.timesteps) = (16, [281, 121, 1])
         change(&recipe)
         let log = try await Workflow.restore(recipe, execution)
-        return (try await frames(output), log)
-    }
-
-    private func psnr(_ a: Tensor, _ b: Tensor) throws -> Double {
-        10 * log10(4 / (try (a - b).squared().mean().item()))
+        return (try await folder.frames(output), log)
     }
 
     /// A cut in the middle of what would be one window costs nothing.
@@ -61,9 +43,9 @@ import VideoIO
         let truth = try [movingTexture(8, Self.height, Self.width), other(7)]
         let blur = try GaussianBlur(sigma: 1)
         let measured = try truth.map { try blur.apply($0) }
-        try await write(Tensor.concatenate(measured, along: 0), to: "cut.mkv")
-        try await write(measured[0], to: "a.mkv")
-        try await write(measured[1], to: "b.mkv")
+        try await folder.write(Tensor.concatenate(measured, along: 0), to: "cut.mkv")
+        try await folder.write(measured[0], to: "a.mkv")
+        try await folder.write(measured[1], to: "b.mkv")
         let cut = try await restored("cut.mkv", to: "cut-out.mkv", model: Self.builtin)
         #expect(cut.log.scenes == [0, 8] && cut.log.frameCount == 15)
         for (name, range, truth) in [("a", 0..<8, truth[0]), ("b", 8..<15, truth[1])] {
@@ -80,7 +62,7 @@ import VideoIO
             try film.replace(along: 0, from: frame, with: film.rows(frame..<frame + 1) + 0.55)
         }
         let measured = try GaussianBlur(sigma: 1).apply(film)
-        try await write(measured, to: "flash.mkv")
+        try await folder.write(measured, to: "flash.mkv")
         let result = try await restored("flash.mkv", to: "flash-out.mkv", model: Self.builtin)
         #expect(result.log.scenes == [0])
         for frame in 1..<7 {
@@ -94,7 +76,7 @@ import VideoIO
     @Test(arguments: [TemporalBoundary?.none, .open, .replicate]) func windowsDependOnNoOrder(
         ends: TemporalBoundary?
     ) async throws {
-        try await write(
+        try await folder.write(
             Tensor.concatenate([movingTexture(30, Self.height, Self.width), other(14)], along: 0), to: "film.mkv")
         func run(_ execution: Execution) async throws -> Tensor {
             let model = folder.file("tiny")
@@ -123,7 +105,7 @@ import VideoIO
     @Test func windowsAreFaded() async throws {
         let truth = try movingTexture(24, Self.height, Self.width)
         let noise = try random([24, 3, Self.height, Self.width], seed: 5) * 0.01
-        try await write(GaussianBlur(sigma: 1).apply(truth) + noise, to: "film.mkv")
+        try await folder.write(GaussianBlur(sigma: 1).apply(truth) + noise, to: "film.mkv")
         func result(_ window: Int, _ name: String) async throws -> Tensor {
             try await restored("film.mkv", to: name, model: Self.builtin) {
                 ($0.window, $0.noise) = (window, .sigma(0.01))
@@ -143,7 +125,7 @@ import VideoIO
 
     /// Few frames, and averages of more than there are.
     @Test(arguments: [1, 2, 5]) func fewFrames(count: Int) async throws {
-        try await write(movingTexture(count, Self.height, Self.width), to: "film.mkv")
+        try await folder.write(movingTexture(count, Self.height, Self.width), to: "film.mkv")
         for ends in [TemporalBoundary.open, .replicate, .circular] {
             let result = try await restored("film.mkv", to: "\(ends).mkv", model: folder.file("tiny")) {
                 $0.problem = Problem(Average(frames: 7, boundary: ends))
@@ -156,7 +138,7 @@ import VideoIO
     @Test func openAveragesSeeTheirNeighbours() async throws {
         let truth = try movingTexture(40, Self.height, Self.width)
         let measured = try TemporalAverage(window: 5, boundary: .valid).apply(truth)
-        try await write(measured, to: "film.mkv")
+        try await folder.write(measured, to: "film.mkv")
         func result(_ name: String, _ window: Int, _ context: Int? = nil) async throws -> Tensor {
             try await restored("film.mkv", to: name, model: Self.builtin) {
                 ($0.problem, $0.window) = (Problem(Average(frames: 5, boundary: .open)), window)

@@ -18,30 +18,13 @@ import VideoIO
 
     private static let (height, width) = (24, 32)
 
-    @discardableResult
-    private func write(_ frames: Tensor, to name: String) async throws -> String {
-        let path = folder.file(name)
-        let writer = try await VideoWriter(
-            to: path, width: frames.size(3), height: frames.size(2), bitDepth: 16, frameRate: .fps25,
-            encoding: VideoEncoding(.ffv1, bits: 16))
-        for frame in try VideoFrame.frames(of: frames, bitDepth: 16) { try await writer.append(frame) }
-        try await writer.finish()
-        return path
-    }
-
-    private func frames(_ path: String) async throws -> Tensor {
-        var frames: [VideoFrame] = []
-        for try await frame in try await VideoReader(path).frames() { frames.append(frame) }
-        return try Tensor(frames: frames)
-    }
-
     // MARK: Which frame belongs where
 
     /// A film whose every frame says its number.
     private func numbered(_ count: Int, to name: String) async throws -> String {
         let one = try Tensor.ones([1, 3, Self.height, Self.width])
         let frames = try (0..<count).map { try one * (Double($0) / 32 - 0.5) }
-        return try await write(Tensor.concatenate(frames, along: 0), to: name)
+        return try await folder.write(Tensor.concatenate(frames, along: 0), to: name)
     }
 
     struct Case: Sendable, CustomTestStringConvertible {
@@ -53,6 +36,8 @@ import VideoIO
         var range: FrameRange?
         /// Frames of the estimate that are enough.
         var own: Int
+        /// Whether one fewer is refused.
+        var isFewest: Bool
         /// The numbers that each window gets.
         var expected: [[Int]]
         /// Frames that were averaged together, where `degrade` is to write the measurement of so many frames.
@@ -60,17 +45,20 @@ import VideoIO
 
         init(
             _ name: String, frames: Int, _ average: Average? = nil, window: Int = 4, range: FrameRange? = nil,
-            own: Int, _ expected: [[Int]], degraded: (window: Int, of: Int)? = nil
+            own: Int, isFewest: Bool? = nil, _ expected: [[Int]], degraded: (window: Int, of: Int)? = nil
         ) {
             (testDescription, self.frames, self.average, self.window) = (name, frames, average, window)
             (self.range, self.own, self.expected, self.degraded) = (range, own, expected, degraded)
+            // Of the whole input there must be one for each.
+            self.isFewest = isFewest ?? (range == nil)
         }
     }
 
     static let cases = [
         Case("overlapping windows", frames: 10, own: 10, [Array(0..<5), Array(1..<8), Array(4..<10)]),
         Case(
-            "a part", frames: 10, range: FrameRange(from: 3, to: 9), own: 9, [Array(3..<8), Array(4..<9)]),
+            "a part", frames: 10, range: FrameRange(from: 3, to: 9), own: 9, isFewest: true,
+            [Array(3..<8), Array(4..<9)]),
         Case("a picture", frames: 5, own: 1, [[0, 0, 0, 0], [0, 0, 0, 0, 0]]),
         // Ends are repeated where there is nothing beyond.
         Case(
@@ -82,7 +70,7 @@ import VideoIO
             own: 8, [Array(2..<7)]),
         Case(
             "part of an open average, and no frame behind it", frames: 8, Average(frames: 3, boundary: .open),
-            range: FrameRange(from: 3, to: 6), own: 6, [Array(2..<6) + [5]]),
+            range: FrameRange(from: 3, to: 6), own: 6, isFewest: true, [Array(2..<6) + [5]]),
         Case(
             "repeated ends", frames: 8, Average(frames: 3, boundary: .replicate), own: 8,
             [Array(0..<7), Array(1..<8)]),
@@ -91,13 +79,10 @@ import VideoIO
         Case(
             "no border", frames: 6, Average(frames: 3, boundary: .valid), window: 3, own: 10,
             [Array(0..<5), Array(5..<10)]),
-        Case(
-            "part of one without a border", frames: 6, Average(frames: 3, boundary: .valid), window: 3,
-            range: FrameRange(from: 3, to: 6), own: 10, [Array(5..<10)]),
         // Stretches of ten frames, of which eight are left.
         Case(
-            "part that begins within a stretch", frames: 16, Average(frames: 3, boundary: .valid), window: 8,
-            range: FrameRange(from: 4, to: 12), own: 16, [Array(4..<10), Array(10..<16)], degraded: (10, 20)),
+            "no border, in stretches", frames: 16, Average(frames: 3, boundary: .valid), window: 8, own: 20,
+            [Array(0..<10), Array(10..<20)], degraded: (10, 20)),
     ]
 
     @Test(arguments: cases) func eachWindowHasItsFrames(_ example: Case) async throws {
@@ -138,17 +123,37 @@ import VideoIO
         }
         guard example.own > 1 else { return }
         // Fewer are refused; more, too, where all of them have a place.
-        let needed = example.testDescription.contains("no frame behind") || example.range == nil ? example.own : nil
-        if let needed {
-            let (fewer, _, _) = try await estimate(needed - 1)
+        let (fewer, _, _) = try await estimate(example.own - 1)
+        if example.isFewest {
             let error = #expect(throws: WorkflowError.self) { try fewer.check(plan) }
-            #expect(error?.description.contains("\(needed - 1) frames") == true, "\(error?.description ?? "")")
-            let (more, _, _) = try await estimate(needed + 1)
-            if example.range == nil {
-                #expect(throws: WorkflowError.self) { try more.check(plan) }
-            } else {
-                try more.check(plan)
-            }
+            #expect(error?.description.contains("\(example.own - 1) frames") == true, "\(error?.description ?? "")")
+        } else {
+            try fewer.check(plan)
+        }
+        let (more, _, _) = try await estimate(example.own + 1)
+        if example.range == nil {
+            #expect(throws: WorkflowError.self) { try more.check(plan) }
+        } else {
+            try more.check(plan)
+        }
+    }
+
+    /// Of a part of averages without a border nobody knows which frames of the result they are.
+    @Test(arguments: [(1, true), (14, false)]) func partsWithoutABorder(own: Int, isTaken: Bool) async throws {
+        _ = try await numbered(9, to: "m.mkv")
+        var recipe = Recipe(
+            input: folder.file("m.mkv"), output: folder.file("out.mkv"),
+            problem: Problem(Average(frames: 3, boundary: .valid)))
+        (recipe.window, recipe.frames) = (3, FrameRange(from: 4, to: nil))
+        recipe.firstEstimateFrom = try await numbered(own, to: "own.mkv")
+        let video = try await MeasuredVideo(recipe)
+        let plan = video.plan(frameCount: try #require(try video.frameCount()), cuts: [])
+        let film = try #require(try await OwnEstimate(recipe, video))
+        if isTaken {
+            try film.check(plan)
+        } else {
+            let error = #expect(throws: WorkflowError.self) { try film.check(plan) }
+            #expect(error?.description.contains("leave out --frames") == true)
         }
     }
 
@@ -165,11 +170,7 @@ import VideoIO
         recipe.scenes = .off
         change(&recipe)
         try await Workflow.restore(recipe, execution)
-        return try await frames(recipe.output)
-    }
-
-    private func psnr(_ a: Tensor, _ b: Tensor) throws -> Double {
-        10 * log10(4 / (try (a - b).squared().mean().item()))
+        return try await folder.frames(output)
     }
 
     /// What nobody could guess of a video, so that its own frames alone bring it back.
@@ -189,8 +190,8 @@ import VideoIO
         let film = try truth(16)
         let truth = try problem.boundary == .open ? film.rows(2..<14) : film.rows(0..<12)
         let A = try problem.operator(height: 48, width: 64)
-        try await write(A.apply(problem.boundary == .open ? film : truth), to: "m.mkv")
-        let own = try await write(truth, to: "own.mkv")
+        try await folder.write(A.apply(problem.boundary == .open ? film : truth), to: "m.mkv")
+        let own = try await folder.write(truth, to: "own.mkv")
         func result(_ name: String, _ window: Int, own: String?) async throws -> Double {
             let frames = try await restored(name) {
                 ($0.problem, $0.window, $0.firstEstimateFrom, $0.options.timesteps) = (problem, window, own, nil)
@@ -213,12 +214,14 @@ import VideoIO
         let problem = Problem(stages: [stage])
         let truth = try truth(13)
         let Y = try problem.operator(height: 48, width: 64).apply(truth)
-        let (all, part) = (try await write(truth, to: "own.mkv"), try await write(truth.rows(3..<13), to: "part.mkv"))
-        try await write(Y, to: "m.mkv")
+        let (all, part) = (
+            try await folder.write(truth, to: "own.mkv"), try await folder.write(truth.rows(3..<13), to: "part.mkv")
+        )
+        try await folder.write(Y, to: "m.mkv")
         let ofAll = try await restored("all.mkv") {
             ($0.problem, $0.firstEstimateFrom, $0.frames) = (problem, all, FrameRange(from: 3, to: 13))
         }
-        let cut = try await write(Y.rows(3..<13), to: "cut.mkv")
+        let cut = try await folder.write(Y.rows(3..<13), to: "cut.mkv")
         let ofPart = try await restored("part-out.mkv") {
             ($0.input, $0.problem, $0.firstEstimateFrom) = (cut, problem, part)
         }
@@ -228,9 +231,9 @@ import VideoIO
     /// A picture is a film that shows it in each frame, and a folder of pictures is a film.
     @Test func aPictureHoldsForAllFrames() async throws {
         let truth = try truth(7)
-        try await write(GaussianBlur(sigma: 1).apply(truth), to: "m.mkv")
+        try await folder.write(GaussianBlur(sigma: 1).apply(truth), to: "m.mkv")
         let one = try truth.rows(0..<1)
-        let film = try await write(Tensor.concatenate(Array(repeating: one, count: 7), along: 0), to: "film.mkv")
+        let film = try await folder.write(Tensor.concatenate(Array(repeating: one, count: 7), along: 0), to: "film.mkv")
         try await VideoFrame(tensor: one.select(0, 0), bitDepth: 16).writePNG(to: folder.file("one.png"))
         try FileManager.default.createDirectory(atPath: folder.file("many"), withIntermediateDirectories: false)
         for index in 0..<7 {
@@ -252,9 +255,10 @@ import VideoIO
     @Test func aPartOfEachFrame() async throws {
         let truth = try truth(4)
         let Y = try AveragePooling(factor: 2).apply(truth)
-        try await write(Y, to: "m.mkv")
-        let whole = try await write(truth, to: "own.mkv")
-        let part = try await write(truth.narrow(2, from: 8, count: 24).narrow(3, from: 16, count: 32), to: "part.mkv")
+        try await folder.write(Y, to: "m.mkv")
+        let whole = try await folder.write(truth, to: "own.mkv")
+        let part = try await folder.write(
+            truth.narrow(2, from: 8, count: 24).narrow(3, from: 16, count: 32), to: "part.mkv")
         func result(_ name: String, _ own: String) async throws -> Tensor {
             try await restored(name) {
                 ($0.problem, $0.firstEstimateFrom) = (Problem(Shrink(factor: 2)), own)
@@ -269,8 +273,8 @@ import VideoIO
     /// A window that is made again, alone, comes out the same to the bit: it reads its frames only, and its scene's first ones.
     @Test func windowsDependOnNoOrder() async throws {
         let truth = try truth(44)
-        try await write(GaussianBlur(sigma: 1).apply(truth), to: "m.mkv")
-        let own = try await write(truth, to: "own.mkv")
+        try await folder.write(GaussianBlur(sigma: 1).apply(truth), to: "m.mkv")
+        let own = try await folder.write(truth, to: "own.mkv")
         func run(_ execution: Execution) async throws -> Tensor {
             try await restored("out.mkv", execution) {
                 ($0.problem, $0.firstEstimateFrom) = (Problem(Blur(sigma: 1)), own)

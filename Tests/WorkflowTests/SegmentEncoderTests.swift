@@ -24,7 +24,7 @@ import VisionXL
         let place = try TemporaryFolder("segments")
         let model = URL(fileURLWithPath: place.file("tiny"))
         try TinyModel.write(to: model)
-        try await write((0..<16).map(frame), to: place.file("clip.mkv"))
+        try await place.write((0..<16).map(frame), to: "clip.mkv")
         let recipe = Recipe(
             input: place.file("clip.mkv"), output: place.file("out.mkv"), model: ModelChoice(model.path))
         let session = try ModelSession(recipe.model, text: recipe.text, Execution(device: .cpu))
@@ -71,13 +71,5 @@ import VisionXL
             count += 1
         }
         #expect(count == 16)
-    }
-
-    private func write(_ frames: [VideoFrame], to path: String) async throws {
-        let writer = try await VideoWriter(
-            to: path, width: Self.width, height: Self.height, bitDepth: 16, frameRate: .fps25,
-            encoding: VideoEncoding(.ffv1, bits: 16))
-        for frame in frames { try await writer.append(frame) }
-        try await writer.finish()
     }
 }

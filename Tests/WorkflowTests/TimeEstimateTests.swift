@@ -9,7 +9,8 @@ import Testing
 
 /// What is told of a run's time follows the work. How near it comes is measured, not tested (Benchmarks/RESULTS.md).
 @Suite struct TimeEstimateTests {
-    private static let rates = Rates(prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, decoding: 2e-6, machine: 1)
+    private static let rates = Rates(
+        prediction: 3e-6, codec: 3e-6, draftCodec: 1e-6, decoding: 2e-6, draftDecoding: 0.5e-6, machine: 1)
 
     private static func work(
         frames: Int = 8, window: Int = 8, timesteps: Int = 4, start: Start = .sharedInversion,
@@ -48,6 +49,11 @@ import Testing
         // A decode more of each but the last.
         let residual = TimeEstimate(Self.work(addsCodecResidual: true), Self.rates).networkSeconds
         #expect(abs(residual - expected - 3 * 8 * frame * 2e-6) < 1e-9)
+        // By the autoencoder of the timestep behind: of the last two that is the full one.
+        let draftedResidual = TimeEstimate(Self.work(exactCodecSteps: 2, addsCodecResidual: true), Self.rates)
+        let alone = TimeEstimate(Self.work(exactCodecSteps: 2), Self.rates)
+        #expect(
+            abs(draftedResidual.networkSeconds - alone.networkSeconds - 8 * frame * (2 * 2e-6 + 0.5e-6)) < 1e-9)
     }
 
     @Test func moreWorkTakesLonger() throws {
