@@ -22,6 +22,7 @@ public struct VideoSegments: Sendable {
 
     /// Takes what `VideoWriter.init` takes.
     /// - Parameter frames: of the segments, each beginning where the one before ends.
+    /// - Throws: `unsupportedTarget` for words for ffmpeg that would cut each segment, too.
     public init(
         to path: String, frames: [Range<Int>], width: Int, height: Int, bitDepth: Int, frameRate: FrameRate,
         encoding: VideoEncoding, tags: ColourTags, keeping plan: OutputPlan, overwrite: Bool = false
@@ -30,6 +31,13 @@ public struct VideoSegments: Sendable {
         (self.bitDepth, self.frameRate, self.encoding) = (bitDepth, frameRate, encoding)
         (self.tags, self.plan, self.overwrite) = (tags, plan, overwrite)
         container = encoding.codec == .png ? .pictures : try Container(path: path)
+        if let word = ExtraWords(encoding.extraArguments).cutting {
+            throw .unsupportedTarget(
+                path,
+                reason:
+                    "a longer video is encoded in segments, each of which \(word) would cut; leave it out, and ask for"
+                    + " fewer frames")
+        }
     }
 
     /// Whether a person has words for ffmpeg.
@@ -46,7 +54,8 @@ public struct VideoSegments: Sendable {
 
     func writer(of range: Range<Int>, to segment: String) async throws -> VideoWriter {
         var encoding = encoding
-        encoding.extraArguments = ExtraWords(encoding.extraArguments).ofSegments
+        // Pictures are gathered without ffmpeg: no other command hears the words.
+        if container != .pictures { encoding.extraArguments = ExtraWords(encoding.extraArguments).ofSegments }
         return try await VideoWriter(
             to: segment, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan.picture(times: times(range)), overwrite: true)

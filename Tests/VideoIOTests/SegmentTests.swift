@@ -107,7 +107,32 @@ import Testing
             words.ofJoining
                 == ["-preset", "slow", "-movflags", "+faststart", "-metadata:s:v:0", "title=a:v", "-c:a", "aac"]
                 + ["-filter:a", "volume=2", "-map", "1:a", "-shortest"])
+        // A filter of packets acts once, and a value that begins with a number is no option.
+        let others = ExtraWords(
+            ["-bsf:v", "noise=drop=not(mod(n\\,2))", "-map_metadata:g", "-1:v:1", "-c:V", "libx264", "-crf:V:0", "9"])
+        #expect(others.ofSegments == ["-c:V", "libx264", "-crf:V:0", "9"])
+        #expect(others.ofJoining == Array(others.all[..<4]))
+        #expect(ExtraWords(["-map_metadata", "-1", "-preset", "slow"]).ofSegments == ["-preset", "slow"])
+        #expect(ExtraWords(["-qmin", "-1:v:1", "-an"]).ofJoining == ["-qmin", "-1:v:1", "-an"])
         #expect(ExtraWords([]).ofJoining.isEmpty && ExtraWords([]).ofSegments.isEmpty)
+    }
+
+    /// What cuts a video would cut each of its segments.
+    @Test(arguments: ["-ss", "-t", "-to", "-fs", "-vframes", "-frames:v", "-frames:V:0", "-frames", "-frames:0"])
+    func wordsThatCutAreRefused(word: String) async throws {
+        try await makeClip(folder.file("clip.mkv"))
+        let plan = try await OutputPlan(for: VideoReader(folder.file("clip.mkv")), to: "out.mkv")
+        for (path, codec) in [("out.mkv", VideoEncoding.Codec.ffv1), ("out", .png)] {
+            func segments(_ words: [String]) async -> VideoError? {
+                await videoError {
+                    _ = try VideoSegments(
+                        to: path, frames: [0..<2, 2..<5], width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
+                        encoding: VideoEncoding(codec, extraArguments: words), tags: .bt709, keeping: plan)
+                }
+            }
+            #expect("\(await segments(["-g", "9", word, "1"]) as Any)".contains("each of which \(word) would cut"))
+            #expect(await segments(["-frames:a", "9", "-metadata", "title=-t", "-threads", "1"]) == nil)
+        }
     }
 
     /// A person's words are heard in a joined video as in one piece: by the encoder, by the container, and by what is kept beside the picture.
