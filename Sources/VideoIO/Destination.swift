@@ -6,7 +6,7 @@ import Synchronization
 /// So whatever happens on the way, there is never half a file under the final name.
 struct Destination: Sendable {
     let target: String
-    /// `.NAME.partial-PID.EXT` in the target's folder.
+    /// `.NAME.partial-PID-RANDOM.EXT` in the target's folder.
     let partial: String
     let isFolder: Bool
     let overwrite: Bool
@@ -41,34 +41,58 @@ struct Destination: Sendable {
         return ".\(stem.lastPathComponent).partial-"
     }
 
-    /// Removes what processes that are gone have left of a target, for who knows that no other is at work.
+    /// Removes what was left of a target by processes that are gone, for who knows that no other is at work. A folder that one of them had moved
+    /// aside gets its name back where nothing took its place.
     static func removeRemains(of target: String, isFolder: Bool) {
         let url = URL(fileURLWithPath: target)
         let folder = url.deletingLastPathComponent()
         let (beginning, ending) = (beginning(url, isFolder), isFolder ? "" : url.pathExtension)
+        let tail = ending.isEmpty ? "" : "." + ending
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         where name.hasPrefix(beginning) {
-            // "1234-567.mp4", and for folders nothing behind the numbers.
+            // "1234-567.mp4", for folders nothing behind the numbers, or ".old".
             let rest = name.dropFirst(beginning.count)
             let numbers = rest.prefix { $0.isASCII && ($0.isNumber || $0 == "-") }.split(separator: "-")
-            let tail = ending.isEmpty ? "" : "." + ending
-            guard numbers.count == 2, let process = pid_t(numbers[0]), rest == "\(process)-\(numbers[1])" + tail,
-                kill(process, 0) != 0, errno == ESRCH
+            guard numbers.count == 2, let process = pid_t(numbers[0]) else { continue }
+            let number = "\(process)-\(numbers[1])"
+            let (path, isAside) = (folder.path + "/" + name, isFolder && rest == number + aside)
+            guard isAside || rest == number + tail,
+                isGone(process, writing: folder.path + "/" + beginning + number + tail)
             else { continue }
-            try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+            if isAside, !FileManager.default.fileExists(atPath: url.path) {
+                rename(path, url.path)
+            } else {
+                try? FileManager.default.removeItem(atPath: path)
+            }
         }
+    }
+
+    /// What the name of a folder ends with that stepped aside for a new one.
+    private static let aside = ".old"
+
+    /// Our own number may be that of a process before us: in a container all begin with the same.
+    private static func isGone(_ process: pid_t, writing partial: String) -> Bool {
+        if process == getpid() { return !unfinished.withLock { $0.contains(partial) } }
+        return kill(process, 0) != 0 && errno == ESRCH
     }
 
     /// Creates the partial file or folder, which shows that the place can be written to.
     private func claim() throws(VideoError) {
+        // Known before it is there, so that nobody takes it for what was left.
+        Self.unfinished.withLock { _ = $0.insert(partial) }
+        let isMade: Bool
         if isFolder {
-            if mkdir(partial, 0o777) != 0 { throw .cannotWrite(target, reason: Self.reason(errno)) }
+            isMade = mkdir(partial, 0o777) == 0
         } else {
             let file = open(partial, O_WRONLY | O_CREAT | O_EXCL, 0o666)
-            if file < 0 { throw .cannotWrite(target, reason: Self.reason(errno)) }
-            close(file)
+            isMade = file >= 0
+            if isMade { close(file) }
         }
-        Self.unfinished.withLock { _ = $0.insert(partial) }
+        guard isMade else {
+            let reason = Self.reason(errno)
+            Self.unfinished.withLock { _ = $0.remove(partial) }
+            throw .cannotWrite(target, reason: reason)
+        }
     }
 
     /// What this process is writing, for `discardAll()`.
@@ -107,7 +131,7 @@ struct Destination: Sendable {
     /// Gives the whole result its name. Looks again whether something has appeared there meanwhile.
     func commit() throws(VideoError) {
         try checkTarget()
-        let old = partial + ".old"
+        let old = partial + Self.aside
         // A folder cannot replace a filled one in one step; the old one steps aside first.
         let isAside = isFolder && rename(target, old) == 0
         guard rename(partial, target) == 0 else {

@@ -5,16 +5,37 @@ struct ExtraWords {
 
     init(_ all: [String]) { self.all = all }
 
-    /// Those of the encoders: segments have no source beside them to take anything from.
-    var ofSegments: [String] { without { name, _ in ["map", "map_metadata", "map_chapters"].contains(name) } }
+    /// Those of the encoders: segments have no source beside them to take anything from. A filter of what was encoded would act twice, and
+    /// sees all of it where segments are joined.
+    var ofSegments: [String] {
+        without { name, _ in ["map", "map_metadata", "map_chapters", "bsf", "vbsf", "absf"].contains(name) }
+    }
 
     /// Those of the command that joins: of the container and of all other tracks, for the picture is not encoded there.
     var ofJoining: [String] {
         without { name, streams in
             if ["metadata", "disposition", "tag", "bsf"].contains(name) { return false }
             let encodesAll = ["filter", "filter_script", "profile", "level", "c", "codec"].contains(name)
-            return ["vf", "vcodec"].contains(name) || streams.map { $0.hasPrefix("v") || $0 == "0" } ?? encodesAll
+            return ["vf", "vcodec"].contains(name) || streams.map(Self.isPicture) ?? encodesAll
         }
+    }
+
+    /// The first that cuts a video, and so would cut each of its segments: "-t".
+    var cutting: String? {
+        var found: String?
+        _ = without { name, streams in
+            let cuts =
+                ["ss", "t", "to", "fs", "vframes"].contains(name)
+                || name == "frames" && streams.map(Self.isPicture) ?? true
+            if cuts { found = found ?? (["-" + name] + (streams.map { [$0] } ?? [])).joined(separator: ":") }
+            return cuts
+        }
+        return found
+    }
+
+    /// Of what stands behind an option's colon.
+    private static func isPicture(_ streams: Substring) -> Bool {
+        streams.hasPrefix("v") || streams.hasPrefix("V") || streams == "0"
     }
 
     /// - Parameter isLeftOut: of an option's name, and what stands behind its colon; its value goes with it.
@@ -22,7 +43,10 @@ struct ExtraWords {
         var (rest, kept) = (all[...], [String]())
         while let word = rest.popFirst() {
             let parts = word.dropFirst().split(separator: ":", maxSplits: 1)
-            if word.hasPrefix("-"), let name = parts.first, isLeftOut(name, parts.count > 1 ? parts[1] : nil) {
+            // A negative number is a value: "-1:v:1".
+            if word.hasPrefix("-"), let name = parts.first, name.first?.isNumber == false,
+                isLeftOut(name, parts.count > 1 ? parts[1] : nil)
+            {
                 rest = rest.dropFirst()
             } else {
                 kept.append(word)

@@ -9,7 +9,8 @@ import SystemPackage
 #endif
 
 /// How `ffmpeg` and `ffprobe` are started: never through a shell, in a process group of their own, killed when the
-/// task that runs them is cancelled. They also end when this process dies in whatever way, because their pipes close.
+/// task that runs them is cancelled. Those that hand frames over end when this process dies in whatever way, because their
+/// pipe closes; others would go on without us (`running`).
 enum FFmpeg {
     /// Only errors on standard error, no reading of the terminal, no progress lines.
     static let quietly = ["-hide_banner", "-v", "error", "-nostdin", "-nostats"]

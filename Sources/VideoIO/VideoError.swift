@@ -55,7 +55,7 @@ extension VideoError: CustomStringConvertible {
             "\"\(path)\" has no video stream, only sound or other data; name a file with moving pictures"
         case .truncated(let path, let decoded, let expected, let details):
             "\"\(path)\" breaks off after \(decoded) \(expected.map { "of \($0) " } ?? "")frames;"
-                + " get a complete copy, ask for fewer frames, or take it as it is, incomplete"
+                + " get a complete copy, or ask for fewer frames"
                 + "\(Self.quote(details))"
         case .frameRangeOutside(let path, let range, let count):
             "frames \(range.lowerBound)..<\(range.upperBound) are not all in \"\(path)\","

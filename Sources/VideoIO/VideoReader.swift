@@ -25,8 +25,8 @@ public struct VideoReader: Sendable {
     private(set) var showsOpacity = false
     /// The part of each frame that is seen; nil for all of it.
     private(set) var crop: Crop?
-    /// What the decoder gives, before it is cropped.
-    public private(set) var whole: (width: Int, height: Int)?
+    /// The size of what the decoder gives, before it is cropped; nil without a crop.
+    package private(set) var whole: (width: Int, height: Int)?
     /// Of every frame, in the file's own clock; nil where they are not known.
     private(set) var ticks: [Int]?
 
@@ -173,13 +173,13 @@ public struct VideoReader: Sendable {
     }
 
     /// Whether a path is a folder that pictures lie in.
-    public static func isFolderOfPictures(_ path: String) -> Bool {
+    package static func isFolderOfPictures(_ path: String) -> Bool {
         !((try? Pictures.list(folder: path)) ?? []).isEmpty
     }
 
     /// Whether as many frames come as were counted. Packets of VP8 need not show anything, and what a file that breaks off has of its last
     /// frame need not.
-    public var countIsCertain: Bool { info.codec != "vp8" && breakOff == nil }
+    package var countIsCertain: Bool { info.codec != "vp8" && breakOff == nil }
 
     /// The frames, or those of a range counted from 0. Nothing starts before the first one is asked for.
     ///

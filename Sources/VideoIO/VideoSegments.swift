@@ -22,6 +22,7 @@ public struct VideoSegments: Sendable {
 
     /// Takes what `VideoWriter.init` takes.
     /// - Parameter frames: of the segments, each beginning where the one before ends.
+    /// - Throws: `unsupportedTarget` for words for ffmpeg that would cut each segment, too.
     public init(
         to path: String, frames: [Range<Int>], width: Int, height: Int, bitDepth: Int, frameRate: FrameRate,
         encoding: VideoEncoding, tags: ColourTags, keeping plan: OutputPlan, overwrite: Bool = false
@@ -30,7 +31,17 @@ public struct VideoSegments: Sendable {
         (self.bitDepth, self.frameRate, self.encoding) = (bitDepth, frameRate, encoding)
         (self.tags, self.plan, self.overwrite) = (tags, plan, overwrite)
         container = encoding.codec == .png ? .pictures : try Container(path: path)
+        if let word = ExtraWords(encoding.extraArguments).cutting {
+            throw .unsupportedTarget(
+                path,
+                reason:
+                    "a longer video is encoded in segments, each of which \(word) would cut; leave it out, and ask for"
+                    + " fewer frames")
+        }
     }
+
+    /// Whether a person has words for ffmpeg.
+    var hasWords: Bool { !encoding.extraArguments.isEmpty }
 
     /// What a segment's name ends with: ".mp4", or nothing for a folder of pictures.
     public var ending: String { container == .pictures ? "" : ".\(container.rawValue)" }
@@ -38,11 +49,16 @@ public struct VideoSegments: Sendable {
     /// Writes a segment's frames, without sound and the like.
     /// - Throws: as `VideoWriter.init`.
     public func writer(_ index: Int, to segment: String) async throws -> VideoWriter {
+        try await writer(of: frames[index], to: segment)
+    }
+
+    func writer(of range: Range<Int>, to segment: String) async throws -> VideoWriter {
         var encoding = encoding
-        encoding.extraArguments = ExtraWords(encoding.extraArguments).ofSegments
+        // Pictures are gathered without ffmpeg: no other command hears the words.
+        if container != .pictures { encoding.extraArguments = ExtraWords(encoding.extraArguments).ofSegments }
         return try await VideoWriter(
             to: segment, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
-            tags: tags, keeping: plan.picture(times: times(frames[index])), overwrite: true)
+            tags: tags, keeping: plan.picture(times: times(range)), overwrite: true)
     }
 
     /// The times of a segment's frames; nil for one rate that the container can hold as it is.
@@ -79,9 +95,7 @@ public struct VideoSegments: Sendable {
     /// - Parameter segments: a file, or for pictures a folder, for each.
     /// - Throws: `VideoError`, as `VideoWriter`.
     public func join(_ segments: [String]) async throws {
-        let command = try await EncoderCommand(
-            to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
-            tags: tags, keeping: plan)
+        let command = try await command()
         defer { withExtendedLifetime(command) {} }
         Destination.removeRemains(of: path, isFolder: command.isFolder)
         let destination = try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite)
@@ -89,7 +103,7 @@ public struct VideoSegments: Sendable {
             if command.isFolder {
                 try gather(segments, into: destination.partial)
             } else {
-                try await concatenate(segments, command, into: destination.partial)
+                try await concatenate(segments, of: frames, command, into: destination.partial)
             }
             try Task.checkCancellation()
             try destination.commit()
@@ -99,22 +113,17 @@ public struct VideoSegments: Sendable {
         }
     }
 
-    /// Encodes a segment of black frames and joins it, in a folder of its own.
-    /// - Throws: `VideoError`.
-    func rehearse(_ black: VideoFrame, in folder: String) async throws {
-        let segment = folder + "/segment" + ending
-        let writer = try await writer(0, to: segment)
-        for _ in frames[0] { try await writer.append(black) }
-        try await writer.finish()
-        let command = try await EncoderCommand(
+    /// The command that joins. It keeps files that ffmpeg reads, so it must outlive it.
+    func command() async throws -> EncoderCommand {
+        try await EncoderCommand(
             to: path, width: width, height: height, bitDepth: bitDepth, frameRate: frameRate, encoding: encoding,
             tags: tags, keeping: plan)
-        defer { withExtendedLifetime(command) {} }
-        try await concatenate([segment], command, into: folder + "/joined" + ending, isRehearsal: true)
     }
 
-    private func concatenate(
-        _ segments: [String], _ command: EncoderCommand, into output: String, isRehearsal: Bool = false
+    /// - Parameter frames: of each segment.
+    func concatenate(
+        _ segments: [String], of frames: [Range<Int>], _ command: EncoderCommand, into output: String,
+        isRehearsal: Bool = false
     ) async throws {
         let place = try ScratchFolder()
         defer { withExtendedLifetime(place) {} }

@@ -79,6 +79,9 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         }
         if work == "" { throw ValidationError("The name after --work is empty; name a folder.") }
         if output == "" { throw ValidationError("The name after --output is empty; name a file or a folder.") }
+        if isBatch, json != nil || work != nil {
+            throw ValidationError(Self.isOfOneFile(json != nil ? "--json" : "--work"))
+        }
         guard inputs.contains("-") || output == "-" else { return }
         if isBatch { throw ValidationError("- is one video; leave it out where several are restored.") }
         if printRecipe || work != nil || keepWork {
@@ -92,24 +95,35 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         inputs.count > 1 || list != nil || inputs.first.map { Batch.isFolderOfVideos($0) } ?? false
     }
 
+    private static func isOfOneFile(_ option: String) -> String {
+        "\(option) is for one file; leave it out where several are restored."
+    }
+
+    /// What does the rest of several; nil where that would do all of them again, or does nothing.
+    private var rest: String? {
+        force || dryRun ? nil : "the same command does what is left"
+    }
+
     /// Only what lies in a work folder is gone on with: a single window has none, and what comes and goes through - keeps none.
     var interrupted: String {
+        if dryRun { return "interrupted; a dry run writes nothing" }
         if output == "-" { return "interrupted; the video on standard output is not whole, and nothing was kept" }
         if isBatch {
-            return "interrupted; nothing half done has an output's name, and the same command does what is left"
+            return "interrupted; nothing half done has an output's name" + (rest.map { ", and " + $0 } ?? "")
         }
         let nothing = "interrupted; nothing was left under the output's name"
-        guard input != "-", !dryRun, let target = output ?? (try? asked.recipe(input: nil, output: nil).output),
+        guard input != "-",
+            let target = output ?? (try? asked.recipe(input: nil, output: nil, reading: false).output),
             Workflow.hasBegun(target, in: work)
         else { return nothing }
-        return nothing + ", and the same command goes on"
+        return nothing + ", and the same command \(restart ? "without --restart " : "")goes on"
     }
 
     mutating func run() async throws {
         if isBatch, !printRecipe { return try await restoreAll() }
         let streams = input == "-" || output == "-" ? try StandardStreams() : nil
         let (source, target) = try (
-            input == "-" && !printRecipe ? streams?.input() : input, output == "-" ? streams?.output : output
+            input == "-" ? streams?.input() : input, output == "-" ? streams?.output : output
         )
         var recipe = try asked.recipe(input: source, output: target)
         if let json { recipe.log = json }
@@ -136,25 +150,17 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
 
     /// Each of several; the exit status says whether one failed.
     private func restoreAll() async throws {
-        let folder = try output ?? asked.recipe(input: input, output: nil).output
-        guard (try? Container(path: folder)) == .pictures else {
+        // What a .json beside one of them says goes wrong with that one alone.
+        let common = try asked.recipe(input: nil, output: output, reading: false)
+        guard (try? Container(path: common.output)) == .pictures else {
             throw WorkflowError.message(
-                "\(folder) is one file, and several are to be restored; name a folder after -o.")
+                "\(common.output) is one file, and several are to be restored; name a folder after -o.")
         }
-        // What a .json beside one of them says is not what all of them are stored as.
-        let encoding = try asked.recipe(input: "", output: folder)
-        guard json == nil, encoding.log == nil else {
-            throw WorkflowError.message("--json is for one file; leave it out where several are restored.")
-        }
-        guard encoding.firstEstimateFrom == nil else {
-            throw WorkflowError.message(
-                "--first-estimate-from is for one file; leave it out where several are restored.")
-        }
-        guard work == nil else {
-            throw WorkflowError.message("--work is for one file; leave it out where several are restored.")
-        }
+        if common.log != nil { throw WorkflowError.message(Self.isOfOneFile("--json")) }
+        if common.firstEstimateFrom != nil { throw WorkflowError.message(Self.isOfOneFile("--first-estimate-from")) }
         let batch = try Batch(
-            inputs + (list.map { try Batch.list($0) } ?? []), into: folder, codec: encoding.encoding.codec)
+            inputs + (list.map { try Batch.list($0) } ?? []), into: common.output,
+            codec: common.encoding.codec)
         var execution = asked.model.execution(overwrites: force)
         (execution.restarts, execution.keepsWork) = (restart, keepWork)
         let display = ProgressDisplay()
@@ -190,7 +196,7 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         }
         guard failures > 0 else { return }
         Console.note(
-            "\(failures) of \(Console.count(results.count, "file")) failed; the same command again does what is left.")
+            "\(failures) of \(Console.count(results.count, "file")) failed" + (rest.map { "; " + $0 } ?? "") + ".")
         throw ExitCode((failures < results.count ? ExitStatus.someFailed : .failed).rawValue)
     }
 }

@@ -12,7 +12,7 @@ final class StandardStreams {
     /// A file with all that comes from standard input.
     func input() throws -> String {
         let path = folder.file("input")
-        FileManager.default.createFile(atPath: path, contents: nil)
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         var isEmpty = true
         while let part = try FileHandle.standardInput.read(upToCount: 1 << 20), !part.isEmpty {

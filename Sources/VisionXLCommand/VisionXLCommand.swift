@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import Synchronization
 import TensorKit
-import VideoIO
 import Workflow
 
 /// The program `visionxl`.
@@ -70,8 +69,7 @@ struct VisionXLCommand: AsyncParsableCommand {
 
     /// What is wrong, in words for the user: errors of this package are sentences, those of the system know a short text.
     private static func describe(_ error: any Error) -> String {
-        if case VideoError.truncated = error, meant == "restore" { return "\(error) (--incomplete takes it as it is)" }
-        return type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
+        type(of: error) is NSError.Type ? error.localizedDescription : "\(error)"
     }
 
     private static func sentence(_ text: String) -> String {

@@ -94,6 +94,11 @@ struct FileRestoration {
                     + "--window \(plan.frameCount) with --scenes off, or a part of it (--frames).")
         }
         let segments = plan.segments(frameBytes: video.height * video.width * 6)
+        if plan.windows.count > 1 {
+            try await output.segments(
+                SegmentEncoder.frames(plan, segments), of: video, to: recipe.output, overwrite: execution.overwrites
+            ).rehearse()
+        }
         disk = DiskPlan(
             frames: plan.resultCount, longest: plan.windows.count > 1 ? plan.mostStored(segments) : 0,
             height: video.height, width: video.width, encoding: output.encoding, frameBits: output.frameBits)
@@ -173,11 +178,8 @@ struct FileRestoration {
         in folder: WorkFolder, _ log: inout RestorationLog, _ laps: inout Laps,
         _ tell: @escaping @Sendable (RestorationEvent) -> Void
     ) async throws {
-        let info = video.info
-        let segments = try VideoSegments(
-            to: recipe.output, frames: SegmentEncoder.frames(plan, folder.segments), width: video.width,
-            height: video.height, bitDepth: output.frameBits, frameRate: info.frameRate, encoding: output.encoding,
-            tags: info.tagsForCopies, keeping: output.plan, overwrite: execution.overwrites)
+        let segments = try output.segments(
+            SegmentEncoder.frames(plan, folder.segments), of: video, to: recipe.output, overwrite: execution.overwrites)
         let encoder = SegmentEncoder(folder, segments)
         encoder.removeSpent()
         let missing = encoder.missingWindows

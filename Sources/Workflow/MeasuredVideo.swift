@@ -34,7 +34,7 @@ public struct MeasuredVideo: Sendable {
     public var info: VideoInfo { reader.info }
 
     /// Opens the input of a recipe.
-    /// - Throws: `WorkflowError` for a record that is none, `VideoError`, `ProblemError` for frames that do not fit.
+    /// - Throws: `WorkflowError` for a record that is none and for a file that breaks off, `VideoError`, `ProblemError` for frames that do not fit.
     public init(_ recipe: Recipe) async throws {
         self.recipe = recipe
         // Counted, for the time that is left.
@@ -42,7 +42,7 @@ public struct MeasuredVideo: Sendable {
         reader.acceptsIncomplete = recipe.acceptsIncomplete
         // Frames before the break are whole.
         let isBefore = recipe.frames?.upper.map { $0 < reader.info.frameCount ?? 0 } ?? false
-        if let breakOff = reader.breakOff, !recipe.acceptsIncomplete, !isBefore { throw breakOff }
+        if let breakOff = reader.breakOff, !recipe.acceptsIncomplete, !isBefore { throw recipe.advising(breakOff) }
         if let crop = recipe.crop { reader = try reader.cropped(to: crop) }
         self.reader = reader
         // What is said says everything; only without it must the record be sound.

@@ -39,11 +39,15 @@ extension Workflow {
         _ recipe: Recipe, _ execution: Execution = Execution(),
         tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
     ) async throws -> Outlook {
-        let restoration = try await FileRestoration(recipe, execution, isTrial: true, tell: tell)
-        let (video, plan) = (restoration.video, restoration.plan)
-        return Outlook(
-            input: recipe.input, frameCount: plan.frameCount, height: video.height, width: video.width,
-            scenes: plan.scenes.count, windows: plan.windows.count, longest: plan.longest, memory: restoration.memory,
-            disk: restoration.disk, time: try await restoration.time())
+        do {
+            let restoration = try await FileRestoration(recipe, execution, isTrial: true, tell: tell)
+            let (video, plan) = (restoration.video, restoration.plan)
+            return Outlook(
+                input: recipe.input, frameCount: plan.frameCount, height: video.height, width: video.width,
+                scenes: plan.scenes.count, windows: plan.windows.count, longest: plan.longest,
+                memory: restoration.memory, disk: restoration.disk, time: try await restoration.time())
+        } catch {
+            throw recipe.advising(error)
+        }
     }
 }

@@ -41,6 +41,18 @@ struct OutputSettlement: Sendable {
         notes = plan.notes + inspection.notes
     }
 
+    /// A result that is encoded in segments.
+    /// - Parameter frames: of each segment.
+    /// - Throws: `VideoError` for words that would act on each of them.
+    func segments(
+        _ frames: [Range<Int>], of video: MeasuredVideo, to path: String, overwrite: Bool
+    ) throws -> VideoSegments {
+        try VideoSegments(
+            to: path, frames: frames, width: video.width, height: video.height, bitDepth: frameBits,
+            frameRate: video.info.frameRate, encoding: encoding, tags: video.info.tagsForCopies, keeping: plan,
+            overwrite: overwrite)
+    }
+
     /// Two fields are two moments: a restoration that takes them for one would smear both.
     static func checkFields(_ recipe: Recipe, _ info: VideoInfo) throws {
         guard info.isInterlaced, !recipe.isProgressive else { return }

@@ -55,13 +55,17 @@ extension Workflow {
     /// Restores a few frames under several settings, each as the whole run would give it, and puts them beside each other.
     ///
     /// Cost: for each of the settings scenes are looked for, the first window of the scene is prepared, and those windows in which the frames lie are restored.
-    /// - Throws: as `restore`.
+    /// - Throws: as `restore`, and `WorkflowError` for a recipe of some frames only.
     public static func preview(
         _ request: PreviewRequest, _ execution: Execution = Execution(),
         tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
     ) async throws -> PreviewResult {
         guard let input = request.tries.first?.recipe.input else {
             throw WorkflowError.message("There is nothing to try.")
+        }
+        guard request.tries.allSatisfy({ $0.recipe.frames == nil }) else {
+            throw WorkflowError.message(
+                "A preview looks at a moment of the whole video; take \"frames\" out of the recipe, and say --at.")
         }
         let reader = try await VideoReader(input, countFrames: true)
         let frames = try request.frames(of: reader.info, times: reader.times)
@@ -71,9 +75,14 @@ extension Workflow {
             var recipe = asked
             // Nothing is written there; a file is asked for so that frames have 8 bits.
             recipe.output = NSTemporaryDirectory() + "visionxl-preview-\(UUID().uuidString).mkv"
-            (recipe.log, recipe.bits, recipe.frames) = (nil, 8, nil)
+            (recipe.log, recipe.bits) = (nil, 8)
             (recipe.encoding, recipe.leaveOut) = (EncodingChoice(), OutputPlan.Part.allCases)
-            let looked = try await FileRestoration(recipe, execution, isTrial: true).look(at: frames, tell)
+            let looked: (measured: [VideoFrame], restored: [VideoFrame], estimate: TimeEstimate?)
+            do {
+                looked = try await FileRestoration(recipe, execution, isTrial: true).look(at: frames, tell)
+            } catch {
+                throw recipe.advising(error)
+            }
             if columns.isEmpty {
                 columns.append(
                     ("measured", "frame \(frames.map(String.init).joined(separator: ", "))", looked.measured))

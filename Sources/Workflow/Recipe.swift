@@ -71,6 +71,14 @@ public struct Recipe: Sendable, Equatable {
         return files + (firstEstimateFrom.map { [$0] } ?? [])
     }
 
+    /// An error with what else can be done, where it is that the input breaks off; any other one as it is.
+    func advising(_ error: any Error) -> any Error {
+        guard case VideoError.truncated(let path, _, _, _) = error, path == input, !acceptsIncomplete else {
+            return error
+        }
+        return WorkflowError.message("\(error) (--incomplete takes it as it is)")
+    }
+
     /// Refuses numbers out of range, in a sentence.
     /// - Throws: `WorkflowError`, `RestorationError.invalidOption`.
     public func validate() throws {

@@ -14,8 +14,11 @@ public enum Workflow {
         _ recipe: Recipe, _ execution: Execution = Execution(),
         tell: @escaping @Sendable (RestorationEvent) -> Void = { _ in }
     ) async throws -> RestorationLog {
-        let restoring = try await FileRestoration(recipe, execution, tell: tell)
-        return try await restoring.run(tell)
+        do {
+            return try await FileRestoration(recipe, execution, tell: tell).run(tell)
+        } catch {
+            throw recipe.advising(error)
+        }
     }
 
     /// Whether there is a work folder that a restoration to an output goes on with.

@@ -58,6 +58,38 @@ import Testing
         #expect(second.messages.contains("there   out/a.mp4") && second.messages.contains("done    out/b.mp4"))
     }
 
+    /// Where the same command would do all of them again, or nothing, it promises nothing.
+    @Test(arguments: [
+        (["--force"], "nothing half done has an output's name"), (["--dry-run"], "a dry run writes nothing"),
+        (["--restart"], "nothing half done has an output's name, and the same command does what is left"),
+    ])
+    func interrupted(options: [String], said: String) async throws {
+        for name in ["a.mp4", "b.mp4", "c.mp4"] { try await place.clip(name, frames: 2) }
+        let outcome = try await place.visionxl(
+            ["restore", "a.mp4", "b.mp4", "c.mp4", "-o", "out"] + options + Self.quick, onceItSays: "1/3: a.mp4"
+        ) { kill($0.value, SIGINT) }
+        #expect(status(outcome) == 130, "\(outcome)")
+        #expect(outcome.messages.split(separator: "\n").last == "visionxl: interrupted; \(said)")
+    }
+
+    /// What changes the problem in the .json beside each of them goes wrong with that one alone that has none.
+    @Test func eachHasItsOwnProblem() async throws {
+        for name in ["a.mkv", "b.mkv"] { try await place.clip(name, frames: 2) }
+        try await place.tool(
+            "ffmpeg",
+            ["-v", "error", "-nostdin", "-f", "lavfi", "-i", "color=white:size=64x48", "-frames:v", "1"]
+                + ["-vf", "drawbox=20:10:16:16:black:fill", "mask.png"])
+        let degraded = try await place.visionxl("degrade", "a.mkv", "-o", "holes.mkv", "--mask", "mask.png")
+        #expect(degraded.succeeded, "\(degraded)")
+        let options = ["--mask-grow", "2", "--model", "tiny", "--steps", "5", "--tau", "0.5", "--dtype", "float32"]
+        let outcome = try await place.visionxl(["restore", "holes.mkv", "b.mkv", "-o", "out"] + options)
+        #expect(status(outcome) == 2, "\(outcome)")
+        #expect(outcome.messages.contains("13 % of the pixels are holes"), "\(outcome)")
+        #expect(outcome.messages.contains("done    out/holes.mkv") && outcome.messages.contains("failed  b.mkv"))
+        #expect(outcome.messages.hasSuffix("1 of 2 files failed; the same command does what is left.\n"), "\(outcome)")
+        #expect(place.exists("out/holes.mkv") && !place.exists("out/b.mkv"))
+    }
+
     /// Folders of videos and of pictures, and a list.
     @Test func foldersAndAList() async throws {
         for folder in ["films", "pictures"] {
@@ -91,10 +123,18 @@ import Testing
         expectOneSentence(
             try await place.visionxl(["restore", "--list", "none.txt", "-o", "out"] + Self.quick),
             containing: ["none.txt"])
+        for option in ["--json", "--work", "--first-estimate-from"] {
+            expectOneSentence(
+                try await place.visionxl(["restore", "a.mp4", "x", "-o", "out", option, "x/a.mp4"] + Self.quick),
+                containing: ["\(option) is for one file"])
+        }
         #expect(try place.snapshot() == before)
         // All of them failed.
         try place.write("no video", to: "b.mov")
         try place.write("no video", to: "c.mov")
-        #expect(status(try await place.visionxl(["restore", "b.mov", "c.mov", "-o", "out"] + Self.quick)) == 1)
+        for (options, rest) in [([], "; the same command does what is left"), (["--force"], ""), (["--dry-run"], "")] {
+            let outcome = try await place.visionxl(["restore", "b.mov", "c.mov", "-o", "out"] + options + Self.quick)
+            #expect(status(outcome) == 1 && outcome.messages.hasSuffix("\n2 of 2 files failed\(rest).\n"), "\(outcome)")
+        }
     }
 }

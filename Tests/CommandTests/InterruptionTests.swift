@@ -33,20 +33,23 @@ import Testing
     }
 
     /// In a later window, when frames have been written already.
-    @Test(.enabled(if: procIsThere, needsProc)) func inTheSecondWindow() async throws {
+    @Test(
+        .enabled(if: procIsThere, needsProc),
+        arguments: [([], "the same command"), (["--restart"], "the same command without --restart")])
+    func inTheThirdWindow(options: [String], how: String) async throws {
         try await place.clip("clip.mp4", frames: 12)
         let before = try place.snapshot()
         let outcome = try await place.visionxl(
             [
                 "restore", "clip.mp4", "--model", "tiny", "--task", "deblur", "--window", "2", "-o", "out.mp4",
                 "--json", "log.json",
-            ],
+            ] + options,
             onceItSays: "window 3/6"
         ) { kill($0.value, SIGINT) }
         #expect(outcome.status == .exited(130), "\(outcome)")
         #expect(
             outcome.messages.split(separator: "\n").last
-                == "visionxl: interrupted; nothing was left under the output's name, and the same command goes on")
+                == "visionxl: interrupted; nothing was left under the output's name, and \(how) goes on")
         // What is done stays, under a name of its own.
         #expect(try place.snapshot().filter { !$0.key.hasPrefix("out.mp4.work") } == before)
         #expect(

@@ -102,6 +102,13 @@ import Testing
         Kind(
             testDescription: "words that ffmpeg does not know", make: picture + h264 + ["in.mp4"], output: "out.mp4",
             options: ["--ffmpeg", "-nosuchoption 1"], said: ["nosuchoption"], isRefused: true),
+        Kind(
+            testDescription: "words that one piece can take", make: picture + h264 + ["in.mp4"], output: "out.mp4",
+            options: ["--ffmpeg", "-t 9"]),
+        Kind(
+            testDescription: "words that would cut every segment", make: picture + h264 + ["in.mp4"],
+            output: "out.mp4", options: ["--ffmpeg", "-t 9", "--window", "2"], said: ["each of which -t would cut"],
+            isRefused: true),
     ]
 
     static let hdrKinds = [

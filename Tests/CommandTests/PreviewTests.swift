@@ -52,6 +52,13 @@ import Testing
         }
         expectOneSentence(try await place.visionxl("preview", "in.mkv", "-o", "look.mp4"), containing: [".png"])
         #expect(try place.snapshot() == before)
+        // Of some frames only, as a recipe may say it.
+        let recipe = try await place.visionxl(
+            ["restore", "in.mkv", "-o", "out.mkv", "--frames", "1:3", "--noise", "0.01", "--print-recipe"] + Self.quick)
+        try place.write(recipe.output, to: "recipe.json")
+        let outcome = try await place.visionxl("preview", "--recipe", "recipe.json", "-o", "look.png")
+        expectOneSentence(outcome, containing: ["the whole video; take \"frames\" out of the recipe", "--at"])
+        #expect(!place.exists("look.png"))
     }
 
     /// A glyph for each printable character, five columns of seven rows.

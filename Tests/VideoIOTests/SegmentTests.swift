@@ -107,7 +107,32 @@ import Testing
             words.ofJoining
                 == ["-preset", "slow", "-movflags", "+faststart", "-metadata:s:v:0", "title=a:v", "-c:a", "aac"]
                 + ["-filter:a", "volume=2", "-map", "1:a", "-shortest"])
+        // A filter of packets acts once, and a value that begins with a number is no option.
+        let others = ExtraWords(
+            ["-bsf:v", "noise=drop=not(mod(n\\,2))", "-map_metadata:g", "-1:v:1", "-c:V", "libx264", "-crf:V:0", "9"])
+        #expect(others.ofSegments == ["-c:V", "libx264", "-crf:V:0", "9"])
+        #expect(others.ofJoining == Array(others.all[..<4]))
+        #expect(ExtraWords(["-map_metadata", "-1", "-preset", "slow"]).ofSegments == ["-preset", "slow"])
+        #expect(ExtraWords(["-qmin", "-1:v:1", "-an"]).ofJoining == ["-qmin", "-1:v:1", "-an"])
         #expect(ExtraWords([]).ofJoining.isEmpty && ExtraWords([]).ofSegments.isEmpty)
+    }
+
+    /// What cuts a video would cut each of its segments.
+    @Test(arguments: ["-ss", "-t", "-to", "-fs", "-vframes", "-frames:v", "-frames:V:0", "-frames", "-frames:0"])
+    func wordsThatCutAreRefused(word: String) async throws {
+        try await makeClip(folder.file("clip.mkv"))
+        let plan = try await OutputPlan(for: VideoReader(folder.file("clip.mkv")), to: "out.mkv")
+        for (path, codec) in [("out.mkv", VideoEncoding.Codec.ffv1), ("out", .png)] {
+            func segments(_ words: [String]) async -> VideoError? {
+                await videoError {
+                    _ = try VideoSegments(
+                        to: path, frames: [0..<2, 2..<5], width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
+                        encoding: VideoEncoding(codec, extraArguments: words), tags: .bt709, keeping: plan)
+                }
+            }
+            #expect("\(await segments(["-g", "9", word, "1"]) as Any)".contains("each of which \(word) would cut"))
+            #expect(await segments(["-frames:a", "9", "-metadata", "title=-t", "-threads", "1"]) == nil)
+        }
     }
 
     /// A person's words are heard in a joined video as in one piece: by the encoder, by the container, and by what is kept beside the picture.
@@ -138,6 +163,7 @@ import Testing
         let segments = try VideoSegments(
             to: parts, frames: [0..<10, 10..<23], width: 96, height: 80, bitDepth: 16, frameRate: info.frameRate,
             encoding: encoding, tags: info.tagsForCopies, keeping: OutputPlan(for: reader, to: parts))
+        try await segments.rehearse()
         let pieces = segments.frames.indices.map { folder.file("\($0)" + segments.ending) }
         for (index, range) in segments.frames.enumerated() {
             let writer = try await segments.writer(index, to: pieces[index])
@@ -161,7 +187,7 @@ import Testing
         }
     }
 
-    /// What could not be joined in the end is refused in the beginning.
+    /// What could not be joined in the end is refused in the beginning, and a video in one piece is not.
     @Test func wordsThatCannotBeJoinedAreRefused() async throws {
         let (source, path) = (folder.file("source.mkv"), folder.file("out.mkv"))
         let chapters = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/10\nSTART=0\nEND=4\ntitle=one\n"
@@ -171,16 +197,28 @@ import Testing
         let (before, plan) = (
             folder.contents, try await OutputPlan(for: VideoReader(source, countFrames: true), to: path)
         )
-        func rehearse(_ words: [String]) async -> VideoError? {
-            await videoError {
-                try await VideoWriter.rehearse(
-                    to: path, width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
-                    encoding: VideoEncoding(.ffv1, extraArguments: words), tags: .bt709, keeping: plan)
+        func rehearse(_ words: [String], inSegments: Bool) async -> VideoError? {
+            let encoding = VideoEncoding(.ffv1, extraArguments: words)
+            return await videoError {
+                guard inSegments else {
+                    return try await VideoWriter.rehearse(
+                        to: path, width: 64, height: 64, bitDepth: 8, frameRate: .fps25, encoding: encoding,
+                        tags: .bt709, keeping: plan)
+                }
+                try await VideoSegments(
+                    to: path, frames: [0..<5], width: 64, height: 64, bitDepth: 8, frameRate: .fps25,
+                    encoding: encoding, tags: .bt709, keeping: plan
+                ).rehearse()
             }
         }
-        #expect(await rehearse(["-metadata", "title=x"]) == nil)
+        for inSegments in [false, true] {
+            #expect(await rehearse(["-metadata", "title=x"], inSegments: inSegments) == nil)
+        }
         // A segment has no chapter that could be given a name.
-        #expect("\(await rehearse(["-metadata:c:0", "title=x"]) as Any)".contains("encoded in segments and joined"))
+        let chapter = ["-metadata:c:0", "title=x"]
+        #expect(await rehearse(chapter, inSegments: false) == nil)
+        let refusal = await rehearse(chapter, inSegments: true)
+        #expect("\(refusal as Any)".contains("encoded in segments and joined"))
         #expect(folder.contents == before)
     }
 }
