@@ -23,6 +23,8 @@ struct Algorithm1 {
     let lowPass: LowPass
     /// What the autoencoder lost of the frames that were encoded last, (N, 3, H, W); nil before, and where none of it is added.
     var lost: Tensor?
+    /// What the measurement does not tell of time; nil where it tells all, and in the paper.
+    var completion: TemporalCompletion?
     private(set) var residuals: [Residual] = []
 
     init(
@@ -103,11 +105,12 @@ struct Algorithm1 {
         return try (Zbar * abar.squareRoot()).adding(mixed, times: (1 - abar).squareRoot())
     }
 
-    /// Frames with less flicker where nothing moves; as they are for the paper's steadying of 0.
+    /// Frames with what the measurement does not tell of time found anew, and with less flicker where nothing moves; as they are for the paper's
+    /// steadying of 0.
     private func steadied(_ X: Tensor, _ passed: Double, _ t: Int) throws -> Tensor {
         try networks.clock.time(.steadying) {
             try settings.steadying.apply(
-                X, measurementNoise: measurement.noise.sigma, passedNoise: passed,
+                completion?(X) ?? X, measurementNoise: measurement.noise.sigma, passedNoise: passed,
                 noiseToSignal: schedule.noiseToSignal(t))
         }
     }

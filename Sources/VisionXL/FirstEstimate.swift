@@ -59,6 +59,9 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         self == .measurement || wanted == 0 ? 0 : measurement.operator.mixesFrames ? measurement.videoShape[0] : wanted
     }
 
+    /// What an average over time weakens to less than this part is found as what it does not see at all.
+    static let leastSeen = 0.1
+
     /// The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
     static let error = 0.1
 

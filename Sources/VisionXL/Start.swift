@@ -20,6 +20,7 @@ extension Algorithm1 {
                 try measurement.enlarged(settings.upsampling)
             }
         }
+        if settings.steadying.strength > 0 { completion = try TemporalCompletion(measurement) }
     }
 
     /// What all windows of a scene start from, from one of this window's frames; nil for starts that have nothing in common.
@@ -64,7 +65,16 @@ extension Algorithm1 {
         try networks.encode(firstEstimate(frames), phase: .inverting)
     }
 
-    private mutating func firstEstimate(_ frames: Range<Int>) throws -> Tensor {
+    private mutating func firstEstimate(_ wanted: Range<Int>) throws -> Tensor {
+        let completion =
+            settings.steadying.strength > 0
+            ? try TemporalCompletion(measurement, below: FirstEstimate.leastSeen) : nil
+        guard let completion else { return try incompleteEstimate(wanted) }
+        let all = try incompleteEstimate(0..<measurement.videoShape[0])
+        return try networks.clock.time(.firstEstimate) { try completion(all).rows(wanted) }
+    }
+
+    private mutating func incompleteEstimate(_ frames: Range<Int>) throws -> Tensor {
         let clock = networks.clock
         var told = 0
         return try clock.time(.firstEstimate) {

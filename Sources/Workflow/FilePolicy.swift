@@ -38,9 +38,9 @@ extension Policy {
         if let reason { return Choice(0, reason) }
         return Choice(asked) {
             Choice(
-                max(4, reach),
-                reach > 4
-                    ? "As far as a measured frame reaches in time."
+                max(4, 2 * reach),
+                reach > 2
+                    ? "Twice as far as a measured frame reaches in time: what an average does not see is found there."
                     : "Frames at the end of a batch are worse than others.")
         }
     }

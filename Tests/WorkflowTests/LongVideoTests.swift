@@ -145,12 +145,12 @@ import VideoIO
                 $0.context = context
             }.frames
         }
-        // Frames 2 to 37 of what was averaged. Nothing says how fast what comes again after five frames changes, and the fewer frames the less.
+        // Frames 2 to 37 of what was averaged. What comes again after five frames is found by its changes, with fewer frames less surely.
         let middle = try truth.rows(2..<38)
         let one = try psnr(await result("one.mkv", 36), middle)
         let (near, far) = (
             try psnr(await result("near.mkv", 18, 2), middle), try psnr(await result("far.mkv", 18, 10), middle)
         )
-        #expect(one > 38 && far > near && abs(one - far) < 1.5, "\(one) \(far) \(near)")
+        #expect(one > 48 && far > 45 && far > near, "\(one) \(far) \(near)")
     }
 }

@@ -227,7 +227,7 @@ import VisionXL
     @Test func contextFollowsTheReach() async throws {
         #expect(try await video(Problem(Blur(sigma: 1)), window: 8) { $0.context = nil }.video.context.value == 4)
         let wide = Problem(Average(frames: 21, boundary: .open))
-        #expect(try await video(wide, window: 8) { $0.context = nil }.video.context.value == 10)
+        #expect(try await video(wide, window: 8) { $0.context = nil }.video.context.value == 20)
         #expect(try await video(wide, window: 8, context: 1).video.context.value == 1)
     }
 
