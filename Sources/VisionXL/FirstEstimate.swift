@@ -73,25 +73,39 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         let count = start.size(0)
         let noise = measurement.noise.atLeastRounding
         let ratio = error * error / (noise * noise)
-        let proximal = try ProximalMap(measurement, ratio: ratio)
-        let X = try proximal(start)
-        // What smoothing takes away and the measurement does not bring back is not measured.
-        let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
-        let difference = try smooth - X
-        let squares = try Tensor.numbers([difference.innerProduct(difference), X.innerProduct(X)])
+        // Frames that stand alone are worked on a few at a time.
+        let atOnce =
+            measurement.operator.mixesFrames
+            ? count : max(1, start.device.numbersAtOnce / (start.count / count))
+        var squares = [0.0, 0.0]
+        let parts = try stride(from: 0, to: count, by: atOnce).map { first in
+            let range = first..<min(first + atOnce, count)
+            let part = atOnce < count ? try measurement.rows(range) : measurement
+            let proximal = try ProximalMap(part, ratio: ratio)
+            let X = try proximal(start.rows(range))
+            // What smoothing takes away and the measurement does not bring back is not measured.
+            let smooth = try proximal(GaussianBlur.lowPass(sigma: 8).apply(X))
+            let difference = try smooth - X
+            let both = try Tensor.numbers([difference.innerProduct(difference), X.innerProduct(X)])
+            squares = [squares[0] + both[0], squares[1] + both[1]]
+            return (measurement: part, proximal: X, smooth: smooth, first: first)
+        }
         if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() {
             try progress(count)
-            return smooth
+            return try Tensor.concatenate(parts.map(\.smooth), along: 0)
         }
         // Where little of a frame's detail was measured, there is less to agree with.
         let isBlurred = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
         let iterations = isBlurred ? 12 : 25
-        let least = try minimizeFrameVariation(measurement, start: smooth, iterations: iterations) { iteration in
-            // All frames go on together: a part of the iterations counts as that part of them.
-            try progress(count * iteration / iterations)
+        let least = try parts.map { part in
+            let least = try minimizeFrameVariation(part.measurement, start: part.smooth, iterations: iterations) {
+                // All of them go on together: a part of the iterations counts as that part of them.
+                try progress(part.first + part.smooth.size(0) * $0 / iterations)
+            }
+            // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
+            return measurement.shrinks ? try (part.proximal + least) * 0.5 : least
         }
-        // Both fit the measurement, and err differently: enlargement blurs and least variation flattens what pixels alone do not tell.
-        return measurement.shrinks ? try (X + least) * 0.5 : least
+        return try Tensor.concatenate(least, along: 0)
     }
 }
 

@@ -263,10 +263,12 @@ struct FileRestoration {
                     }
                     if let estimate { tell(.note(estimate.line(frames: plan.frameCount))) }
                 }
+                let heap = HeapKeeper(plan, session.device)
                 let result = try current.restore(
                     measurement, following: preparation.settings, from: preparation.start
                 ) { progress in
                     try checkCancellation()
+                    heap.pass(progress.phase)
                     gauge.read()
                     tell(.progress(progress, window: index, windows: plan.windows.count, deviceMemory: gauge.peak))
                 }
