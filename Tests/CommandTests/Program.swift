@@ -290,17 +290,19 @@ struct Workplace: Sendable {
 }
 
 /// Whether this ffmpeg encodes H.265, which HDR comes in.
-let x265IsInstalled: Bool = {
+let x265IsInstalled = isInstalled(encoder: "libx265")
+
+func isInstalled(encoder: String) -> Bool {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["ffmpeg", "-v", "quiet", "-h", "encoder=libx265"]
+    process.arguments = ["ffmpeg", "-v", "quiet", "-h", "encoder=\(encoder)"]
     let output = Pipe()
     process.standardOutput = output
     guard (try? process.run()) != nil else { return false }
     let said = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
-    return String(decoding: said, as: UTF8.self).hasPrefix("Encoder libx265")
-}()
+    return String(decoding: said, as: UTF8.self).hasPrefix("Encoder \(encoder)")
+}
 
 /// Whether a program succeeds.
 func succeeds(_ name: String, _ arguments: [String]) async throws -> Bool {
