@@ -138,8 +138,10 @@ private struct EdgeTrial {
             let count = measurement.videoShape[0]
             // Frames before the kept ones that were restored already; those that nothing was measured of stay free.
             let fixed = window.kept.lowerBound - window.batch.lowerBound + first
-            var free = measurement
+            var (free, solver) = (measurement, solver)
             if fixed > 0 {
+                // What is left of the measurement is no picture to begin from.
+                solver.ownEstimate = try measurement.enlarged(.bicubic).rows(fixed..<count)
                 let known = try Tensor.concatenate(result, along: 0)
                 let before = try known.rows(known.size(0) - fixed..<known.size(0))
                 let rest = try Tensor.zeros([count - fixed] + measurement.videoShape[1...])

@@ -119,7 +119,7 @@ public enum Upsampling: String, Sendable, Codable, CaseIterable {
 
 extension VideoMeasurement {
     /// A measurement at the size of the video: enlarged where the operator shrinks frames, channels repeated where it leaves one of them,
-    /// and frames repeated at the ends where it has fewer.
+    /// and frames repeated at the ends where it has fewer, or left out there where it has more.
     package func enlarged(_ upsampling: Upsampling) throws -> Tensor {
         var y = best
         let (count, channels, height, width) = (videoShape[0], videoShape[1], videoShape[2], videoShape[3])
@@ -131,7 +131,7 @@ extension VideoMeasurement {
         }
         if y.size(1) == 1, channels > 1 { y = try y.expanded([-1, channels, -1, -1]).contiguous() }
         let missing = count - y.size(0)
-        guard missing > 0 else { return y }
+        guard missing != 0 else { return y }
         let last = y.size(0) - 1
         return try y.gathered((0..<count).map { Swift.min(Swift.max($0 - missing / 2, 0), last) }, along: 0)
     }
