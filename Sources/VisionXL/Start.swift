@@ -20,7 +20,7 @@ extension Algorithm1 {
                 try measurement.enlarged(settings.upsampling)
             }
         }
-        if settings.steadying.strength > 0 { completion = try TemporalCompletion(measurement) }
+        if completes { completion = try TemporalCompletion(measurement) }
     }
 
     /// What all windows of a scene start from, from one of this window's frames; nil for starts that have nothing in common.
@@ -66,13 +66,14 @@ extension Algorithm1 {
     }
 
     private mutating func firstEstimate(_ wanted: Range<Int>) throws -> Tensor {
-        let completion =
-            settings.steadying.strength > 0
-            ? try TemporalCompletion(measurement, below: FirstEstimate.leastSeen) : nil
+        let completion = completes ? try TemporalCompletion(measurement, below: FirstEstimate.leastSeen) : nil
         guard let completion else { return try incompleteEstimate(wanted) }
         let all = try incompleteEstimate(0..<measurement.videoShape[0])
         return try networks.clock.time(.firstEstimate) { try completion(all).rows(wanted) }
     }
+
+    /// Whether what the measurement does not tell of time is found; frames that were brought along tell it.
+    private var completes: Bool { settings.steadying.strength > 0 && ownEstimate == nil }
 
     private mutating func incompleteEstimate(_ frames: Range<Int>) throws -> Tensor {
         let clock = networks.clock
