@@ -59,8 +59,12 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         self == .measurement || wanted == 0 ? 0 : measurement.operator.mixesFrames ? measurement.videoShape[0] : wanted
     }
 
-    /// What an average over time weakens to less than this part is found as what it does not see at all.
-    static let leastSeen = 0.1
+    /// What an average over time weakens to less than this part is found as what it does not see at all: what would be less than the noise, and a
+    /// tenth at most. A blur weakens it further.
+    static func leastSeen(of measurement: VideoMeasurement) throws -> Double {
+        let mixesPixels = try measurement.operator.separated(for: measurement.videoShape)?.mixesPixels ?? true
+        return mixesPixels ? 0.1 : min(0.1, measurement.noise.atLeastRounding / error)
+    }
 
     /// The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
     static let error = 0.1

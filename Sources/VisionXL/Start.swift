@@ -66,7 +66,8 @@ extension Algorithm1 {
     }
 
     private mutating func firstEstimate(_ wanted: Range<Int>) throws -> Tensor {
-        let completion = completes ? try TemporalCompletion(measurement, below: FirstEstimate.leastSeen) : nil
+        let completion =
+            completes ? try TemporalCompletion(measurement, below: FirstEstimate.leastSeen(of: measurement)) : nil
         guard let completion else { return try incompleteEstimate(wanted) }
         let all = try incompleteEstimate(0..<measurement.videoShape[0])
         return try networks.clock.time(.firstEstimate) { try completion(all).rows(wanted) }
