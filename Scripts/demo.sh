@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 visionxl="${VISIONXL:-.build/release/visionxl}"
 out=demo-out
 frames="${FRAMES:-16}"
+bits=8
 read -ra tasks <<<"${TASKS:-deblur+ inpaint+ sr4}"
 # The default film's second view of a bicycle: a street that stands still and a man who walks through it.
 clip="${CLIP:-.deps/clips/bikes.mp4}"
@@ -33,8 +34,8 @@ table=()
 rows=()
 for task in "${tasks[@]}"; do
     measured="$out/$task-measured.mkv" restored="$out/$task-restored.mkv" tv="$out/$task-admm-tv.mkv"
-    echo "demo: $task: degrading, and storing 8 bits."
-    "$visionxl" degrade "$out/truth.mkv" -o "$measured" --task "$task" --force
+    echo "demo: $task: degrading, and storing $bits bits."
+    "$visionxl" degrade "$out/truth.mkv" -o "$measured" --task "$task" --bits "$bits" --force
     echo "demo: $task: restoring."
     SECONDS=0
     # shellcheck disable=SC2086 # several options in one variable
@@ -42,7 +43,7 @@ for task in "${tasks[@]}"; do
     seconds=$SECONDS
     echo "demo: $task: the same by total variation (ADMM-TV), to compare with: it takes longer."
     rm -rf "$out/evaluation"
-    "$visionxl" evaluate "$out/truth.mkv" -o "$out/evaluation" --tasks "$task" --measurement 8bit --methods admm-tv \
+    "$visionxl" evaluate "$out/truth.mkv" -o "$out/evaluation" --tasks "$task" --measurement "${bits}bit" --methods admm-tv \
         --metrics psnr --size original --frames "$frames" --keep-frames >/dev/null
     mv "$(find "$out/evaluation" -name frames.mkv)" "$tv"
     # What every player makes of the measurement: enlarged where it is small.
@@ -70,7 +71,7 @@ if [ "${#tasks[@]}" -gt 1 ]; then filter+="${stacked}vstack=${#tasks[@]}[all]"; 
 encode "${inputs[@]}" -filter_complex "$filter" -map "[all]" -frames:v 1 "$out/demo.png"
 
 echo
-echo "$frames frames, 8 bits, PSNR and SSIM against the truth:"
+echo "$frames frames, $bits bits, PSNR and SSIM against the truth:"
 echo
 echo "| task | measured | | ADMM-TV | | restored | | time |"
 echo "|---|---|---|---|---|---|---|---|"
