@@ -139,7 +139,7 @@ public struct Methods: Sendable {
 
     /// What was asked, and what the policy would make of the rest.
     private static func describe(_ options: RestorationOptions) throws -> String {
-        "\(try encoded(options)) policy \(try Policy.signature(options) + Policy.fileSignature)"
+        "\(try encoded(options)) policy \(try Policy.fileSignature(options))"
     }
 
     /// Every option, whatever a later version adds.

@@ -36,8 +36,7 @@ extension Tensor {
             throw .invalidArgument(
                 "The inner product of tensors of the shapes \(shape) and \(other.shape) is not defined.")
         }
-        // A GPU adds up in many places at once, and would only be slowed down by small pieces.
-        let piece = device == .cpu ? 1 << 20 : 1 << 24
+        let piece = device.pieceSize
         let exact: DType = device.hasFloat64 ? .float64 : .float32
         let a = try reshaped([-1])
         let b = try other.reshaped([-1])

@@ -78,21 +78,19 @@ struct Destination: Sendable {
 
     /// Creates the partial file or folder, which shows that the place can be written to.
     private func claim() throws(VideoError) {
-        // Known before it is there, so that nobody takes it for what was left.
-        Self.unfinished.withLock { _ = $0.insert(partial) }
-        let isMade: Bool
-        if isFolder {
-            isMade = mkdir(partial, 0o777) == 0
-        } else {
-            let file = open(partial, O_WRONLY | O_CREAT | O_EXCL, 0o666)
-            isMade = file >= 0
-            if isMade { close(file) }
+        // In one step for whoever looks: nobody takes it for what was left, and `discardAll()` finds none that is not there yet.
+        let failure: Int32? = Self.unfinished.withLock { unfinished in
+            if isFolder {
+                if mkdir(partial, 0o777) != 0 { return errno }
+            } else {
+                let file = open(partial, O_WRONLY | O_CREAT | O_EXCL, 0o666)
+                if file < 0 { return errno }
+                close(file)
+            }
+            unfinished.insert(partial)
+            return nil
         }
-        guard isMade else {
-            let reason = Self.reason(errno)
-            Self.unfinished.withLock { _ = $0.remove(partial) }
-            throw .cannotWrite(target, reason: reason)
-        }
+        if let failure { throw .cannotWrite(target, reason: Self.reason(failure)) }
     }
 
     /// What this process is writing, for `discardAll()`.

@@ -22,15 +22,11 @@ struct ExtraWords {
 
     /// The first that cuts a video, and so would cut each of its segments: "-t".
     var cutting: String? {
-        var found: String?
-        _ = without { name, streams in
-            let cuts =
-                ["ss", "t", "to", "fs", "vframes"].contains(name)
+        all.first { word in
+            guard let (name, streams) = Self.option(word) else { return false }
+            return ["ss", "t", "to", "fs", "vframes"].contains(name)
                 || name == "frames" && streams.map(Self.isPicture) ?? true
-            if cuts { found = found ?? (["-" + name] + (streams.map { [$0] } ?? [])).joined(separator: ":") }
-            return cuts
         }
-        return found
     }
 
     /// Of what stands behind an option's colon.
@@ -38,15 +34,19 @@ struct ExtraWords {
         streams.hasPrefix("v") || streams.hasPrefix("V") || streams == "0"
     }
 
+    /// An option's name, and what stands behind its colon; nil for any other word.
+    private static func option(_ word: String) -> (name: Substring, streams: Substring?)? {
+        let parts = word.dropFirst().split(separator: ":", maxSplits: 1)
+        // A negative number is a value: "-1:v:1".
+        guard word.hasPrefix("-"), let name = parts.first, name.first?.isNumber == false else { return nil }
+        return (name, parts.count > 1 ? parts[1] : nil)
+    }
+
     /// - Parameter isLeftOut: of an option's name, and what stands behind its colon; its value goes with it.
     private func without(_ isLeftOut: (Substring, Substring?) -> Bool) -> [String] {
         var (rest, kept) = (all[...], [String]())
         while let word = rest.popFirst() {
-            let parts = word.dropFirst().split(separator: ":", maxSplits: 1)
-            // A negative number is a value: "-1:v:1".
-            if word.hasPrefix("-"), let name = parts.first, name.first?.isNumber == false,
-                isLeftOut(name, parts.count > 1 ? parts[1] : nil)
-            {
+            if let (name, streams) = Self.option(word), isLeftOut(name, streams) {
                 rest = rest.dropFirst()
             } else {
                 kept.append(word)

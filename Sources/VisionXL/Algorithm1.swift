@@ -23,7 +23,7 @@ struct Algorithm1 {
     let lowPass: LowPass
     /// What the autoencoder lost of the frames that were encoded last, (N, 3, H, W); nil before, and where none of it is added.
     var lost: Tensor?
-    /// What the measurement does not tell of time; nil where it tells all, and in the paper.
+    /// What the measurement does not tell of time; nil where it tells all, and where that is not looked for.
     var completion: TemporalCompletion?
     private(set) var residuals: [Residual] = []
 

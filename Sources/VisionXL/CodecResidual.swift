@@ -6,7 +6,7 @@ extension Algorithm1 {
     mutating func encoded(_ Xbar: Tensor) throws -> Tensor {
         let Zbar = try networks.encode(Xbar)
         // By the autoencoder that decodes next, which may be another one.
-        if settings.codecResidual > 0 { lost = try Xbar - networks.decode(Zbar, later: 1) }
+        if settings.codecResidual > 0 { lost = try Xbar - networks.decode(Zbar, stepsAhead: 1) }
         return Zbar
     }
 

@@ -80,7 +80,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
         // Frames that stand alone are worked on a few at a time.
         let atOnce =
             measurement.operator.mixesFrames
-            ? count : max(1, start.device.numbersAtOnce / (start.count / count))
+            ? count : max(1, start.device.pieceSize / (start.count / count))
         var squares = [0.0, 0.0]
         let parts = try stride(from: 0, to: count, by: atOnce).map { first in
             let range = first..<min(first + atOnce, count)

@@ -48,11 +48,11 @@ struct NetworkPasses {
     }
 
     /// D: frames of the video's size.
-    /// - Parameter later: the timestep, counted on from this one, whose autoencoder decodes.
-    mutating func decode(_ Z: Tensor, later: Int = 0) throws -> Tensor {
+    /// - Parameter stepsAhead: the timestep, counted on from this one, whose autoencoder decodes.
+    mutating func decode(_ Z: Tensor, stepsAhead: Int = 0) throws -> Tensor {
         let (prior, frames) = (prior, frames)
         return try inPasses(
-            Z, .decoding, .decoding, .decoding, cost: prior.relativeCost.decoding, later: later
+            Z, .decoding, .decoding, .decoding, cost: prior.relativeCost.decoding, stepsAhead: stepsAhead
         ) { latents, _, pass in
             try frames.crop(prior.decode(latents, pass))
         }
@@ -119,11 +119,11 @@ struct NetworkPasses {
 
     private mutating func inPasses(
         _ input: Tensor, _ phase: RestorationProgress.Phase, _ work: WorkPhase, _ kind: PassSizes.Map, cost: Double,
-        later: Int = 0, _ map: (Tensor, Range<Int>, CodecPass) throws -> Tensor
+        stepsAhead: Int = 0, _ map: (Tensor, Range<Int>, CodecPass) throws -> Tensor
     ) throws -> Tensor {
         let count = input.size(0)
         // The start is not drafted: everything follows from it.
-        let isDraft = step > 0 && step + later <= settings.timesteps.count - settings.exactCodecSteps
+        let isDraft = step > 0 && step + stepsAhead <= settings.timesteps.count - settings.exactCodecSteps
         var pieces: [Tensor] = []
         var first = 0
         while first < count {

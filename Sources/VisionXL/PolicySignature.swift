@@ -2,13 +2,13 @@ import Diffusion
 import InverseProblems
 
 extension Policy {
-    /// A few letters that change when a default comes out otherwise under any of many conditions: what results that are kept are known by.
+    /// A few letters that change when a default comes out otherwise under any of many conditions.
     package static func signature(_ asked: RestorationOptions) throws -> String {
-        try letters(Condition.all.flatMap { try table(asked, $0).map { "\($0.name)=\($0.value ?? "")" } })
+        try shortHash(of: Condition.all.flatMap { try table(asked, $0).map { "\($0.name)=\($0.value ?? "")" } })
     }
 
     /// A few letters for many words (FNV-1a).
-    package static func letters(_ words: some Sequence<String>) -> String {
+    package static func shortHash(of words: some Sequence<String>) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for word in words {
             for byte in "\(word);".utf8 { hash = (hash ^ UInt64(byte)) &* 0x0100_0000_01b3 }

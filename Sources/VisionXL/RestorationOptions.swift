@@ -22,7 +22,7 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     public var lowPass: Double?
     /// Taps of the low-pass filter, odd.
     public var lowPassTaps: Int?
-    /// How strongly pixels that stand still are averaged over time (`Steadying`); 0 switches it off.
+    /// How strongly pixels that stand still are averaged over time (`Steadying`); 0 switches it off, and `TemporalCompletion` with it.
     public var steadiness: Double?
     /// eta: the part of the renoising that is new noise.
     public var eta: Double?

@@ -68,15 +68,15 @@ extension Algorithm1 {
     private mutating func firstEstimate(_ wanted: Range<Int>) throws -> Tensor {
         let completion =
             completes ? try TemporalCompletion(measurement, below: FirstEstimate.leastSeen(of: measurement)) : nil
-        guard let completion else { return try incompleteEstimate(wanted) }
-        let all = try incompleteEstimate(0..<measurement.videoShape[0])
+        guard let completion else { return try estimateBeforeCompletion(wanted) }
+        let all = try estimateBeforeCompletion(0..<measurement.videoShape[0])
         return try networks.clock.time(.firstEstimate) { try completion(all).rows(wanted) }
     }
 
     /// Whether what the measurement does not tell of time is found; frames that were brought along tell it.
     private var completes: Bool { settings.steadying.strength > 0 && ownEstimate == nil }
 
-    private mutating func incompleteEstimate(_ frames: Range<Int>) throws -> Tensor {
+    private mutating func estimateBeforeCompletion(_ frames: Range<Int>) throws -> Tensor {
         let clock = networks.clock
         var told = 0
         return try clock.time(.firstEstimate) {

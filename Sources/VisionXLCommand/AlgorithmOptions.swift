@@ -58,7 +58,10 @@ struct AlgorithmOptions: ParsableArguments {
     @Option(help: "The low-pass filter's taps, odd.")
     var lowPassTaps: Int?
 
-    @Option(help: "How strongly pixels that stand still are averaged over time; 0 for not at all, as in the paper.")
+    @Option(
+        help:
+            "How strongly pixels that stand still are averaged over time, once what an average does not see is found; 0 for neither, as in the paper."
+    )
     var steadiness: Double?
 
     @Option(help: "The part of the renoising that is new noise.")

@@ -62,7 +62,8 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
         var url = URL(fileURLWithPath: path).standardizedFileURL
         while !FileManager.default.fileExists(atPath: url.path), url.path != "/" { url.deleteLastPathComponent() }
         var (space, status) = (statvfs(), stat())
-        guard statvfs(url.path, &space) == 0, stat(url.path, &status) == 0 else { return nil }
+        // What has no blocks is no disk, and says itself why nothing can be written there.
+        guard statvfs(url.path, &space) == 0, space.f_blocks > 0, stat(url.path, &status) == 0 else { return nil }
         return Volume(
             number: UInt64(status.st_dev), free: Int(clamping: UInt64(space.f_bavail) * UInt64(space.f_frsize)))
     }

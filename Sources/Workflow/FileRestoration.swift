@@ -268,7 +268,7 @@ struct FileRestoration {
                     measurement, following: preparation.settings, from: preparation.start
                 ) { progress in
                     try checkCancellation()
-                    heap.pass(progress.phase)
+                    heap.began(progress.phase)
                     gauge.read()
                     tell(.progress(progress, window: index, windows: plan.windows.count, deviceMemory: gauge.peak))
                 }

@@ -39,7 +39,7 @@ struct RunIdentity: Codable, Equatable, Sendable {
             parts += PictureEnlargement.networks.compactMap { try? NetworkLibrary.url(of: $0) }
         }
         models = try Dictionary(uniqueKeysWithValues: Set(parts.map(\.path)).map { ($0, try Fingerprint($0)) })
-        policy = try Policy.signature(recipe.options) + Policy.fileSignature
+        policy = try Policy.fileSignature(recipe.options)
     }
 
     /// What differs in another run, in words; empty where nothing does.

@@ -28,6 +28,8 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         var window: Int
         var extent: Policy.Extent
         var form: SeparatedForm?
+        /// Whether what an average over time does not see is found at each timestep.
+        var completesTime = false
 
         var pixels: Double { Double(frames * height * width) }
     }
@@ -40,10 +42,13 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         _ extent: Policy.Extent, _ check: () throws -> Void
     ) throws -> TimeEstimate? {
         let padding = Padding([plan.longest, 3, video.height, video.width], multiple: prior.frameMultiple)
+        let form = try video.form(frames: plan.longest)
+        // Windows of a film have open ends, which the operator of the whole need not have.
+        let isOpen = form?.frames != nil && plan.windows.contains { !$0.openEnds.isEmpty }
         let work = Work(
             frames: max(plan.windows.map(video.restoredCount).reduce(0, +), 1), height: padding.paddedHeight,
             width: padding.paddedWidth, window: plan.windows.map(video.restoredCount).max() ?? 1, extent: extent,
-            form: try video.form(frames: plan.longest))
+            form: form, completesTime: try isOpen || form.map(TemporalCompletion.isNeeded) ?? false)
         do {
             let rates = try Rates.probed(
                 prior, passes, height: padding.paddedHeight, width: padding.paddedWidth,
@@ -84,7 +89,8 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
             iterations.map { Rest.sampling + $0 * (isBlurred ? Rest.blurredIteration : Rest.iteration) }
             ?? (isBlurred ? Rest.blurredStep : Rest.step)
         isLowerBound = iterations == nil && !(work.form?.isExact ?? false)
-        let perPixel = Rest.frame + first + steps * step
+        let completion = work.completesTime && iterations == nil ? Rest.completion : 0
+        let perPixel = Rest.frame + first + completion + steps * (step + completion)
         seconds = networkSeconds + rates.machine * (Rest.preparing + work.pixels * perPixel)
     }
 
@@ -106,6 +112,8 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
         /// A timestep's data step, steadying and sampling.
         static let step = 0.165e-6
         static let blurredStep = 0.25e-6
+        /// What an average over time does not see, found once.
+        static let completion = 0.3e-6
         /// The same with conjugate gradients: without their iterations, and each of these.
         static let sampling = 0.035e-6
         static let iteration = 0.005e-6

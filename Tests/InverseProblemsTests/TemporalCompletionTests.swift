@@ -72,6 +72,11 @@ import Testing
 
     /// Where every frame is told there is nothing to find, unless what is hardly seen counts as not seen.
     @Test func nothingWhereAllIsSeen() throws {
+        func isNeeded(_ A: TemporalAverage) throws -> Bool {
+            try TemporalCompletion.isNeeded(for: #require(try A.separated(for: [10] + Self.size)))
+        }
+        #expect(try !isNeeded(TemporalAverage(window: 3, boundary: .replicate)))
+        #expect(try isNeeded(TemporalAverage(window: 3, boundary: .open)))
         let X = try random([10] + Self.size, seed: 5)
         #expect(try TemporalCompletion(Self.measured(X, over: 3, .replicate)) == nil)
         #expect(try TemporalCompletion(Self.measured(X, over: 7, .circular)) == nil)

@@ -137,4 +137,38 @@ import Testing
         let mask = try Mask.random(ratio: 0.5, seed: 3, height: 32, width: 40)
         #expect(try relativeError(mask.apply(restored(mask, 1)), mask.apply(truth)) < 1e-5)
     }
+
+    /// What an average over time does not see is found, unless nothing is to be steadied or frames that were brought along tell it.
+    @Test func whatNoAverageSeesIsFound() throws {
+        // What comes again after three frames and has no mean there.
+        let swing = try Tensor([0.2, -0.2, 0, 0.2, -0.2, 0, 0.2, -0.2, 0] as [Float], shape: [9, 1, 1, 1])
+        let picture = try GaussianBlur(size: 9, sigma: 2).apply(Self.noise([1, 3, 32, 40], seed: 1)).clamped(
+            to: -0.7...0.7)
+        let still = try picture.expanded([9, -1, -1, -1]).contiguous()
+        let swinging = try still + swing
+        let A = try TemporalAverage(window: 3, boundary: .valid)
+        #expect(try relativeError(A.apply(swinging), A.apply(still)) < 1e-6)
+        func restored(_ change: (inout Solver<BlurPrior>) -> Void) throws -> Tensor {
+            var solver = Solver(prior: BlurPrior(seesNoise: false))
+            change(&solver)
+            return try solver.restore(measured(A.apply(still), A, noise: 0.001)).frames
+        }
+        func swings(_ X: Tensor) throws -> Double { try abs((X * swing).mean().item()) }
+        let told = try swings(swinging)
+        #expect(try swings(restored { $0.ownEstimate = swinging }) > 0.3 * told)
+        #expect(try swings(restored { _ in }) < 0.01 * told)
+    }
+
+    /// Only what the noise would hide counts as not seen in the start, a tenth at most, but for what a blur weakens beside it.
+    @Test func theLeastThatIsSeenFollowsTheNoise() throws {
+        func leastSeen(_ problem: Problem, noise: Double) throws -> Double {
+            let A = try problem.operator(height: 16, width: 24)
+            let Y = try A.apply(Self.noise([9, 3, 16, 24], seed: 1))
+            return try FirstEstimate.leastSeen(of: VideoMeasurement(Y, operator: A, noise: .sigma(noise)))
+        }
+        let average = Average(frames: 3, boundary: .open)
+        #expect(try abs(leastSeen(Problem(average), noise: 0.002) - 0.02) < 1e-9)
+        #expect(try leastSeen(Problem(average, Holes(ratio: 0.5)), noise: 0.05) == 0.1)
+        #expect(try leastSeen(Problem(average, Blur(sigma: 1)), noise: 0.002) == 0.1)
+    }
 }

@@ -15,7 +15,8 @@ import Testing
     private static func work(
         frames: Int = 8, window: Int = 8, timesteps: Int = 4, start: Start = .sharedInversion,
         firstEstimate: FirstEstimate = .measurement, form: SeparatedForm? = SeparatedForm(),
-        exactCodecSteps: Int? = nil, conjugateGradientSteps: Int? = nil, addsCodecResidual: Bool = false
+        exactCodecSteps: Int? = nil, conjugateGradientSteps: Int? = nil, addsCodecResidual: Bool = false,
+        completesTime: Bool = false
     ) -> TimeEstimate.Work {
         TimeEstimate.Work(
             frames: frames, height: 100, width: 200, window: window,
@@ -23,7 +24,7 @@ import Testing
                 timesteps: timesteps, exactCodecSteps: exactCodecSteps ?? timesteps,
                 conjugateGradientSteps: conjugateGradientSteps, start: start, firstEstimate: firstEstimate,
                 addsCodecResidual: addsCodecResidual),
-            form: form)
+            form: form, completesTime: completesTime)
     }
 
     private static func seconds(_ work: TimeEstimate.Work, machine: Double = 1) -> Double {
@@ -66,6 +67,12 @@ import Testing
         #expect(Self.seconds(Self.work(form: blur)) > base)
         #expect(Self.seconds(Self.work(form: nil)) > base)
         #expect(Self.seconds(Self.work(), machine: 2) > base)
+        // What averages over time do not see is found once more than there are timesteps.
+        let (four, eight) = (
+            Self.seconds(Self.work(completesTime: true)) - base,
+            Self.seconds(Self.work(timesteps: 8, completesTime: true)) - Self.seconds(Self.work(timesteps: 8))
+        )
+        #expect(four > 0 && abs(eight / four - 9.0 / 5) < 1e-6)
         let few = Self.seconds(Self.work(conjugateGradientSteps: 5))
         #expect(Self.seconds(Self.work(conjugateGradientSteps: 10)) > few)
     }

@@ -36,13 +36,20 @@ package struct TemporalCompletion: Sendable {
             .to(.float32).to(measurement.frames.device).contiguous()
     }
 
+    /// Whether there is anything to find for an operator of this form. Cost: a small matrix's singular values, once.
+    package static func isNeeded(for form: SeparatedForm) throws -> Bool {
+        guard let factor = form.frames else { return false }
+        let seen = try factor.decomposition(.float64, .cpu).right
+        return seen.size(1) < seen.size(0)
+    }
+
     /// X', in units of [-1, 1].
     /// - Parameter X: (N, C, H, W), float32.
     /// - Returns: the same shape. Cost: `iterations` products with an (N, N) matrix along time, and as often seven passes over the video, a part of
     ///   its rows at a time.
     package func callAsFunction(_ X: Tensor) throws -> Tensor {
         let (count, channels, height, width) = (X.size(0), X.size(1), X.size(2), X.size(3))
-        let rows = max(1, X.device.numbersAtOnce / (count * channels * width))
+        let rows = max(1, X.device.pieceSize / (count * channels * width))
         let parts = try stride(from: 0, to: height, by: rows).map { first in
             let part = try X.narrow(2, from: first, count: min(rows, height - first))
             return try completed(part.reshaped([count, channels, -1])).reshaped(part.shape)
