@@ -139,6 +139,10 @@ struct Rules<F: Facts> {
             }
             // The paper's sqrt 2 keeps the prior's mistakes from coming back. So does a measurement that leaves pixels apart.
             guard try !facts.mixesPixels() else { return Choice(2.0.squareRoot(), "The paper's sqrt 2.") }
+            // An autoencoder that loses detail makes mistakes of its own.
+            guard try !isProximal || facts.decoderGain() != nil else {
+                return Choice(2.0.squareRoot(), "The paper's sqrt 2, which the autoencoder's mistakes need, too.")
+            }
             let noise = try Swift.min(facts.noise() / 0.01, 1)
             return Choice(
                 (1 + noise * noise).squareRoot(),
