@@ -281,7 +281,9 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
             // A pass over the measurement: not where the noise alone says that there are no bands.
             let isOfRounding = [.ofEightBits, .ofSixteenBits].contains(conditions.noise)
             #expect(facts.asked.contains(.roundedBits) == (blurs && isOfRounding), "\(conditions)")
-            let forLambda = !conditions.mixesPixels && (!isLight || Self.isSmallAndExact(conditions))
+            let forLambda =
+                !conditions.mixesPixels && !Self.losesDetail(conditions)
+                && (!isLight || Self.isSmallAndExact(conditions))
             #expect(
                 facts.asked.contains(.noise) == (blurs || isLight && conditions.shrinks || forLambda), "\(conditions)")
         }
@@ -485,9 +487,11 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
     @Test func lambdaFollowsTheMeasurement() throws {
         let (Y, mask) = (try video(2, 16, 24), try Mask.random(ratio: 0.5, seed: 1, height: 16, width: 24))
         func lambda(
-            _ A: any LinearOperator, noise: Double = 0, _ options: RestorationOptions = RestorationOptions()
+            _ A: any LinearOperator, noise: Double = 0, gain: Double? = 10,
+            _ options: RestorationOptions = RestorationOptions()
         ) throws -> Double {
-            try Solver(prior: BlurPrior(), options: options).settle(measured(A.apply(Y), A, noise: noise)).lambda
+            try Solver(prior: BlurPrior(decoderGain: gain), options: options)
+                .settle(measured(A.apply(Y), A, noise: noise)).lambda
         }
         for A in try [
             mask, Identity(), TemporalAverage(window: 3), TemporalAverage(window: 3).then(mask), Greyscale(.bt709),
@@ -496,6 +500,8 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
             #expect(try lambda(A, noise: 0.005) == 1.25.squareRoot())
             #expect(try lambda(A, noise: 0.05) == 2.0.squareRoot())
             #expect(try lambda(A, .paper) == 2.0.squareRoot())
+            // An autoencoder that loses detail.
+            #expect(try lambda(A, gain: nil) == 2.0.squareRoot())
         }
         for A in [try GaussianBlur(size: 5, sigma: 1), try AveragePooling(factor: 2).then(Identity())]
             as [any LinearOperator]
