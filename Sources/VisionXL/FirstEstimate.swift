@@ -46,11 +46,10 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
     /// Frames of whatever origin, each made without its neighbours and without the measurement: averaged over time where they stand still, and
     /// with a proximal step to what was measured.
     static func held(_ X: Tensor, to measurement: VideoMeasurement, _ steadying: Steadying) throws -> Tensor {
-        let noise = measurement.noise.atLeastRounding
         let factor = measurement.videoShape[2] / max(measurement.frames.size(2), 1)
         let steady = try steadying.applyToEstimate(X, factor: factor)
         return try measurement.operator.solveProximal(
-            measurement.best, around: steady, ratio: error * error / (noise * noise), iterations: 20
+            measurement.best, around: steady, ratio: ratio(for: measurement), iterations: 20
         ).solution
     }
 
@@ -69,14 +68,28 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
     /// The error, in units of [-1, 1], that enlarged or smoothed frames are thought to have.
     static let error = 0.1
 
+    /// How much more is wrong with such frames than with the measurement: the two variances' ratio.
+    private static func ratio(for measurement: VideoMeasurement) -> Double {
+        let noise = measurement.noise.atLeastRounding
+        return error * error / (noise * noise)
+    }
+
+    /// Frames that are estimated together.
+    private struct Part {
+        let first: Int
+        let measurement: VideoMeasurement
+        let proximal: Tensor
+        /// The same without detail that the measurement does not bring back.
+        let smooth: Tensor
+    }
+
     /// What the measurement tells without a network: the frames of least variation where something is missing, since an inversion of
     /// frames with holes keeps them; else the proximal point alone.
     private static func smooth(
         _ measurement: VideoMeasurement, from start: Tensor, _ progress: (Int) throws -> Void
     ) throws -> Tensor {
         let count = start.size(0)
-        let noise = measurement.noise.atLeastRounding
-        let ratio = error * error / (noise * noise)
+        let ratio = ratio(for: measurement)
         // Frames that stand alone are worked on a few at a time.
         let atOnce =
             measurement.operator.mixesFrames
@@ -92,7 +105,7 @@ public enum FirstEstimate: String, Sendable, Codable, CaseIterable {
             let difference = try smooth - X
             let both = try Tensor.numbers([difference.innerProduct(difference), X.innerProduct(X)])
             squares = [squares[0] + both[0], squares[1] + both[1]]
-            return (measurement: part, proximal: X, smooth: smooth, first: first)
+            return Part(first: first, measurement: part, proximal: X, smooth: smooth)
         }
         if squares[0].squareRoot() <= 0.005 * squares[1].squareRoot() {
             try progress(count)

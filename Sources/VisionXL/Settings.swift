@@ -20,6 +20,7 @@ public struct Settings: Sendable {
     public var steadiesResult: Bool
     /// Step 1.
     public var start: Start
+    /// Where no frames are given to begin from.
     public var firstEstimate: FirstEstimate
     public var upsampling: Upsampling
     public var samplesEncoder: Bool
