@@ -24,7 +24,7 @@ check: ## Look at the form of the code, its imports and the examples (Scripts/ch
 format: ## Bring the code into the form that .swift-format describes
 	swift format --in-place --parallel --recursive .
 
-demo: ## Degrade a film in two ways, restore it, compare: demo-out
+demo: ## Degrade a film in three ways, restore it, compare: demo-out
 	@Scripts/setup.sh demo enlarge
 	$(PROGRAM)
 	@Scripts/demo.sh
@@ -36,7 +36,7 @@ bench: ## Measure speed against alternatives (Benchmarks/README.md)
 	@Scripts/bench.sh $(ARGS)
 
 tables: ## Make tables of the documents again: Benchmarks/tables (ONLY=speed; an evening of a quiet machine)
-	@Scripts/setup.sh demo test
+	@Scripts/setup.sh demo test enlarge
 	$(PROGRAM)
 	@Scripts/tables.sh
 

@@ -35,10 +35,11 @@ struct EncoderCommand: Sendable {
         to path: String, width: Int, height: Int, bitDepth: Int, frameRate: FrameRate, encoding: VideoEncoding?,
         tags: ColourTags, keeping plan: OutputPlan?
     ) async throws {
+        let chosen = try encoding ?? VideoEncoding(forPath: path)
+        try chosen.check(path: path)
         guard bitDepth == 8 || bitDepth == 16, VideoFrame.componentCount(width: width, height: height) != nil else {
             throw VideoError.badFrame("frames of \(width)x\(height) with \(bitDepth) bits cannot be written")
         }
-        let chosen = try encoding ?? VideoEncoding(forPath: path)
         let settled = try await chosen.settled(path: path, width: width, height: height, frameBits: bitDepth)
         // A folder of pictures may have any name.
         container = chosen.codec == .png ? .pictures : try Container(path: path)

@@ -28,7 +28,7 @@ struct Rules<F: Facts> {
             return Choice(said, "As said.")
         }
         let kept = timesteps(of: schedule)
-        let saysHowMuch = asked.steps != nil || asked.tau != nil || asked.speed != nil
+        let saysHowMuch = asked.steps != nil || asked.tau != nil
         // A prior of pixels, or with a linear codec. What only the decoder knows the noise of may know more.
         if !saysHowMuch, try knowsMore(), try facts.decoderGain() != nil {
             return Choice(
