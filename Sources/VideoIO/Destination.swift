@@ -108,6 +108,9 @@ struct Destination: Sendable {
         var info = stat()
         // Not following links: a dangling one is in the way too.
         guard lstat(target, &info) == 0 else { return }
+        guard [S_IFREG, S_IFDIR, S_IFLNK].contains(info.st_mode & S_IFMT) else {
+            throw .unsupportedTarget(target, reason: "it is a pipe or a device; write to - and send that there")
+        }
         guard overwrite else { throw .targetExists(target) }
         let targetIsFolder = (info.st_mode & S_IFMT) == S_IFDIR
         if targetIsFolder != isFolder {

@@ -127,6 +127,18 @@ struct WritingTests {
         #expect(folder.contents == [name.trimmedSlash])
     }
 
+    /// A file would take the place of a pipe that somebody reads.
+    @Test(arguments: [false, true]) func aPipeStays(overwrite: Bool) async throws {
+        let path = folder.file("pipe.mkv")
+        #expect(mkfifo(path, 0o600) == 0)
+        let frame = try patternFrame(width: 16, height: 16, bitDepth: 8)
+        let error = await videoError { try await write([frame], to: path, overwrite: overwrite) }
+        #expect("\(try #require(error))".contains("it is a pipe or a device; write to -"))
+        var info = stat()
+        #expect(lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFIFO)
+        #expect(folder.contents == ["pipe.mkv"])
+    }
+
     @Test func targetThatAppearsMeanwhileIsKept() async throws {
         let path = folder.file("clip.mkv")
         let frame = try patternFrame(width: 16, height: 16, bitDepth: 8)
