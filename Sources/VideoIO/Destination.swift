@@ -132,6 +132,7 @@ struct Destination: Sendable {
     /// Gives the whole result its name. Looks again whether something has appeared there meanwhile.
     func commit() throws(VideoError) {
         try checkTarget()
+        try sync()
         let old = partial + Self.aside
         // A folder cannot replace a filled one in one step; the old one steps aside first.
         let isAside = isFolder && rename(target, old) == 0
@@ -140,8 +141,28 @@ struct Destination: Sendable {
             if isAside { rename(old, target) }
             throw .cannotWrite(target, reason: reason)
         }
+        // The name, too, before whoever made this throws away what it was made of.
+        let place = open(URL(fileURLWithPath: target).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
+        if place >= 0 {
+            fsync(place)
+            close(place)
+        }
         if isAside { try? FileManager.default.removeItem(atPath: old) }
         Self.unfinished.withLock { _ = $0.remove(partial) }
+    }
+
+    /// Has the disk keep what was written before it gets its name: a power cut may leave a name with nothing behind it otherwise.
+    private func sync() throws(VideoError) {
+        let inside = isFolder ? (try? FileManager.default.contentsOfDirectory(atPath: partial)) ?? [] : []
+        for name in inside.map({ partial + "/" + $0 }) + [partial] {
+            let file = open(name, O_RDONLY | O_CLOEXEC)
+            guard file >= 0 else { continue }
+            defer { close(file) }
+            // Some file systems have no such thing.
+            guard fsync(file) == 0 || errno == EINVAL || errno == ENOTSUP else {
+                throw .cannotWrite(target, reason: Self.reason(errno))
+            }
+        }
     }
 
     /// Removes what was written so far; harmless if nothing was, or if it has its final name.

@@ -106,8 +106,9 @@ struct EncoderCommand: Sendable {
             }
             arguments += ["-movflags", "+faststart"]
         }
+        if plan?.isExperimental ?? false { arguments += ["-strict", "-2"] }
         // What is more than 8 bits is no part of the format's first description.
         if container == .y4m { arguments += ["-strict", "-1"] }
-        return arguments + [FFmpeg.url(output)]
+        return arguments + [FFmpeg.url(output)] + (plan?.clock ?? [])
     }
 }

@@ -15,6 +15,7 @@ final class FrameArray: Sendable {
     let count: Int
     let height: Int
     let width: Int
+    private let path: String
     private let body: Body
 
     private enum Body {
@@ -26,6 +27,7 @@ final class FrameArray: Sendable {
     /// Reads the header alone.
     /// - Throws: `VideoError.notAVideo` for what is no such file.
     init(_ path: String) throws {
+        self.path = path
         let shape: [Int]
         switch Kind(path: path) {
         case .safetensors:
@@ -76,6 +78,9 @@ final class FrameArray: Sendable {
         switch body {
         case .npy(let data, let start): all = data.withUnsafeBytes { values($0, start + 4 * size * index) }
         case .safetensors(let file, let name): all = try file.withUnsafeBytes(of: name) { values($0, 4 * size * index) }
+        }
+        guard all.allSatisfy(\.isFinite) else {
+            throw Self.refusal(path, "frame \(index) has numbers that are none (NaN or infinity)")
         }
         return try VideoFrame(width: width, height: height, pixels: .float(all))
     }

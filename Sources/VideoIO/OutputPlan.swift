@@ -43,6 +43,8 @@ public struct OutputPlan: Sendable, Equatable {
     private(set) var times: FrameTimes?
     /// Seconds from the first of all streams to the picture.
     private(set) var startDelay: Double
+    /// The picture's stream in the source, where the source is one in which ffmpeg counts time from the streams that are read.
+    private let clockStream: Int?
 
     /// - Parameters:
     ///   - reader: opened with its frames counted, or times that vary are not known.
@@ -74,6 +76,11 @@ public struct OutputPlan: Sendable, Equatable {
         let whole = reader.times
         times = container.isFramesAlone ? nil : frames.flatMap { whole?.part($0) } ?? (isPart ? nil : whole)
         startDelay = isPart || container.isFramesAlone ? 0 : info.startDelay
+        if case .file(let stream) = reader.source, ["mpegts", "mpeg"].contains(info.container) {
+            clockStream = stream
+        } else {
+            clockStream = nil
+        }
 
         var notes = Self.notes(items, container)
         func lost(_ what: String, _ reason: String) { notes.append("Left out: \(what); \(reason).") }
@@ -225,6 +232,17 @@ public struct OutputPlan: Sendable, Equatable {
 
     var needsSource: Bool {
         keepsChapters || keepsMetadata || items.contains { if case .leftOut = $0.treatment { false } else { true } }
+    }
+
+    /// Whether a track is of a kind that ffmpeg writes there only if told that experiments are welcome, as before its version 6.
+    var isExperimental: Bool {
+        container == .mp4 && items.contains { $0.treatment == .copied && $0.stream.codec == "flac" }
+    }
+
+    /// An output that takes the source's picture and gives it nobody, so that other streams keep their distance to it.
+    var clock: [String] {
+        guard let clockStream, needsSource, !container.isFramesAlone else { return [] }
+        return ["-map", "1:\(clockStream)", "-c", "copy", "-f", "null", "-"]
     }
 
     /// ffmpeg's options that map and describe all but the picture, which is stream 0 of input 0; the source is input 1.

@@ -173,13 +173,22 @@ public struct VideoReader: Sendable {
     }
 
     /// Whether a path is a folder that pictures lie in.
-    package static func isFolderOfPictures(_ path: String) -> Bool {
-        !((try? Pictures.list(folder: path)) ?? []).isEmpty
+    package static func isFolderOfPictures(_ path: String) -> Bool { pictures(in: path) != nil }
+
+    /// The pictures of a folder in their order; nil where a path is no folder that pictures lie in.
+    package static func pictures(in path: String) -> [String]? {
+        (try? Pictures.list(folder: path)).flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Whether as many frames come as were counted. Packets of VP8 need not show anything, and what a file that breaks off has of its last
     /// frame need not.
     package var countIsCertain: Bool { info.codec != "vp8" && breakOff == nil }
+
+    /// Whether packets may be counted that give no frame, and without a complaint: the first ones of a recording that was cut, which refer to
+    /// frames before them.
+    package var mayHideFrames: Bool {
+        ["mpeg1video", "mpeg2video", "h264", "hevc", "vc1"].contains(info.codec)
+    }
 
     /// The frames, or those of a range counted from 0. Nothing starts before the first one is asked for.
     ///

@@ -113,6 +113,13 @@ public struct VideoSegments: Sendable {
         }
     }
 
+    /// Refuses a place where `join` could not put the result. Nothing stays there.
+    /// - Throws: `VideoError`.
+    public func checkPlace() async throws {
+        let command = try await command()
+        try Destination(target: path, isFolder: command.isFolder, overwrite: overwrite).discard()
+    }
+
     /// The command that joins. It keeps files that ffmpeg reads, so it must outlive it.
     func command() async throws -> EncoderCommand {
         try await EncoderCommand(
@@ -143,11 +150,27 @@ public struct VideoSegments: Sendable {
         }
         try Data(text.utf8).write(to: URL(fileURLWithPath: list))
         let answer = try await FFmpeg.collect(
-            "ffmpeg", command.arguments(output: output, isRehearsal: isRehearsal, joining: list), limit: 1 << 20)
+            "ffmpeg",
+            ["-progress", "pipe:1", "-stats_period", "60"]
+                + command.arguments(output: output, isRehearsal: isRehearsal, joining: list), limit: 1 << 20)
         if answer.messages.contains("No space left on device") { throw VideoError.diskFull(path) }
         guard answer.succeeded, !VideoWriter.isBroken(answer.messages) else {
             throw VideoError.ffmpegFailed("writing \"\(path)\"", details: answer.messages)
         }
+        // ffmpeg passes over a segment that it cannot read, or not to its end, and calls that a success.
+        let (joined, count) = (Self.frames(in: answer.output), frames.prefix(segments.count).map(\.count).reduce(0, +))
+        if !isRehearsal, let joined, joined != count {
+            throw VideoError.ffmpegFailed(
+                "writing \"\(path)\"",
+                details: "of \(count) frames \(joined) could be read from the segments; --restart makes them again. "
+                    + answer.messages)
+        }
+    }
+
+    /// The last "frame=12" of a report of ffmpeg's progress.
+    private static func frames(in report: [UInt8]) -> Int? {
+        String(decoding: report, as: UTF8.self).split(whereSeparator: \.isNewline)
+            .last { $0.hasPrefix("frame=") }.flatMap { Int($0.dropFirst(6).trimmingCharacters(in: .whitespaces)) }
     }
 
     /// Moves pictures into one folder, numbered through.

@@ -79,8 +79,9 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
         }
         if work == "" { throw ValidationError("The name after --work is empty; name a folder.") }
         if output == "" { throw ValidationError("The name after --output is empty; name a file or a folder.") }
-        if isBatch, json != nil || work != nil {
-            throw ValidationError(Self.isOfOneFile(json != nil ? "--json" : "--work"))
+        if isBatch, json != nil || work != nil || printRecipe {
+            throw ValidationError(
+                Self.isOfOneFile(json != nil ? "--json" : work != nil ? "--work" : "--print-recipe"))
         }
         guard inputs.contains("-") || output == "-" else { return }
         if isBatch { throw ValidationError("- is one video; leave it out where several are restored.") }

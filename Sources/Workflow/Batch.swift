@@ -26,7 +26,7 @@ public struct Batch: Sendable {
     public let items: [Item]
 
     /// - Parameters:
-    ///   - inputs: videos, folders of pictures, and folders of videos, of which each video is taken.
+    ///   - inputs: videos, folders of pictures, and folders of videos, of which each video is taken. Of a folder with both, what is more counts.
     ///   - folder: is made where it is missing. A result has its input's name, and its kind where that can be written and
     ///     holds the codec; else a .mkv. That of pictures is a folder of pictures.
     ///   - codec: that is asked for.
@@ -62,7 +62,9 @@ public struct Batch: Sendable {
             throw WorkflowError.message("\(path) cannot be read; name a text file with one path on each line.")
         }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-        let lines = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline)
+        // Some editors begin with a byte order mark.
+        let text = String(decoding: data.starts(with: [0xEF, 0xBB, 0xBF]) ? data.dropFirst(3) : data, as: UTF8.self)
+        let lines = text.split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
         guard !lines.isEmpty else { throw WorkflowError.message("\(path) names no file; write one path on each line.") }
         return lines.map { $0.hasPrefix("/") ? $0 : folder.appendingPathComponent($0).path }
@@ -82,10 +84,12 @@ public struct Batch: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
             return []
         }
-        // A stray video among frames is no film of its own.
-        if VideoReader.isFolderOfPictures(path) { return [] }
-        let names = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }
-        return names.filter(FileNames.isVideo)
+        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+            .filter { !$0.hasPrefix(".") && FileNames.isVideo($0) }
+        // A stray video among frames is no film of its own, and a poster among films no frame.
+        if VideoReader.pictures(in: path)?.count ?? 0 > names.count { return [] }
+        return
+            names
             .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
             .map { (path as NSString).appendingPathComponent($0) }
     }

@@ -9,8 +9,10 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
     /// Of the result, about: what frames come to is known when they are encoded.
     public var result: Int
 
-    /// The result's segments lie there until they are joined.
-    public var total: Int { windows == 0 ? result : windows + 2 * result }
+    /// Of the result's segments, which lie there until they are joined; pictures are moved.
+    public var segments: Int
+
+    public var total: Int { windows + segments + result }
 
     /// - Parameters:
     ///   - longest: stored frames of the largest segment with what is faded into it; 0 for a result that is written at once.
@@ -24,11 +26,15 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
         switch encoding.codec {
         case .ffv1, .png: perPixel = bits <= 8 ? 1.8 : 3.0 * Double(bits) / 8 * 0.85
         case .float32: perPixel = 12
-        case .raw: perPixel = bits <= 8 ? 3 : 6
+        case .raw:
+            // Colours have half the size where sides are even.
+            let isWhole = height % 2 != 0 || width % 2 != 0 || encoding.pixelFormat != nil
+            perPixel = (isWhole ? 3 : 1.5) * (bits <= 8 ? 1 : 2)
         case .prores: perPixel = 0.7
         case .h264, .h265, .av1: perPixel = 0.15
         }
         result = Int(Double(frames * pixels) * perPixel) + 100_000
+        segments = longest == 0 || encoding.codec == .png ? 0 : result
     }
 
     /// Refuses a disk that cannot hold it.
@@ -36,19 +42,21 @@ public struct DiskPlan: Sendable, Equatable, Encodable {
     /// - Throws: `WorkflowError`.
     func check(workFolder: String, output: String, present: Int = 0) throws {
         let (work, out) = (Self.volume(workFolder), Self.volume(output))
-        func refuse(_ needed: Int, _ volume: Volume?, _ place: String) throws {
+        func refuse(_ needed: Int, _ volume: Volume?, _ place: String, _ advice: String) throws {
             guard let volume, needed > volume.free else { return }
             throw WorkflowError.message(
-                "About \(sizeText(needed)) are needed on the disk of \(place) and \(sizeText(volume.free)) are free; free some space, "
-                    + "take a smaller --window, or another disk with --work.")
+                "About \(sizeText(needed)) are needed on the disk of \(place) and \(sizeText(volume.free)) are free; free some space, \(advice)."
+            )
         }
+        let (elsewhere, other) = ("or write to another disk", "take a smaller --window, or another disk with --work")
         if windows == 0 {
-            try refuse(result, out, output)
+            try refuse(result, out, output, elsewhere)
         } else if work?.number == out?.number {
-            try refuse(max(0, total - present), work, workFolder)
+            try refuse(max(0, total - present), work, workFolder, other)
         } else {
-            try refuse(max(0, windows + result - present), work, workFolder)
-            try refuse(result, out, output)
+            // What is moved within a disk is copied to another one.
+            try refuse(max(0, windows + result - present), work, workFolder, other)
+            try refuse(result, out, output, elsewhere)
         }
     }
 
@@ -80,7 +88,7 @@ extension DiskPlan: CustomStringConvertible {
     public var description: String {
         windows == 0
             ? "about \(sizeText(result)) of disk"
-            : "about \(sizeText(total)) of disk until the result is in place: \(sizeText(windows)) for windows, twice "
-                + "\(sizeText(result)) for the result"
+            : "about \(sizeText(total)) of disk until the result is in place: \(sizeText(windows)) for windows, "
+                + "\(segments > 0 ? "twice " : "")\(sizeText(result)) for the result"
     }
 }

@@ -95,9 +95,10 @@ struct FileRestoration {
         }
         let segments = plan.segments(frameBytes: video.height * video.width * 6)
         if plan.windows.count > 1 {
-            try await output.segments(
-                SegmentEncoder.frames(plan, segments), of: video, to: recipe.output, overwrite: execution.overwrites
-            ).rehearse()
+            let joining = try await output.segments(
+                SegmentEncoder.frames(plan, segments), of: video, to: recipe.output, overwrite: execution.overwrites)
+            if !isTrial { try await joining.checkPlace() }
+            try await joining.rehearse()
         }
         disk = DiskPlan(
             frames: plan.resultCount, longest: plan.windows.count > 1 ? plan.mostStored(segments) : 0,
@@ -119,22 +120,6 @@ struct FileRestoration {
             notes.append(disk.note(work: execution.forgetsWork ? nil : work))
         }
         (self.folder, folderNotes) = (folder, notes)
-    }
-
-    /// Looks at the video as far as the windows depend on it.
-    private static func plan(
-        _ video: inout MeasuredVideo, _ tell: @escaping @Sendable (RestorationEvent) -> Void
-    ) async throws -> WindowPlan {
-        var cuts = try video.listedCuts()
-        let said = try video.frameCount()
-        var count = said ?? 0
-        if video.looksForScenes || said == nil || !video.reader.countIsCertain {
-            let scan = try await video.reader.scanned(video.range()) { tell(.scanning(frame: $0, of: said)) }
-            count = scan.frameCount
-            if video.looksForScenes { cuts = scan.cuts }
-            video.count(count)
-        }
-        return video.plan(frameCount: count, cuts: cuts)
     }
 
     func run(_ tell: @escaping @Sendable (RestorationEvent) -> Void) async throws -> RestorationLog {

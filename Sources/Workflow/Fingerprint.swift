@@ -1,4 +1,5 @@
 import Foundation
+import VideoIO
 
 /// What a file or a folder is known by again, wherever it lies: its size and a look at some of it.
 struct Fingerprint: Codable, Equatable, Sendable {
@@ -7,21 +8,38 @@ struct Fingerprint: Codable, Equatable, Sendable {
     /// FNV-1a of names, sizes and samples.
     var hash: String
 
+    /// Of a video or pictures. Of a folder only pictures count: a result may lie beside them.
+    /// - Throws: as `init(_:)`.
+    init(frames path: String) throws {
+        guard let pictures = VideoReader.pictures(in: path) else {
+            try self.init(path)
+            return
+        }
+        try self.init(pictures.map { (($0 as NSString).lastPathComponent, URL(fileURLWithPath: $0)) })
+    }
+
+    /// Of a file, or of all in a folder.
+    ///
     /// Cost: at most 3 MB are read of each file.
     /// - Throws: `WorkflowError` for what cannot be read.
     init(_ path: String) throws {
-        var hash = Hash()
         let root = URL(fileURLWithPath: path).resolvingSymlinksInPath()
         var isFolder: ObjCBool = false
-        _ = FileManager.default.fileExists(atPath: root.path, isDirectory: &isFolder)
-        var names = [""]
-        if isFolder.boolValue {
-            names = ((try? FileManager.default.subpathsOfDirectory(atPath: root.path)) ?? [])
-                .filter { !$0.split(separator: "/").contains { $0.hasPrefix(".") } }.sorted()
+        guard FileManager.default.fileExists(atPath: root.path, isDirectory: &isFolder), isFolder.boolValue else {
+            try self.init([("", root)])
+            return
         }
+        let names = ((try? FileManager.default.subpathsOfDirectory(atPath: root.path)) ?? [])
+            .filter { !$0.split(separator: "/").contains { $0.hasPrefix(".") } }.sorted()
+        try self.init(names.map { ($0, root.appendingPathComponent($0)) })
+    }
+
+    private init(_ files: [(name: String, file: URL)]) throws {
+        var hash = Hash()
         bytes = 0
-        for name in names {
-            let file = name.isEmpty ? root : root.appendingPathComponent(name).resolvingSymlinksInPath()
+        for (name, file) in files {
+            let file = file.resolvingSymlinksInPath()
+            var isFolder: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder)
             if isFolder.boolValue { continue }
             hash.add(name.utf8)

@@ -64,6 +64,12 @@ public struct MeasuredVideo: Sendable {
         // Of a video that is long enough for an average over time without a border.
         let full = try problem.fullSize(ofMeasurement: [1, problem.channels, info.height, info.width])
         (height, width, surplus) = (full[2], full[3], full[0] - 1)
+        // Twice 16K: more is a slip, and no encoder takes it.
+        guard max(height, width) <= 1 << 16, height * width <= 1 << 28 else {
+            throw WorkflowError.message(
+                "\(recipe.input) has frames of \(info.width)x\(info.height), and they would become \(width)x\(height), which is too large; "
+                    + "--scale is the factor by which they were shrunk.")
+        }
         masks = try await MaskFiles(
             problem, height: full[2], width: full[3], frames: reader.info.frameCount, cropping: reader)
         let files = try await masks.first()
@@ -106,8 +112,11 @@ public struct MeasuredVideo: Sendable {
         }
     }
 
-    /// With as many frames as were decoded, whatever the file says.
-    mutating func count(_ frames: Int) { if recipe.frames == nil { reader = reader.counting(frames) } }
+    /// Whether its end is the video's own.
+    var isOpen: Bool { recipe.frames?.isOpen ?? true }
+
+    /// With as many frames to restore as were decoded, whatever the file says.
+    mutating func count(_ frames: Int) { if isOpen { reader = reader.counting((recipe.frames?.lower ?? 0) + frames) } }
 
     /// How it is told where scenes begin, with the reason.
     var scenes: Policy.Choice<SceneChoice> {

@@ -110,7 +110,8 @@ extension Recipe {
         }
         var copy = self
         copy.input = at(input)
-        copy.output = at(output)
+        // A slash at the end says that it is a folder, whatever its name.
+        copy.output = at(output) + (output.count > 1 && output.hasSuffix("/") && !at(output).hasSuffix("/") ? "/" : "")
         copy.log = log.map(at)
         if case .file(let path) = scenes { copy.scenes = .file(at(path)) }
         copy.firstEstimateFrom = firstEstimateFrom.map(at)

@@ -22,17 +22,19 @@ struct RunIdentity: Codable, Equatable, Sendable {
 
     init(_ recipe: Recipe, record: MeasurementRecord?, problem: Problem, model: URL) throws {
         let here = FileManager.default.currentDirectoryPath
-        var plain = recipe.located {
-            URL(fileURLWithPath: $0, relativeTo: URL(fileURLWithPath: here, isDirectory: true)).standardizedFileURL.path
+        func absolute(_ path: String) -> String {
+            URL(fileURLWithPath: path, relativeTo: URL(fileURLWithPath: here, isDirectory: true)).standardizedFileURL
+                .path
         }
+        var plain = recipe.located(absolute)
         plain.log = nil
         self.recipe = plain
         // What is said leaves nothing to it.
         let saysNoise = if case .sigma = recipe.noise { true } else { false }
         self.record = recipe.problem == nil || recipe.window == nil || !saysNoise ? record : nil
-        input = try Fingerprint(recipe.input)
-        let files = Set(problem.files + recipe.inputs.dropFirst())
-        self.files = try Dictionary(uniqueKeysWithValues: files.map { ($0, try Fingerprint($0)) })
+        input = try Fingerprint(frames: recipe.input)
+        let files = Set((problem.files + recipe.inputs.dropFirst()).map(absolute))
+        self.files = try Dictionary(uniqueKeysWithValues: files.map { ($0, try Fingerprint(frames: $0)) })
         var parts = [model, recipe.model.autoencoderURL(of: model), recipe.model.draftURL(of: model)].compactMap(\.self)
         // Whether they are there decides about the start, the timesteps and more.
         if recipe.firstEstimateFrom == nil, recipe.options.firstEstimate ?? .learned == .learned {

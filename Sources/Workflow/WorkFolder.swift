@@ -27,8 +27,9 @@ final class WorkFolder: Sendable {
 
     /// The folder's name for an output.
     static func path(for output: String) -> String {
-        let trimmed = output.count > 1 && output.hasSuffix("/") ? String(output.dropLast()) : output
-        return trimmed + ".work"
+        var name = Substring(output)
+        while name.count > 1, name.hasSuffix("/") { name = name.dropLast() }
+        return name + ".work"
     }
 
     private struct PlanFile: Codable {
@@ -83,7 +84,8 @@ final class WorkFolder: Sendable {
         }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         // The lock is the first thing that a run makes: without it even a folder named like one of ours is somebody else's.
-        let others = names.filter { !ours.contains($0) && !isRemains($0) }
+        // What systems leave in any folder that they show is nobody's.
+        let others = names.filter { !ours.contains($0) && !isRemains($0) && ![".DS_Store", "Thumbs.db"].contains($0) }
         if let other = others.first ?? (FileLock.isThere(path + "/lock") ? nil : names.first) {
             throw WorkflowError.message(
                 "\(path) holds other things (\(other)); name a new or empty folder with --work.")

@@ -108,9 +108,11 @@ import Testing
         try await place.clip("films/10.mp4", frames: 2)
         try await place.clip("films/9.avi", frames: 2)
         try place.write("not for us", to: "films/notes.txt")
+        try await place.tool(
+            "ffmpeg", ["-v", "error", "-nostdin", "-i", "films/9.avi", "-frames:v", "1", "films/poster.png"])
         try await place.clip("clip.mkv", frames: 2)
         try await place.tool("ffmpeg", ["-v", "error", "-nostdin", "-i", "clip.mkv", "pictures/%03d.png"])
-        try place.write("# What is to be done\nclip.mkv\n\nclip.mkv\n", to: "list.txt")
+        try place.write("\u{FEFF}clip.mkv\n# What is to be done\n\nclip.mkv\n", to: "list.txt")
         let outcome = try await place.visionxl(
             ["restore", "films", "pictures/", "--list", "list.txt", "-o", "out/"] + Self.quick)
         #expect(outcome.succeeded, "\(outcome)")

@@ -395,6 +395,7 @@ private func refusal(_ arguments: [String], sourceLocation: SourceLocation = #_s
         (["restore", "a", "-o", "b", "--data-step", "cg", "--cg-steps=-1"], "conjugate-gradient"),
         (["restore", "a", "-o", "b", "--cg-steps", "5"], "--data-step cg"),
         (["restore", "a", "-o", "b", "--grey", "bt2020"], "bt601"),
+        (["restore", "a", "c", "-o", "b", "--print-recipe"], "--print-recipe"),
         (["explain"], "<input>"),
         (["restore", "a", "-o", "b", "--paper", "--first-estimate", "smooth"], "--paper"),
         (["restore", "a", "-o", "b", "--paper", "--start", "shared-inversion"], "--paper"),

@@ -29,6 +29,67 @@ import Testing
         return outcome
     }
 
+    /// What is written beside pictures is none of them, and a recipe names its files by whole paths.
+    @Test func beforeItsOwnInput() async throws {
+        try FileManager.default.createDirectory(atPath: place.file("p"), withIntermediateDirectories: false)
+        try await clip()
+        try await place.tool("ffmpeg", ["-v", "error", "-nostdin", "-i", "clip.mkv", "p/%03d.png"])
+        try await place.tool(
+            "ffmpeg",
+            ["-v", "error", "-nostdin", "-f", "lavfi", "-i", "color=white:size=64x48", "-frames:v", "1"]
+                + ["-vf", "drawbox=20:10:16:16:black:fill", "hole.png"])
+        var command = self.command("p/out.mkv", "--mask", "hole.png")
+        command[1] = "p"
+        let first = try await place.visionxl(command, onceItSays: "window 2/5") { kill($0.value, SIGINT) }
+        #expect(first.status == .exited(130), "\(first)")
+        let second = try await place.visionxl(command, onceItSays: "window 4/5") { kill($0.value, SIGINT) }
+        #expect(second.status == .exited(130) && second.messages.contains("Going on in p/out.mkv.work"), "\(second)")
+        let third = try await place.visionxl(
+            "restore", "--recipe", "p/out.mkv.work/recipe.json", "--threads", "1")
+        #expect(third.succeeded && third.messages.contains("Going on in"), "\(third)")
+        #expect(try await place.frames("p/out.mkv").count == 20)
+    }
+
+    /// What would fail when all windows are done is refused before the first one.
+    @Test func wherePicturesCannotLie() async throws {
+        try await clip()
+        try FileManager.default.createDirectory(atPath: place.file("out"), withIntermediateDirectories: false)
+        try place.write("mine", to: "out/notes.txt")
+        let outcome = try await place.visionxl(command("out/", "--force"))
+        expectOneSentence(outcome, containing: ["the folder holds other files"])
+        #expect(!place.exists("out.work") && place.folder.contents == ["clip.mkv", "out"])
+    }
+
+    /// A percentage is no factor.
+    @Test func whatWouldBeTooLarge() async throws {
+        try await clip()
+        let outcome = try await place.visionxl("restore", "clip.mkv", "-o", "out.mkv", "--scale", "1024")
+        expectOneSentence(outcome, containing: ["65536x49152", "--scale is the factor"])
+        #expect(place.folder.contents == ["clip.mkv"])
+    }
+
+    /// The first frames of a recording that was cut may refer to others that are gone: they are packets, and never come.
+    @Test(arguments: [([], 36), (["--frames", "5:"], 31)]) func ofARecordingThatWasCut(
+        options: [String], count: Int
+    ) async throws {
+        let picture = ["-c:v", "mpeg2video", "-bf", "2", "-g", "12", "-b:v", "500k"]
+        try await place.tool(
+            "ffmpeg",
+            ["-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-frames:v", "60"] + picture
+                + ["all.ts"])
+        try await place.tool(
+            "ffmpeg", ["-v", "error", "-nostdin", "-ss", "0.7", "-i", "all.ts", "-c", "copy", "cut.ts"])
+        let packets = try await place.tool(
+            "ffprobe",
+            ["-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries", "stream=nb_read_packets"]
+                + ["-of", "default=nk=1:nw=1", "cut.ts"])
+        try #require(packets.hasPrefix("38"))
+        var command = self.command("out.mkv", "--scenes", "off") + options
+        command[1] = "cut.ts"
+        _ = try await whole(command)
+        #expect(try await place.frames("out.mkv").count == count)
+    }
+
     /// The frames of a run that nobody disturbs.
     private func undisturbed(_ name: String = "whole.mkv") async throws -> [String] {
         _ = try await whole(command(name))

@@ -34,6 +34,20 @@ import Testing
         #expect(error != nil && !FileManager.default.fileExists(atPath: folder.file("b.npy")))
     }
 
+    /// No picture has such a number, and what counts with it would fail far from here.
+    @Test(arguments: ["a.npy", "a.safetensors"], [Float.nan, -.infinity]) func whatIsNoNumberIsRefused(
+        name: String, value: Float
+    ) async throws {
+        var values = (0..<45).map { Float($0) / 45 }
+        values[17] = value
+        let frame = try VideoFrame(width: 5, height: 3, pixels: .float(values))
+        try await write(try frames(1) + [frame], to: folder.file(name))
+        let reader = try await VideoReader(folder.file(name))
+        let error = await videoError { _ = try await allFrames(reader.frames()) }
+        #expect("\(try #require(error))".contains("frame 1 has numbers that are none"))
+        #expect(await videoError { _ = try await reader.scanned() } == error)
+    }
+
     /// numpy reads what is written, and what it writes is read.
     @Test(.enabled(if: program("python3") != nil, "there is no python3")) func numpyAgrees() async throws {
         guard try await output(of: "python3", ["-c", "import numpy; print(1)"]).hasPrefix("1") else {

@@ -85,13 +85,13 @@ struct KeepingTests {
     }
 
     /// A flash and a beep each second: as far apart in the copy as in the source, at the first and at the last.
-    @Test(arguments: ["variable", "29.97", "late"], ["mp4", "mkv"])
+    @Test(arguments: ["variable", "29.97", "late", "late in a .ts"], ["mp4", "mkv"])
     func soundStaysWithThePicture(kind: String, ending: String) async throws {
         let rate = kind == "29.97" ? "30000/1001" : "25"
         // The rate halves after two seconds.
         let filter = kind == "variable" ? "select='lt(t,2)+not(mod(n,2))'" : "null"
-        let delay = kind == "late" ? "0.3" : "0"
-        let source = kind == "variable" ? "in.mkv" : "in.mp4"
+        let delay = kind.hasPrefix("late") ? "0.3" : "0"
+        let source = kind == "variable" ? "in.mkv" : kind.hasSuffix(".ts") ? "in.ts" : "in.mp4"
         try await ffmpeg(
             ["-f", "lavfi", "-i", "color=black:size=32x32:rate=\(rate):duration=4.5"]
                 + ["-f", "lavfi", "-itsoffset", delay]
@@ -110,6 +110,16 @@ struct KeepingTests {
             let distances = [before, after].map { $0.beeps[place] - $0.flashes[place] }
             #expect(abs(distances[0] - distances[1]) < 0.01, "\(before) \(after)")
         }
+    }
+
+    /// Some versions of ffmpeg write FLAC into .mp4 only if told that experiments are welcome.
+    @Test func losslessSoundStaysWhatItIs() async throws {
+        try await ffmpeg(
+            ["-f", "lavfi", "-i", "testsrc2=size=32x32:duration=1", "-f", "lavfi", "-i", "sine=duration=1"]
+                + ["-c:v", "ffv1", "-c:a", "flac", folder.file("in.mkv")])
+        let frames = try await allFrames(VideoReader(folder.file("in.mkv")).frames())
+        try await write(frames, to: folder.file("out.mp4"), copyStreams: folder.file("in.mkv"))
+        #expect(try await text("a:0", "stream=codec_name", of: "out.mp4").hasPrefix("flac"))
     }
 
     /// Frames are missing by their times, wherever that is.

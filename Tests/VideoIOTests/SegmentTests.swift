@@ -98,6 +98,33 @@ import Testing
         #expect(abs((Double(long[0]) ?? 0) - (Double(longer[0]) ?? 99)) < 0.05, "\(long) \(longer)")
     }
 
+    /// ffmpeg passes over what it cannot read, and ends well.
+    @Test(arguments: [0, 0.7]) func aBrokenSegmentIsNoEnd(left: Double) async throws {
+        try await makeClip(folder.file("clip.mkv"))
+        let reader = try await VideoReader(folder.file("clip.mkv"))
+        let frames = try await allFrames(reader.frames())
+        let (output, half) = (folder.file("out.mkv"), frames.count / 2)
+        let segments = try VideoSegments(
+            to: output, frames: [0..<half, half..<frames.count], width: reader.info.width, height: reader.info.height,
+            bitDepth: frames[0].bitDepth, frameRate: reader.info.frameRate, encoding: VideoEncoding(.ffv1),
+            tags: reader.info.tagsForCopies, keeping: OutputPlan(for: reader, to: output))
+        var pieces: [String] = []
+        for (index, range) in segments.frames.enumerated() {
+            pieces.append(folder.file("\(index)" + segments.ending))
+            let writer = try await segments.writer(index, to: pieces[index])
+            for frame in frames[range] { try await writer.append(frame) }
+            try await writer.finish()
+        }
+        let whole = try Data(contentsOf: URL(fileURLWithPath: pieces[1]))
+        try whole.prefix(Int(Double(whole.count) * left)).write(to: URL(fileURLWithPath: pieces[1]))
+        let error = await videoError { try await segments.join(pieces) }
+        #expect("\(try #require(error))".contains("of \(frames.count) frames"), "\(error as Any)")
+        #expect(!FileManager.default.fileExists(atPath: output))
+        try whole.write(to: URL(fileURLWithPath: pieces[1]))
+        try await segments.join(pieces)
+        #expect(try await allFrames(VideoReader(output).frames()).count == frames.count)
+    }
+
     @Test func wordsGoToWhoUnderstandsThem() {
         let words = ExtraWords(
             ["-preset", "slow", "-movflags", "+faststart", "-profile:v", "high", "-metadata:s:v:0", "title=a:v", "-vf"]

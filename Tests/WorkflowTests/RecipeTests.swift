@@ -96,6 +96,15 @@ import VisionXL
             try Recipe(contentsOf: written(JSONFile.text(recipe), in: folder)).model.name == folder.file("models/mine"))
     }
 
+    /// A folder may have a name with a dot.
+    @Test func aFolderStaysOne() throws {
+        let folder = try TemporaryFolder("recipe")
+        for (said, read) in [("shot.001/", folder.file("shot.001") + "/"), ("shot.mkv", folder.file("shot.mkv"))] {
+            let text = try Recipe(input: "in.mkv", output: said).text(relativeTo: folder.path)
+            #expect(try Recipe(contentsOf: written(text, in: folder)).output == read)
+        }
+    }
+
     @Test(arguments: [
         (#"{"version": 2, "input": "a", "output": "b"}"#, "newer program"),
         (#"{"version": 1, "input": "a", "output": "b", "colour": 1}"#, "'colour'"),
