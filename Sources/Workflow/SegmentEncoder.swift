@@ -44,30 +44,12 @@ struct SegmentEncoder: Sendable {
             await writer.cancel()
             throw error
         }
-        // Before the windows go that it was made of.
-        try Self.sync(folder.segmentPath(segment, ending: video.ending))
         try folder.noteSegment(segment)
         removeSpent(behind: segment)
     }
 
-    /// Has the disk keep a file, or a folder and the files in it, whatever happens to the machine.
-    private static func sync(_ path: String) throws {
-        var isFolder: ObjCBool = false
-        _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-        let inside = isFolder.boolValue ? try FileManager.default.contentsOfDirectory(atPath: path) : []
-        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        for name in inside.map({ path + "/" + $0 }) + [path, parent] {
-            let file = open(name, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { continue }
-            defer { close(file) }
-            guard fsync(file) == 0 || errno == EINVAL else {
-                throw WorkflowError.message("\(path) cannot be kept by its disk (\(String(cString: strerror(errno)))).")
-            }
-        }
-    }
-
-    /// The same behind a segment that was encoded. Segments are encoded in order, so that what lies before the next one's windows is spent: a
-    /// few files, however long the video is.
+    /// The same behind a segment that was encoded. Segments are encoded in order, so that what lies before the next one's
+    /// windows is spent: a few files, however long the video is.
     private func removeSpent(behind segment: Int) {
         let windows = plan.sources(of: folder.segments[segment])
         let next = folder.segments.indices.dropFirst(segment + 1).first { !isDone($0) }
@@ -137,12 +119,19 @@ extension WindowPlan {
             // The last frames of the window before are those around the edge.
             let before = try stored(index - 1)
             let other = try before[before.count - window.fadeBefore + place]
-            return try frame.faded(into: other, share: 0.5 - (Double(place) + 0.5) / Double(2 * window.fadeBefore))
+            return try frame.faded(into: other, share: Self.fadedShare(place, of: window.fadeBefore))
         }
         let behind = count - 1 - place
         guard behind < window.fadeAfter else { return frame }
         let other = try stored(index + 1)[window.fadeAfter - 1 - behind]
-        return try frame.faded(into: other, share: 0.5 - (Double(behind) + 0.5) / Double(2 * window.fadeAfter))
+        return try frame.faded(into: other, share: Self.fadedShare(behind, of: window.fadeAfter))
+    }
+
+    /// How much of the other window a frame takes: half at the edge, and little where the other one is near its own end.
+    /// - Parameter place: from the last frame that is faded, 0, to the edge, `count` - 1.
+    private static func fadedShare(_ place: Int, of count: Int) -> Double {
+        let share = 0.5 - (Double(place) + 0.5) / Double(2 * count)
+        return share * share * share * (10 + share * (6 * share - 15))
     }
 }
 
