@@ -110,7 +110,8 @@ private struct EdgeTrial {
             for frame in window.kept.lowerBound - window.fadeBefore..<window.kept.upperBound + window.fadeAfter {
                 // 0 to 1 over the frames around an edge.
                 func share(_ edge: Int, _ fade: Int) -> Double {
-                    fade == 0 ? 1 : min(1, (Double(frame - edge + fade) + 0.5) / Double(2 * fade))
+                    let way = fade == 0 ? 1 : (Double(frame - edge + fade) + 0.5) / Double(2 * fade)
+                    return WindowPlan.blend(min(max(way, 0), 1))
                 }
                 let weight =
                     min(1, share(window.kept.lowerBound, window.fadeBefore))

@@ -127,12 +127,13 @@ extension WindowPlan {
         return try frame.faded(into: other, share: Self.fadedShare(behind, of: window.fadeAfter))
     }
 
-    /// How much of the other window a frame takes: half at the edge, and little where the other one is near its own end.
-    /// - Parameter place: from the last frame that is faded, 0, to the edge, `count` - 1.
+    /// - Parameter place: from the first frame of the window that is faded, 0, to the edge, `count` - 1.
     private static func fadedShare(_ place: Int, of count: Int) -> Double {
-        let share = 0.5 - (Double(place) + 0.5) / Double(2 * count)
-        return share * share * share * (10 + share * (6 * share - 15))
+        blend(0.5 - (Double(place) + 0.5) / Double(2 * count))
     }
+
+    /// How much of a window is taken on the way from its end, 0, to where the other one ends, 1: little near its own end, where frames are worse.
+    package static func blend(_ way: Double) -> Double { way * way * way * (10 + way * (6 * way - 15)) }
 }
 
 extension VideoFrame {
