@@ -172,9 +172,6 @@ public struct VideoReader: Sendable {
         try await VideoReader(path, pictureRate: pictureRate, countFrames: countFrames).info
     }
 
-    /// Whether a path is a folder that pictures lie in.
-    package static func isFolderOfPictures(_ path: String) -> Bool { pictures(in: path) != nil }
-
     /// The pictures of a folder in their order; nil where a path is no folder that pictures lie in.
     package static func pictures(in path: String) -> [String]? {
         (try? Pictures.list(folder: path)).flatMap { $0.isEmpty ? nil : $0 }
