@@ -95,7 +95,7 @@ struct FileRestoration {
         }
         let segments = plan.segments(frameBytes: video.height * video.width * 6)
         if plan.windows.count > 1 {
-            let joining = try await output.segments(
+            let joining = try output.segments(
                 SegmentEncoder.frames(plan, segments), of: video, to: recipe.output, overwrite: execution.overwrites)
             if !isTrial { try await joining.checkPlace() }
             try await joining.rehearse()
