@@ -158,6 +158,7 @@ struct RestoreCommand: AsyncParsableCommand, Resumable {
                 "\(common.output) is one file, and several are to be restored; name a folder after -o.")
         }
         if common.log != nil { throw WorkflowError.message(Self.isOfOneFile("--json")) }
+        if case .file = common.scenes { throw WorkflowError.message(Self.isOfOneFile("--scenes FILE")) }
         if common.firstEstimateFrom != nil { throw WorkflowError.message(Self.isOfOneFile("--first-estimate-from")) }
         let batch = try Batch(
             inputs + (list.map { try Batch.list($0) } ?? []), into: common.output,

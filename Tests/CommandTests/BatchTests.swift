@@ -135,10 +135,13 @@ import Testing
         expectOneSentence(
             try await place.visionxl(["restore", "--list", "none.txt", "-o", "out"] + Self.quick),
             containing: ["none.txt"])
-        for option in ["--json", "--work", "--first-estimate-from"] {
+        for (option, words) in [
+            ("--json", "--json"), ("--work", "--work"), ("--scenes", "--scenes FILE"),
+            ("--first-estimate-from", "--first-estimate-from"),
+        ] {
             expectOneSentence(
                 try await place.visionxl(["restore", "a.mp4", "x", "-o", "out", option, "x/a.mp4"] + Self.quick),
-                containing: ["\(option) is for one file"])
+                containing: ["\(words) is for one file"])
         }
         #expect(try place.snapshot() == before)
         // All of them failed.
