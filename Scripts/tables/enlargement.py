@@ -67,7 +67,8 @@ class Table:
                 "frames": size(truth),
                 "seconds": round(seconds, 2),
                 **{name: round(found[name]["mean"], 4) for name in ("psnr", "ssim", "lpips")},
-                "flicker over truth": round(found["flicker"]["video"] - found["flicker"]["truth"], 5),
+                # None where the truth stands still nowhere.
+                "flicker over truth": round(found["flicker"]["video"] - found["flicker"]["truth"], 5) if "flicker" in found else None,
             }
         )
         cell = self.cells[-1]
@@ -123,7 +124,8 @@ def main() -> None:
             row = []
             for clip, method in itertools.product(names, methods):
                 cell = {"case": case, "clip": clip, "method": method}
-                flicker = f" / {mean('flicker over truth', **cell):.4f}" if hasFlicker else ""
+                hasPlace = hasFlicker and all(c["flicker over truth"] is not None for c in table.cells if c["clip"] == clip)
+                flicker = f" / {mean('flicker over truth', **cell):.4f}" if hasPlace else ""
                 row.append(f"{mean('psnr', **cell):.2f} / {mean('lpips', **cell):.3f}{flicker}")
             gains = [
                 mean(metric, case=case, method=methods[-1]) - mean(metric, case=case, method=methods[0])
