@@ -159,10 +159,12 @@ public struct VideoSegments: Sendable {
         }
         // ffmpeg passes over a segment that it cannot read, or not to its end, and calls that a success.
         let (joined, count) = (Self.frames(in: answer.output), frames.prefix(segments.count).map(\.count).reduce(0, +))
-        if !isRehearsal, let joined, joined != count {
+        // A filter of packets may leave some out on purpose.
+        let mayDrop = encoding.extraArguments.contains { $0.hasPrefix("-bsf") }
+        if !isRehearsal, !mayDrop, let joined, joined != count {
             throw VideoError.ffmpegFailed(
                 "writing \"\(path)\"",
-                details: "of \(count) frames \(joined) could be read from the segments; --restart makes them again. "
+                details: "of \(count) frames \(joined) could be read from the segments; begin the work anew. "
                     + answer.messages)
         }
     }
