@@ -1,6 +1,6 @@
-"""Makes a table and a file of numbers of enlarged frames.
+"""Makes a table and a file of numbers of enlarged frames: coded ones, or exact ones.
 
-usage: enlargement.py COMMAND REVISION VISIONXL WORK DESTINATION CLIP...
+usage: enlargement.py coded|exact COMMAND REVISION VISIONXL WORK DESTINATION CLIP...
 """
 
 import itertools
@@ -86,14 +86,14 @@ class Table:
         self.measure(truth, clip, case, "bicubic", video)
 
     def coded(self, clip: str, factor: int, shrink: str, crf: int) -> None:
-        truth, small = self.truth(clip, factor), self.work / "small.mp4"
+        truth, small = self.truth(clip, factor), self.work / "coded.mp4"
         ffmpeg(truth, small, f"scale=iw/{factor}:ih/{factor}:flags={shrink}", *f"-c:v libx264 -crf {crf} -pix_fmt yuv420p".split())
         case = f"by {factor}, {'means' if shrink == 'area' else shrink}, crf {crf}"
         self.enlarge(truth, clip, case, small)
         self.restore(truth, clip, case, "program", small, "--scale", factor)
 
     def exact(self, clip: str, factor: int, averaged: int, noise: float) -> None:
-        truth, small = self.truth(clip, factor), self.work / "small.mkv"
+        truth, small = self.truth(clip, factor), self.work / "exact.mkv"
         average = ["--average", averaged] if averaged > 1 else []
         bits = ["--noise", noise] if noise else ["--bits", 8]
         self.run("degrade", truth, "-o", small, "--scale", factor, *average, *bits, "--force")
@@ -104,13 +104,11 @@ class Table:
 
 
 def main() -> None:
-    command, revision, visionxl, work, destination, *clips = sys.argv[1:]
+    kind, command, revision, visionxl, work, destination, *clips = sys.argv[1:]
     table = Table(os.path.abspath(visionxl) if os.sep in visionxl else visionxl, work)
     for clip in clips:
-        for case in CODED:
-            table.coded(clip, *case)
-        for case in EXACT:
-            table.exact(clip, *case)
+        for case in CODED if kind == "coded" else EXACT:
+            (table.coded if kind == "coded" else table.exact)(clip, *case)
 
     names = [pathlib.Path(clip).stem for clip in clips]
 
@@ -134,12 +132,16 @@ def main() -> None:
             lines.append(f"| {case} | " + " | ".join(row) + f" | {gains[0]:+.2f} / {gains[1]:+.3f} |")
         return lines
 
-    lines = ["", "## Coded by x264, 4:2:0", "", "PSNR in dB / LPIPS, against the bicubic enlargement."]
-    lines += rows(["bicubic", "program"], hasFlicker=False)
-    lines += ["", "## Exact", "", "PSNR in dB / LPIPS / flicker over truth, by the first estimate."]
-    lines += rows(["smooth", "learned"], hasFlicker=True)
+    if kind == "coded":
+        title = "Enlarged frames of coded files"
+        lines = ["", "Coded by x264, 4:2:0. PSNR in dB / LPIPS, against the bicubic enlargement."]
+        lines += rows(["bicubic", "program"], hasFlicker=False)
+    else:
+        title = "Enlarged frames of exact files"
+        lines = ["", "PSNR in dB / LPIPS / flicker over truth, by the first estimate."]
+        lines += rows(["smooth", "learned"], hasFlicker=True)
     machine = table.machine()
-    evaluations.write(destination, command, revision, machine, table.cells, "Enlarged frames", lines)
+    evaluations.write(destination, command, revision, machine, table.cells, title, lines)
 
 
 main()

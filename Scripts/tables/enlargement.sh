@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Enlarged frames: coded ones against their bicubic enlargement, and exact ones with and without the learned first estimate. Nine frames each of the
-# demo's bicycles, and of landscape_1280x768.mp4 and blocks_1280x720.mp4 where CLIPS names a folder that has them. It takes an hour.
+# Enlarged frames with and without the learned first estimate; KIND=coded: of coded files, against their bicubic enlargement (coded.sh). Nine frames
+# each of the demo's bicycles, and of landscape_1280x768.mp4 and blocks_1280x720.mp4 where CLIPS names a folder that has them. It takes half an hour.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -15,5 +15,7 @@ if [ -n "${CLIPS:-}" ]; then
     cut "$CLIPS/blocks_1280x720.mp4" "scale=640:360:flags=area" blocks
     clips+=("$work/landscape.mkv" "$work/blocks.mkv")
 fi
-"${PYTHON:-python3}" Scripts/tables/enlargement.py "CLIPS=... make tables ONLY=enlargement" "$(git describe --always --dirty 2>/dev/null)" \
-    "${VISIONXL:-.build/release/visionxl}" "$work" Benchmarks/tables/enlargement "${clips[@]}"
+kind="${KIND:-exact}" name=enlargement
+if [ "$kind" = coded ]; then name=coded; fi
+"${PYTHON:-python3}" Scripts/tables/enlargement.py "$kind" "CLIPS=... make tables ONLY=$name" "$(git describe --always --dirty 2>/dev/null)" \
+    "${VISIONXL:-.build/release/visionxl}" "$work" "Benchmarks/tables/$name" "${clips[@]}"
