@@ -115,15 +115,15 @@ def main() -> None:
     def mean(metric: str, **wanted: object) -> float:
         return evaluations.mean(table.cells, metric, **wanted)
 
-    def rows(methods: list[str], hasFlicker: bool) -> list[str]:
+    def rows(methods: list[str], has_flicker: bool) -> list[str]:
         head = [f"{name}: {method}" for name in names for method in methods] + ["gain, mean"]
         lines = ["", "| | " + " | ".join(head) + " |", "|---|" + "---|" * len(head)]
         for case in dict.fromkeys(c["case"] for c in table.cells if c["method"] == methods[-1]):
             row = []
             for clip, method in itertools.product(names, methods):
                 cell = {"case": case, "clip": clip, "method": method}
-                hasPlace = hasFlicker and all(c["flicker over truth"] is not None for c in table.cells if c["clip"] == clip)
-                flicker = f" / {mean('flicker over truth', **cell):.4f}" if hasPlace else ""
+                has_place = has_flicker and all(c["flicker over truth"] is not None for c in table.cells if c["clip"] == clip)
+                flicker = f" / {mean('flicker over truth', **cell):.4f}" if has_place else ""
                 row.append(f"{mean('psnr', **cell):.2f} / {mean('lpips', **cell):.3f}{flicker}")
             gains = [
                 mean(metric, case=case, method=methods[-1]) - mean(metric, case=case, method=methods[0])
@@ -135,11 +135,11 @@ def main() -> None:
     if kind == "coded":
         title = "Enlarged frames of coded files"
         lines = ["", "Coded by x264, 4:2:0. PSNR in dB / LPIPS, against the bicubic enlargement."]
-        lines += rows(["bicubic", "program"], hasFlicker=False)
+        lines += rows(["bicubic", "program"], has_flicker=False)
     else:
         title = "Enlarged frames of exact files"
         lines = ["", "PSNR in dB / LPIPS / flicker over truth, by the first estimate."]
-        lines += rows(["smooth", "learned"], hasFlicker=True)
+        lines += rows(["smooth", "learned"], has_flicker=True)
     machine = table.machine()
     evaluations.write(destination, command, revision, machine, table.cells, title, lines)
 

@@ -41,13 +41,17 @@ def write(destination: str, command: str, revision: str, machine: dict, cells: l
     with open(destination + ".json", "w") as file:
         json.dump(record, file, indent=1)
         file.write("\n")
-    clips = sorted({f"{c['clip']} ({c['frames'][0]} frames of {c['frames'][2]}x{c['frames'][1]})" for c in cells})
+    sizes: dict[str, list[str]] = {}
+    for c in cells:
+        size = f"{c['frames'][0]} frames of {c['frames'][2]}x{c['frames'][1]}"
+        if size not in sizes.setdefault(c["clip"], []):
+            sizes[c["clip"]].append(size)
     head = [
         f"# {title}",
         "",
         f"Made by `{command}`, {date}, revision {revision}.",
         f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['engine']}.",
-        f"Clips: {', '.join(clips)}.",
+        *(f"Clip: {clip}, {' and '.join(sizes[clip])}." for clip in sorted(sizes)),
     ]
     text = "\n".join(head + lines) + "\n"
     with open(destination + ".md", "w") as file:

@@ -88,10 +88,8 @@ public struct Batch: Sendable {
             .filter { !$0.hasPrefix(".") && FileNames.isVideo($0) }
         // A stray video among frames is no film of its own, and a poster among films no frame.
         if VideoReader.pictures(in: path)?.count ?? 0 > names.count { return [] }
-        return
-            names
-            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
-            .map { (path as NSString).appendingPathComponent($0) }
+        let sorted = names.sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+        return sorted.map { (path as NSString).appendingPathComponent($0) }
     }
 
     private static func output(of input: String, in folder: String, codec: VideoEncoding.Codec?) -> String {

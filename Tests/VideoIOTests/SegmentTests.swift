@@ -62,13 +62,7 @@ import Testing
             to: parts, frames: [0..<9, 9..<10, 10..<23], width: 96, height: 80, bitDepth: 16,
             frameRate: reader.info.frameRate, encoding: encoding, tags: reader.info.tagsForCopies,
             keeping: OutputPlan(for: reader, to: parts))
-        var pieces: [String] = []
-        for (index, range) in segments.frames.enumerated() {
-            pieces.append(folder.file("it's \(index)" + segments.ending))
-            let writer = try await segments.writer(index, to: pieces[index])
-            for frame in frames[range] { try await writer.append(frame) }
-            try await writer.finish()
-        }
+        let pieces = try await written(frames, in: segments)
         try await segments.join(pieces)
 
         guard kind.codec != .png else {
@@ -98,6 +92,18 @@ import Testing
         #expect(abs((Double(long[0]) ?? 0) - (Double(longer[0]) ?? 99)) < 0.05, "\(long) \(longer)")
     }
 
+    /// Frames in a file for each segment.
+    private func written(_ frames: [VideoFrame], in segments: VideoSegments) async throws -> [String] {
+        var pieces: [String] = []
+        for (index, range) in segments.frames.enumerated() {
+            pieces.append(folder.file("it's \(index)" + segments.ending))
+            let writer = try await segments.writer(index, to: pieces[index])
+            for frame in frames[range] { try await writer.append(frame) }
+            try await writer.finish()
+        }
+        return pieces
+    }
+
     /// ffmpeg passes over what it cannot read, and ends well.
     @Test(arguments: [0, 0.7]) func aBrokenSegmentIsNoEnd(left: Double) async throws {
         try await makeClip(folder.file("clip.mkv"))
@@ -108,13 +114,7 @@ import Testing
             to: output, frames: [0..<half, half..<frames.count], width: reader.info.width, height: reader.info.height,
             bitDepth: frames[0].bitDepth, frameRate: reader.info.frameRate, encoding: VideoEncoding(.ffv1),
             tags: reader.info.tagsForCopies, keeping: OutputPlan(for: reader, to: output))
-        var pieces: [String] = []
-        for (index, range) in segments.frames.enumerated() {
-            pieces.append(folder.file("\(index)" + segments.ending))
-            let writer = try await segments.writer(index, to: pieces[index])
-            for frame in frames[range] { try await writer.append(frame) }
-            try await writer.finish()
-        }
+        let pieces = try await written(frames, in: segments)
         let whole = try Data(contentsOf: URL(fileURLWithPath: pieces[1]))
         try whole.prefix(Int(Double(whole.count) * left)).write(to: URL(fileURLWithPath: pieces[1]))
         let error = await videoError { try await segments.join(pieces) }
