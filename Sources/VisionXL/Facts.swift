@@ -8,6 +8,8 @@ public protocol Facts {
     func noise() throws -> Double
     /// Whether the operator makes one pixel of several.
     func mixesPixels() throws -> Bool
+    /// Whether a measured frame tells of several restored ones.
+    func mixesFrames() throws -> Bool
     /// Whether pixels are at most averaged in blocks.
     func keepsPixelsInBlocks() throws -> Bool
     /// Whether a measured frame has fewer pixels than a restored one.
@@ -25,6 +27,7 @@ public protocol Facts {
 }
 
 extension Facts {
+    public func mixesFrames() throws -> Bool { false }
     public func canEnlarge() throws -> Bool { false }
     public func hasOwnEstimate() throws -> Bool { false }
 }
@@ -64,6 +67,7 @@ public final class MeasurementFacts: Facts {
 
     public func noise() -> Double { measurement.noise.sigma }
     public func mixesPixels() -> Bool { form?.mixesPixels ?? true }
+    public func mixesFrames() -> Bool { measurement.operator.mixesFrames }
     public func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
     public func shrinks() -> Bool { measurement.shrinks }
     public func roundedBits() throws -> Int? { try bits.get() }

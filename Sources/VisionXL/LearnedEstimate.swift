@@ -33,12 +33,15 @@ package struct LearnedEstimate {
         let factor = measurement.videoShape[2] / measurement.frames.size(2)
         let noise = measurement.noise.atLeastRounding
         let ratio = (FirstEstimate.error / noise) * (FirstEstimate.error / noise)
-        // Means of blocks stand for an operator that mixes frames, and the average over time is undone first, as far as it goes.
+        // Means of blocks stand for an operator that mixes frames, and the average over time is undone first, as far as it goes: what an average
+        // smears is alike over a block, so that its mean is as wrong as each of its pixels.
         let sampling: any LinearOperator = problem.mixesFrames ? try AveragePooling(factor: factor) : problem
         var small =
             problem.mixesFrames
             ? try sampling.apply(
-                problem.solveProximal(measurement.best, around: enlarged, ratio: ratio, iterations: 20).solution)
+                problem.solveProximal(
+                    measurement.best, around: enlarged, ratio: ratio * Double(factor * factor), iterations: 20
+                ).solution)
             : measurement.best
         // What a lossy coding lost is no noise that could be taken away: it gains 0.02 dB and loses texture.
         let coding = measurement.noise.coding?.sigma ?? 0

@@ -30,11 +30,17 @@ struct Rules<F: Facts> {
         let kept = timesteps(of: schedule)
         let saysHowMuch = asked.steps != nil || asked.tau != nil
         // A prior of pixels, or with a linear codec. What only the decoder knows the noise of may know more.
-        if !saysHowMuch, try knowsMore(), try facts.decoderGain() != nil {
+        if !saysHowMuch, try knowsMore(), try facts.decoderGain() != nil, try !isAveragedInNoise() {
             return Choice(
                 Array(kept.suffix(1)), "A small prior knows less than the first estimate, and takes texture away.")
         }
         return Choice(kept, "Those of \(steps().value) steps up to \(tau().value) of the schedule.")
+    }
+
+    /// Whether frames were averaged over time and are noisier than by rounding to eight bits: undoing an average makes much of the noise, and a
+    /// learned estimate knows nothing of that.
+    private func isAveragedInNoise() throws -> Bool {
+        try facts.mixesFrames() && !facts.hasOwnEstimate() && facts.noise() > 0.005
     }
 
     /// Up to tau, or the last one.
@@ -54,7 +60,7 @@ struct Rules<F: Facts> {
         )
     }
 
-    private var isProximal: Bool { ownDataStep.map { $0 is ProximalStep } ?? (dataStepKind().value == .proximal) }
+    var isProximal: Bool { ownDataStep.map { $0 is ProximalStep } ?? (dataStepKind().value == .proximal) }
 
     func priorError() -> Choice<ClosedRange<Double>> {
         Choice(
@@ -246,52 +252,5 @@ struct Rules<F: Facts> {
             samplesEncoder: samplesEncoder().value,
             exactCodecSteps: try exactCodecSteps().value, codecResidual: try codecResidual().value,
             seed: seed().value, options: followed, choices: try rows())
-    }
-
-    func rows() throws -> [Policy.Row] {
-        func number(_ value: Double) -> String { String(format: "%g", value) }
-        func yes(_ value: Bool) -> String { value ? "yes" : "no" }
-        func finalStepText(_ count: Int) -> String {
-            ownDataStep == nil && !isProximal ? "\(count) steps" : count > 0 ? "once" : "none"
-        }
-        var rows = [
-            try Choice.row(
-                "timesteps", "--speed, --timesteps", { $0.map(String.init).joined(separator: " ") }, timesteps),
-            try ownDataStep.map { Policy.Row("data step", "", "\(type(of: $0))", "As said.") }
-                ?? Choice.row("data step", "--data-step", \.rawValue, dataStepKind),
-        ]
-        // The numbers of somebody's own step are its own.
-        if ownDataStep == nil {
-            rows +=
-                isProximal
-                ? [
-                    try Choice.row(
-                        "c", "--prior-error", { "\(number($0.lowerBound)):\(number($0.upperBound))" }, priorError),
-                    try Choice.row("rounding's bands", "", { $0.map { "of \($0) bits" } ?? "none" }, roundedBits),
-                ]
-                : [
-                    try Choice.row("l", "--cg-steps", { "\($0)" }, iterations),
-                    try Choice.row("frames alone", "", yes, solvesFramesAlone),
-                ]
-        }
-        rows += [
-            try Choice.row("final data step", "--final-cg-steps", finalStepText, finalIterations),
-            try Choice.row("eta", "--eta", number, eta),
-            try Choice.row("lambda", "--lambda", number, lambda),
-            try Choice.row("taps", "--low-pass-taps", { $0.count.map { "\($0)" } ?? "enough" }, taps),
-            try Choice.row("steadiness", "--steadiness", number, steadiness),
-            try Choice.row("steadies the result", "", yes, steadiesResult),
-            try Choice.row("start", "--start", \.rawValue, start),
-            try facts.hasOwnEstimate()
-                ? Policy.Row(Policy.firstEstimateRow, "--first-estimate-from", "given", "As said.")
-                : Choice.row(Policy.firstEstimateRow, "--first-estimate", \.rawValue, firstEstimate),
-            try Choice.row("enlargement", "--upsampling", \.rawValue, upsampling),
-            try Choice.row("renoising", "", \.rawValue, renoising),
-            try Choice.row("encoder", "--sample-encoder", { $0 ? "sampled" : "mean" }, samplesEncoder),
-            try Choice.row(Policy.fullCodecRow, "--full-vae-steps", { "last \($0) timesteps" }, exactCodecSteps),
-            try Choice.row("autoencoder's residual", "--vae-residual", number, codecResidual),
-            try Choice.row("seed", "--seed", { "\($0)" }, seed),
-        ]
-        return rows
     }
 }

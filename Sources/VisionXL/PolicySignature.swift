@@ -24,18 +24,20 @@ extension Policy {
         var isPooled: Bool
         var bits: Int?
         var enlarges: Bool
+        var isAveraged: Bool
         var isGivenEstimate: Bool
 
         static let all: [Condition] = noises.flatMap { sigma in
             [nil, 0.1, 0.3, 10].flatMap { (gain: Double?) in
                 [(false, false), (true, false), (true, true)].flatMap { isMixed, isPooled in
                     [nil, 8, 16].flatMap { (bits: Int?) in
-                        (isPooled ? [(false, false), (true, false), (false, true)] : [(false, false), (false, true)])
+                        (isPooled
+                            ? [(false, false, false), (true, false, false), (true, true, false), (false, false, true)]
+                            : [(false, false, false), (false, false, true)])
                             .map {
                                 Condition(
                                     sigma: sigma, gain: gain, isMixed: isMixed, isPooled: isPooled, bits: bits,
-                                    enlarges: $0,
-                                    isGivenEstimate: $1)
+                                    enlarges: $0, isAveraged: $1, isGivenEstimate: $2)
                             }
                     }
                 }
@@ -49,6 +51,7 @@ extension Policy {
 
         func noise() -> Double { sigma }
         func mixesPixels() -> Bool { isMixed }
+        func mixesFrames() -> Bool { isAveraged }
         func keepsPixelsInBlocks() -> Bool { isPooled || !isMixed }
         func shrinks() -> Bool { isPooled }
         func roundedBits() -> Int? { bits }

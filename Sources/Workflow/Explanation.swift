@@ -70,7 +70,7 @@ public struct Explanation: Sendable, Encodable {
             video, frames: windows.longest, noise: noise, hasOwnEstimate: recipe.firstEstimateFrom != nil,
             model: session.outline())
         let estimate = try await session.estimate(
-            video, windows, plan.passes, Policy.extent(session.completed(recipe.options), facts))
+            video, windows, plan.passes, Policy.extent(session.completed(recipe.options), facts.guessingNoise()))
         seconds = frameCount == nil ? nil : estimate?.seconds
         rows.append(
             .init(

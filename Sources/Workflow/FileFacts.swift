@@ -12,7 +12,8 @@ struct FileFacts: Facts {
     private let enlarges: Bool
     private let isSmaller: Bool
     private let isGivenEstimate: Bool
-    private let known: NoiseFigure?
+    private var known: NoiseFigure?
+    private let isLossless: Bool
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
 
     /// - Parameters:
@@ -27,7 +28,14 @@ struct FileFacts: Facts {
         suitsEnlargement = try video.suitsEnlargement(frames: frames)
         enlarges = suitsEnlargement && PictureEnlargement.isAvailable
         isSmaller = video.info.height * video.info.width < video.height * video.width
-        (known, self.model) = (noise, model)
+        (known, self.model, isLossless) = (noise, model, video.info.isLossless)
+    }
+
+    /// The same for reckoning how much a run does, with a guess where only frames tell the noise: that of eight bits, or of a lossy coding.
+    func guessingNoise() -> FileFacts {
+        var copy = self
+        copy.known = known ?? NoiseFigure(isLossless ? NoiseLevel.rounding(toBits: 8) : 0.035)
+        return copy
     }
 
     func noise() throws -> Double {
@@ -35,6 +43,7 @@ struct FileFacts: Facts {
         return known.sigma
     }
     func mixesPixels() -> Bool { form?.mixesPixels ?? true }
+    func mixesFrames() -> Bool { form?.frames != nil }
     func keepsPixelsInBlocks() -> Bool { form?.keepsPixelsInBlocks ?? false }
     func shrinks() -> Bool { isSmaller }
     func roundedBits() throws -> Int? { throw PendingFact("the values in the frames") }

@@ -23,6 +23,6 @@ extension FileRestoration {
     func time() async throws -> TimeEstimate? {
         let facts = try FileFacts(
             video, frames: plan.longest, noise: nil, hasOwnEstimate: estimate != nil, model: session.outline())
-        return try await session.estimate(video, plan, memory.passes, Policy.extent(options, facts))
+        return try await session.estimate(video, plan, memory.passes, Policy.extent(options, facts.guessingNoise()))
     }
 }

@@ -37,6 +37,7 @@ final class SceneFacts: Facts {
 
     func noise() -> Double { window.noise() }
     func mixesPixels() -> Bool { window.mixesPixels() }
+    func mixesFrames() -> Bool { window.mixesFrames() }
     func keepsPixelsInBlocks() -> Bool { window.keepsPixelsInBlocks() }
     func shrinks() -> Bool { window.shrinks() }
     func roundedBits() throws -> Int? {

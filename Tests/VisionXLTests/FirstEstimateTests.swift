@@ -132,6 +132,19 @@ import Testing
         #expect(try (some - all.rows(1..<3)).norm() < 1e-5 * all.norm())
     }
 
+    /// A change of the light over all of a frame comes back, as far as the noise lets it: it is no error that a block's mean averages away.
+    @Test func theLearnedEstimateUndoesAverages() throws {
+        let light = [0.4, -0.2, 0.1, -0.4, 0.3].map { Float($0) }
+        let truth = try video(5, 32, 48) * 0.2 + Tensor(light, shape: [5, 1, 1, 1])
+        let A = try TemporalAverage(window: 3).then(AveragePooling(factor: 4))
+        let measurement = try measured(A.apply(truth), A, noise: 0.01)
+        let X = try FirstEstimate.learned.frames(
+            0..<5, of: measurement, .bicubic, enlargement: Interpolation())
+        func error(_ X: Tensor) throws -> Double { try (X - truth).mean(along: [1, 2, 3]).norm() }
+        let (left, before) = (try error(X), try error(measurement.enlarged(.bicubic)))
+        #expect(left < 0.2 * before, "\(left) of \(before)")
+    }
+
     /// Where nothing shrank, where holes are and in grey there is nothing for the network.
     @Test func theLearnedEstimateOfOthersIsTheSmoothOne() throws {
         let truth = try video(2, 24, 32)

@@ -75,11 +75,12 @@ final class NotedFacts: Facts {
 
     let conditions: Conditions
     let pending: Set<Name>
-    private let enlarges: Bool
+    private let (enlarges, averages): (Bool, Bool)
     private(set) var asked: Set<Name> = []
 
-    init(_ conditions: Conditions, pending: Set<Name> = [], enlarges: Bool = false) {
-        (self.conditions, self.pending, self.enlarges) = (conditions, pending, enlarges)
+    init(_ conditions: Conditions, pending: Set<Name> = [], enlarges: Bool = false, averages: Bool = false) {
+        (self.conditions, self.pending) = (conditions, pending)
+        (self.enlarges, self.averages) = (enlarges, averages)
     }
 
     private func tell<Value>(_ name: Name, _ value: Value) throws -> Value {
@@ -94,6 +95,7 @@ final class NotedFacts: Facts {
     func shrinks() throws -> Bool { try tell(.shrinks, conditions.shrinks) }
     func roundedBits() throws -> Int? { try tell(.roundedBits, conditions.bits) }
     func canEnlarge() -> Bool { enlarges }
+    func mixesFrames() -> Bool { averages }
     func schedule() throws -> DDIMSchedule { try tell(.schedule, DDIMSchedule()) }
     func decoderGain() throws -> Double? { try tell(.decoderGain, conditions.gain?.rawValue) }
 }
@@ -239,6 +241,12 @@ struct Expected<Value: Equatable & Sendable>: Sendable {
                 asked.speed = speed
                 #expect(try Policy.settle(asked, facts).timesteps.count == (isShort ? 1 : count))
             }
+            // What undoing an average makes of noise is more than one timestep takes away.
+            let isClear = [.none, .ofSixteenBits, .ofEightBits].contains(conditions.noise)
+            let averaged = NotedFacts(conditions, enlarges: true, averages: true)
+            #expect(
+                try Policy.settle(conditions.asked, averaged).timesteps.count == (isShort && isClear ? 1 : 8),
+                "\(conditions)")
             for estimate in [FirstEstimate.smooth, .measurement] {
                 var asked = conditions.asked
                 asked.firstEstimate = estimate
