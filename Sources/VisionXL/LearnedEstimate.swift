@@ -31,21 +31,18 @@ package struct LearnedEstimate {
     ) throws -> Tensor {
         let problem = measurement.operator
         let factor = measurement.videoShape[2] / measurement.frames.size(2)
-        let noise = measurement.noise.atLeastRounding
-        let ratio = (FirstEstimate.error / noise) * (FirstEstimate.error / noise)
-        // Means of blocks stand for an operator that mixes frames, and the average over time is undone first, as far as it goes: what an average
-        // smears is alike over a block, so that its mean is as wrong as each of its pixels.
+        // Means of blocks stand for an operator that mixes frames, and the average over time is undone first, as far as it goes.
         let sampling: any LinearOperator = problem.mixesFrames ? try AveragePooling(factor: factor) : problem
-        var small =
-            problem.mixesFrames
-            ? try sampling.apply(
-                problem.solveProximal(
-                    measurement.best, around: enlarged, ratio: ratio * Double(factor * factor), iterations: 20
-                ).solution)
-            : measurement.best
+        var (small, noise) = (measurement.best, measurement.noise.sigma)
+        if problem.mixesFrames {
+            let (undone, passed) = try problem.solveProximal(
+                measurement.best, around: enlarged, noise: measurement.noise.atLeastRounding, error: Self.averagesError)
+            // What undoing makes of noise is noise to the network.
+            (small, noise) = (try sampling.apply(undone), max(noise, passed ?? 0))
+        }
         // What a lossy coding lost is no noise that could be taken away: it gains 0.02 dB and loses texture.
         let coding = measurement.noise.coding?.sigma ?? 0
-        let white = max(measurement.noise.sigma * measurement.noise.sigma - coding * coding, 0).squareRoot()
+        let white = max(noise * noise - coding * coding, 0).squareRoot()
         small =
             try white > Self.denoisedFrom
             ? steadying.applyToMeasurement(small, noise: white) : steadying.applyToStill(small)
@@ -62,6 +59,8 @@ package struct LearnedEstimate {
 
     /// Less noise is no worse for the network than what it was trained on; rounding of luma and chroma is 0.011.
     private static let denoisedFrom = 0.02
+    /// Bounds of the error of averaged frames, in units of [-1, 1], within which the measurement shows it.
+    private static let averagesError = FirstEstimate.error...2
     /// The difference between the two samplings, in units of [-1, 1], of which half is taken.
     private static let halfFiltered = 0.0226
 

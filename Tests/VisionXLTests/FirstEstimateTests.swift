@@ -132,7 +132,7 @@ import Testing
         #expect(try (some - all.rows(1..<3)).norm() < 1e-5 * all.norm())
     }
 
-    /// A change of the light over all of a frame comes back, as far as the noise lets it: it is no error that a block's mean averages away.
+    /// A change of the light over all of a frame comes back, as far as the noise lets it.
     @Test func theLearnedEstimateUndoesAverages() throws {
         let light = [0.4, -0.2, 0.1, -0.4, 0.3].map { Float($0) }
         let truth = try video(5, 32, 48) * 0.2 + Tensor(light, shape: [5, 1, 1, 1])
