@@ -115,7 +115,8 @@ public struct RestorationOptions: Sendable, Equatable, Codable {
     }
 }
 
-/// How much of the schedule is walked, in words. One timestep is sampled at each of them where a small prior begins from a learned estimate.
+/// How much of the schedule is walked, in words. One timestep is sampled at each of them where a small prior begins from a learned estimate, unless
+/// frames were averaged and are noisy.
 public enum Speed: String, Sendable, Codable, CaseIterable {
     /// The paper's 25 steps, of which eight timesteps are sampled.
     case best
