@@ -68,7 +68,7 @@ public struct Engine: Sendable {
         // Threads that wait spin for some 50 microseconds and then sleep: two programs that spin longer against each other take several times
         // as long, and to sleep at once costs one alone a fifth of its time (Benchmarks/RESULTS.md). GNU's OpenMP counts turns; LLVM's and
         // Intel's count milliseconds, of which one is too many.
-        if ProcessInfo.processInfo.environment["OMP_WAIT_POLICY"] == nil { setenv("GOMP_SPINCOUNT", "1500", 0) }
+        if ProcessInfo.processInfo.environment["OMP_WAIT_POLICY"] == nil { setenv("GOMP_SPINCOUNT", "1000", 0) }
         setenv("KMP_BLOCKTIME", "0", 0)
         // Passes of changing size leave holes in a GPU's memory otherwise. An older name of it, set by the user, must not be overruled.
         if ProcessInfo.processInfo.environment["PYTORCH_CUDA_ALLOC_CONF"] == nil {

@@ -102,20 +102,20 @@ public struct TimeEstimate: Sendable, Encodable, Equatable {
 
     /// What everything but networks took on the machine that was measured: seconds, and seconds for each pixel of a frame.
     private enum Rest {
-        static let preparing = 0.6
+        static let preparing = 0.9
         /// Reading and writing.
-        static let frame = 0.2e-6
-        static let start = 1.05e-6
+        static let frame = 0.3e-6
+        static let start = 0.4e-6
         /// With what is told of the rounding's bands.
-        static let blurredStart = 0.9e-6
+        static let blurredStart = 0.55e-6
         static let learnedStart = 1.0e-6
         /// A timestep's data step, steadying and sampling.
-        static let step = 0.165e-6
-        static let blurredStep = 0.25e-6
+        static let step = 0.075e-6
+        static let blurredStep = 0.14e-6
         /// What an average over time does not see, found once.
         static let completion = 0.3e-6
         /// The same with conjugate gradients: without their iterations, and each of these.
-        static let sampling = 0.035e-6
+        static let sampling = 0.02e-6
         static let iteration = 0.005e-6
         static let blurredIteration = 0.037e-6
     }
