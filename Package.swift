@@ -128,8 +128,8 @@ let package = Package(
         .testTarget(
             name: "WorkflowTests",
             dependencies: [
-                "Workflow", "Diffusion", "InverseProblems", "LatentDiffusion", "VisionXL", "VideoIO", "TensorKit",
-                "TestSupport",
+                "Workflow", "Diffusion", "InverseProblems", "LatentDiffusion", "PixelPriors", "VisionXL", "VideoIO",
+                "TensorKit", "TestSupport",
             ]),
         .testTarget(
             name: "EvaluationTests",

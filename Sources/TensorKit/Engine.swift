@@ -65,9 +65,9 @@ public struct Engine: Sendable {
 
     /// What libraries read when they are opened. What the user has set stays.
     private static func prepareEnvironment() {
-        // Threads that wait spin for some 50 microseconds and then sleep: two programs that spin longer against each other take several times
-        // as long, and to sleep at once costs one alone a fifth of its time (Benchmarks/RESULTS.md). GNU's OpenMP counts turns; LLVM's and
-        // Intel's count milliseconds, of which one is too many.
+        // Threads that wait spin for a thousand turns and then sleep. Two programs that spin on against each other take several times as long;
+        // to sleep at once costs one alone 15 to 24 % (Benchmarks/RESULTS.md). GNU's OpenMP counts turns, LLVM's and Intel's milliseconds, of
+        // which one is too many.
         if ProcessInfo.processInfo.environment["OMP_WAIT_POLICY"] == nil { setenv("GOMP_SPINCOUNT", "1000", 0) }
         setenv("KMP_BLOCKTIME", "0", 0)
         // Passes of changing size leave holes in a GPU's memory otherwise. An older name of it, set by the user, must not be overruled.

@@ -37,10 +37,10 @@ struct Rules<F: Facts> {
         return Choice(kept, "Those of \(steps().value) steps up to \(tau().value) of the schedule.")
     }
 
-    /// Whether frames were averaged over time and are noisier than by rounding to eight bits: undoing an average makes much of the noise, and a
-    /// learned estimate knows nothing of that.
+    /// Whether frames were averaged over time and are noisier than by rounding to eight bits: undoing an average makes much of the noise, and what a
+    /// learned estimate leaves of it is more than one timestep takes away.
     private func isAveragedInNoise() throws -> Bool {
-        try facts.mixesFrames() && !facts.hasOwnEstimate() && facts.noise() > 0.005
+        try facts.mixesFrames() && !facts.hasOwnEstimate() && facts.noise() > 2 * NoiseLevel.rounding(toBits: 8)
     }
 
     /// Up to tau, or the last one.

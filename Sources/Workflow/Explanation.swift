@@ -26,7 +26,7 @@ public struct Explanation: Sendable, Encodable {
         let windows = video.plan(frameCount: frameCount ?? video.window, cuts: try video.listedCuts())
         let encoding = try Policy.encoding(
             recipe.encoding, bits: recipe.bits, to: recipe.output, storedBits: video.info.bitDepth)
-        let noise = try await Self.noise(recipe, video)
+        let noise = try await NoiseFigure.known(recipe, video)
         let own = try await OwnEstimate(recipe, video)
         if frameCount != nil, video.reader.countIsCertain { try own?.check(windows) }
         let plan = try session.settledPlan(recipe, windows, video)
@@ -92,15 +92,5 @@ public struct Explanation: Sendable, Encodable {
                 row.name, row.option, row.value, "The last timesteps decide what is seen; those before do with a draft."
             )
         }
-    }
-
-    /// The noise where no frame has to be looked at.
-    private static func noise(_ recipe: Recipe, _ video: MeasuredVideo) async throws -> NoiseFigure? {
-        if case .sigma(let sigma) = recipe.noise { return NoiseFigure(sigma) }
-        guard let recorded = video.record?.noise else { return nil }
-        let step = try await video.reader.quantizerStep(firstFrames: video.window)
-        return Policy.noise(
-            recipe.noise, of: video.problem, recorded: recorded, file: video.info, quantizerStep: step
-        ) { nil }
     }
 }

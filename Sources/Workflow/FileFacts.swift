@@ -13,7 +13,7 @@ struct FileFacts: Facts {
     private let isSmaller: Bool
     private let isGivenEstimate: Bool
     private var known: NoiseFigure?
-    private let isLossless: Bool
+    private let guess: NoiseFigure
     private let model: (schedule: DDIMSchedule, decoderGain: Double?)
 
     /// - Parameters:
@@ -28,13 +28,14 @@ struct FileFacts: Facts {
         suitsEnlargement = try video.suitsEnlargement(frames: frames)
         enlarges = suitsEnlargement && PictureEnlargement.isAvailable
         isSmaller = video.info.height * video.info.width < video.height * video.width
-        (known, self.model, isLossless) = (noise, model, video.info.isLossless)
+        (known, self.model) = (noise, model)
+        guess = Policy.noise(nil, of: video.problem, recorded: nil, file: video.info, quantizerStep: nil) { nil }
     }
 
-    /// The same for reckoning how much a run does, with a guess where only frames tell the noise: that of eight bits, or of a lossy coding.
+    /// The same for reckoning how much a run does: where only frames tell the noise, it is what the file's bits and its coding make.
     func guessingNoise() -> FileFacts {
         var copy = self
-        copy.known = known ?? NoiseFigure(isLossless ? NoiseLevel.rounding(toBits: 8) : 0.035)
+        copy.known = known ?? guess
         return copy
     }
 

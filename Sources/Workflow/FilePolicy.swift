@@ -164,6 +164,16 @@ extension NoiseFigure {
         }
     }
 
+    /// The same where no frame has to be looked at; nil where only they tell.
+    static func known(_ recipe: Recipe, _ video: MeasuredVideo) async throws -> NoiseFigure? {
+        if case .sigma(let sigma) = recipe.noise { return NoiseFigure(sigma) }
+        guard let recorded = video.record?.noise else { return nil }
+        let step = try await video.reader.quantizerStep(firstFrames: video.window)
+        return Policy.noise(
+            recipe.noise, of: video.problem, recorded: recorded, file: video.info, quantizerStep: step
+        ) { nil }
+    }
+
     /// What a lossy file's coding rounds to, where anybody wants to know.
     static func quantizerStep(_ asked: NoiseChoice?, in reader: VideoReader?, firstFrames: Int) async throws -> Double?
     {

@@ -21,8 +21,9 @@ extension FileRestoration {
 
     /// How long it would take; nil where memory did not suffice to try the networks. Opens the model.
     func time() async throws -> TimeEstimate? {
-        let facts = try FileFacts(
-            video, frames: plan.longest, noise: nil, hasOwnEstimate: estimate != nil, model: session.outline())
+        let facts = try await FileFacts(
+            video, frames: plan.longest, noise: .known(recipe, video), hasOwnEstimate: estimate != nil,
+            model: session.outline())
         return try await session.estimate(video, plan, memory.passes, Policy.extent(options, facts.guessingNoise()))
     }
 }

@@ -1,9 +1,12 @@
+import Diffusion
 import Foundation
 import InverseProblems
+import PixelPriors
 import TensorKit
 import TestSupport
 import Testing
 import VideoIO
+import VisionXL
 
 @testable import Workflow
 
@@ -64,5 +67,30 @@ import VideoIO
         request.window = 19
         await #expect(throws: ProblemError.self) { try await Workflow.degrade(request) }
         #expect(!FileManager.default.fileExists(atPath: folder.file("short.mkv")))
+    }
+
+    /// How much a run does is told before a frame is decoded, from noise that is said, is on record, or is guessed from how the file is stored.
+    @Test(
+        .enabled(if: PictureEnlargement.isAvailable, "SPAN or FFDNet was not fetched: make setup"),
+        arguments: [(0.0, NoiseChoice?.none, 1), (0.05, nil, 8), (0.05, .sigma(0.001), 1)])
+    func howMuchARunDoes(added: Double, said: NoiseChoice?, timesteps: Int) async throws {
+        let folder = try TemporaryFolder("measured")
+        var request = DegradationRequest(
+            input: try await written(frames: 5, in: folder), output: folder.file("m.mkv"),
+            problem: Problem(Average(frames: 3), Shrink(factor: 2)))
+        request.noise = added
+        _ = try await Workflow.degrade(request)
+        func sampled(_ input: String, _ problem: Problem? = nil) async throws -> Int {
+            var recipe = Recipe(input: input, output: folder.file("r.mkv"), problem: problem)
+            recipe.noise = said
+            let video = try await MeasuredVideo(recipe)
+            let facts = try await FileFacts(
+                video, frames: 5, noise: .known(recipe, video), model: (schedule: DDIMSchedule(), decoderGain: 0.1))
+            return try Policy.extent(recipe.options, facts.guessingNoise()).timesteps
+        }
+        #expect(try await sampled(folder.file("m.mkv")) == timesteps)
+        // Without its record all that is known is that it is lossless.
+        try FileManager.default.removeItem(atPath: folder.file("m.json"))
+        #expect(try await sampled(folder.file("m.mkv"), request.problem) == 1)
     }
 }
